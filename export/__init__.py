@@ -1,0 +1,1 @@
+"""Turns trained checkpoints into bundles: slimming, graph passes, ONNX and TFLite files, parity certificate."""

@@ -1,0 +1,79 @@
+"""DeployGraph: the exporter's small intermediate representation, typed layers over named tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from runtime.errors import SparsrError
+from runtime.layers import Conv, Layer, Shape
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer: reads the tensors `inputs`, writes the tensor `name` (a node and its output share one name)."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeployGraph:
+    """A network ready to be written: one image in, one image out, nodes in execution order.
+
+    Tensors are NCHW float32, RGB. `input` names the graph's input, `output` the node whose tensor is the result.
+    Both hold values 0..`value_range`; the output is not clipped. `scale` is output size / input size.
+    `minimum_size` is the smallest height and width the network accepts, in input pixels.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    output: str
+    scale: int
+    value_range: float
+    input: str = "image"
+    input_channels: int = 3
+    minimum_size: int = 1
+
+    def __post_init__(self) -> None:
+        known = {self.input}
+        for node in self.nodes:
+            missing = [name for name in node.inputs if name not in known]
+            if missing:
+                raise SparsrError(f"graph {self.name}: node {node.name} reads {missing[0]}, which no earlier node writes")
+            if node.name in known:
+                raise SparsrError(f"graph {self.name}: two nodes write {node.name}")
+            known.add(node.name)
+        if self.output not in known:
+            raise SparsrError(f"graph {self.name}: its output {self.output} is written by no node")
+
+    def with_nodes(self, nodes: list[Node], output: str | None = None) -> DeployGraph:
+        """The same graph with other nodes."""
+        return replace(self, nodes=tuple(nodes), output=output or self.output)
+
+    def node(self, name: str) -> Node:
+        """The node that writes tensor `name`; KeyError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def consumers(self, name: str) -> list[Node]:
+        """Nodes that read tensor `name`, in execution order."""
+        return [node for node in self.nodes if name in node.inputs]
+
+    def shapes(self, height: int, width: int) -> dict[str, Shape]:
+        """Shape (channels, height, width) of every tensor for an input of that size."""
+        shapes: dict[str, Shape] = {self.input: (self.input_channels, height, width)}
+        for node in self.nodes:
+            shapes[node.name] = node.layer.output_shape(*(shapes[name] for name in node.inputs))
+        return shapes
+
+    def macs(self, height: int, width: int) -> int:
+        """Multiply-adds of all convolution weights for an input of that size (no bias, no activation)."""
+        shapes = self.shapes(height, width)
+        return sum(
+            node.layer.weight.size * shapes[node.name][1] * shapes[node.name][2]
+            for node in self.nodes
+            if isinstance(node.layer, Conv)
+        )

@@ -1,0 +1,79 @@
+"""The bundle's card: what a bundle holds and what is known about it. Stored as `card.json` in the bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = "sparsr-bundle/1"
+CARD_NAME = "card.json"
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One model file of the bundle."""
+
+    name: str
+    """File name inside the bundle; never a path that leaves it."""
+    format: Literal["onnx", "tflite"]
+    layout: Literal["NCHW", "NHWC"]
+    """Order of the input's and the output's dimensions; batch is always 1."""
+    bytes: int
+    sha256: str
+    operators: tuple[str, ...]
+    """Operator names the file uses, sorted."""
+
+
+@dataclass(frozen=True)
+class ParityEntry:
+    """How well one hop of the export agrees with the one before, on one image."""
+
+    hop: str
+    """For example `torch -> graph` or `graph -> onnx (onnxruntime)`."""
+    image: str
+    """For example `random 17x23` or a file name."""
+    max_abs: float
+    """Largest absolute difference as a fraction of the full value range."""
+    identical_8bit: float
+    """Share (0..1) of 8-bit output values that are equal."""
+    max_8bit: int
+    """Largest difference of the 8-bit outputs, in levels."""
+
+
+@dataclass(frozen=True)
+class BundleCard:
+    """Everything a runtime, a benchmark or a person needs to know about a bundle.
+
+    Model files take one float32 RGB image with values 0..`value_range` and return one, not clipped.
+    """
+
+    name: str
+    architecture: str
+    scale: int
+    method: str
+    """How the network was pruned: dense, assl, gassl, l1, ..."""
+    value_range: float
+    minimum_size: int
+    """Smallest height and width in input pixels."""
+    receptive_radius: int | None
+    """Input pixels that one output pixel sees in each direction: the halo that makes tiling exact.
+    None: some layer sees the whole image, tiles can only approximate it."""
+    parameters: int
+    gmacs_720p: float
+    """Multiply-adds (10^9, convolution weights only) for a 1280x720 output."""
+    peak_activation_bytes_per_pixel: int
+    """Upper estimate of the bytes of live feature maps per input pixel when run layer by layer."""
+    widths: dict[str, int]
+    """Output channels of every convolution, in execution order."""
+    files: tuple[BundleFile, ...]
+    parity: tuple[ParityEntry, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+    """The checkpoint's own record: data, recipe, steps, metrics, terms."""
+    tools: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that wrote the bundle."""
+    schema: str = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary for `json.dumps`."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,61 @@
+"""The one exception type users meet, and how a command line reports it."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+EXIT_CHECK_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class SparsrError(Exception):
+    """Wrong use or bad input: one sentence on what is wrong and where, and what to do about it.
+
+    `str(error)` is the sentence; `error.hint` is printed after `hint:`. Exit code 2.
+    """
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class CheckFailedError(SparsrError):
+    """The input was fine, but a check the tool makes did not pass (parity, budget). Exit code 1."""
+
+    exit_code = EXIT_CHECK_FAILED
+
+
+_OS_HINTS = {
+    errno.ENOSPC: "free some space on that disk, or name another output",
+    errno.EACCES: "choose a place you may write to",
+    errno.EPERM: "choose a place you may write to",
+    errno.EROFS: "choose a place you may write to",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EISDIR: "that path is a folder; name a file",
+    errno.ENOENT: "check the path",
+}
+
+
+def run_cli(main: Callable[[], int | None]) -> int:
+    """Run a command line's `main` and turn what it raises into a message on stderr and an exit code."""
+    try:
+        return main() or 0
+    except SparsrError as error:
+        message, hint, code = str(error), error.hint, error.exit_code
+    except KeyboardInterrupt:
+        message, hint, code = "interrupted", "", EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_CHECK_FAILED
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        message = f"{error.strerror or error}{where}"
+        hint, code = _OS_HINTS.get(error.errno or 0, ""), EXIT_BAD_INPUT
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return code

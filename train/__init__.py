@@ -1,0 +1,1 @@
+"""Trains and prunes super-resolution networks. Needs torch."""

@@ -1,0 +1,1 @@
+"""Official checkpoints of other projects, recognised by their keys and tensor shapes."""

@@ -1,0 +1,48 @@
+"""Names of the architectures, and building one by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.errors import SparsrError
+
+from .base import SRNetwork
+from .edsr import EDSR, LEDSR
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An entry of the registry."""
+
+    build: Callable[..., SRNetwork]
+    """Called with `scale` and the network's own options as keywords."""
+    scales: tuple[int, ...]
+    summary: str
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "ledsr": Architecture(LEDSR, (2, 3, 4), "ASSL's network: residual body, one-convolution tail (256 channels dense)"),
+    "edsr": Architecture(EDSR, (2, 3, 4), "EDSR-baseline: 16 residual blocks of 64 channels"),
+}
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint naming the known word nearest to `name`."""
+    close = difflib.get_close_matches(name, known, 1, 0.4)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def build(architecture: str, scale: int, **options: Any) -> SRNetwork:
+    """A freshly initialised network. Raises `SparsrError` for an unknown name, scale or option."""
+    if architecture not in ARCHITECTURES:
+        raise SparsrError(f"there is no architecture {architecture!r}", nearest(architecture, list(ARCHITECTURES)))
+    entry = ARCHITECTURES[architecture]
+    if scale not in entry.scales:
+        raise SparsrError(f"{architecture} has no scale {scale}", f"its scales are {', '.join(map(str, entry.scales))}")
+    try:
+        return entry.build(scale=scale, **options)
+    except TypeError as error:
+        raise SparsrError(f"{architecture} cannot be built with {options}: {error}", "see `python -m train list`") from error

@@ -1,0 +1,66 @@
+"""Weight-normalised convolutions: the scale per filter that ASSL regularises (ASSL section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .base import MeanShift
+from .widths import conv_like, convolutions, replace_module
+
+EPSILON = 1e-12
+
+
+def filter_norms(weight: Tensor) -> Tensor:
+    """L2 norm of every filter: [out, in, kh, kw] -> [out], at least `EPSILON`."""
+    return weight.flatten(1).norm(dim=1).clamp_min(EPSILON)
+
+
+class WeightNormConv2d(nn.Conv2d):
+    """Convolution with filters wn_scale[o] * weight[o] / ||weight[o]||; the bias is not scaled."""
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        like = conv_like(plain, plain.out_channels, plain.in_channels)
+        super().__init__(
+            like.in_channels,
+            like.out_channels,
+            like.kernel_size,  # type: ignore[arg-type]
+            like.stride,  # type: ignore[arg-type]
+            like.padding,  # type: ignore[arg-type]
+            groups=like.groups,
+            bias=like.bias is not None,
+        )
+        with torch.no_grad():
+            self.weight.copy_(plain.weight)
+            if self.bias is not None and plain.bias is not None:
+                self.bias.copy_(plain.bias)
+        # Starting from the norms keeps the function of a trained layer.
+        self.wn_scale = nn.Parameter(filter_norms(self.weight.detach()))
+        self.to(plain.weight.device)
+
+    def merged_weight(self) -> Tensor:
+        """The filters actually applied: [out, in, kh, kw]."""
+        return self.weight * (self.wn_scale / filter_norms(self.weight))[:, None, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `nn.Conv2d`, with the normalised filters."""
+        return self._conv_forward(x, self.merged_weight(), self.bias)
+
+
+def add_weight_norm(network: nn.Module) -> None:
+    """Make every convolution except the mean shifts weight-normalised, in place; the function does not change."""
+    for name, conv in convolutions(network).items():
+        if not isinstance(conv, MeanShift | WeightNormConv2d):
+            replace_module(network, name, WeightNormConv2d(conv))
+
+
+def merge_weight_norm(network: nn.Module) -> None:
+    """Turn weight-normalised convolutions into plain ones with the same function, in place."""
+    for name, conv in convolutions(network).items():
+        if isinstance(conv, WeightNormConv2d):
+            plain = conv_like(conv, conv.out_channels, conv.in_channels)
+            with torch.no_grad():
+                plain.weight.copy_(conv.merged_weight())
+                if plain.bias is not None and conv.bias is not None:
+                    plain.bias.copy_(conv.bias)
+            replace_module(network, name, plain)

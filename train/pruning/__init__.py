@@ -1,0 +1,1 @@
+"""Pruning methods, a file per method, and the channel groups they act on."""
