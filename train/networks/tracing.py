@@ -1,7 +1,7 @@
 """What a network computes, as a flat list of operations: a torch.fx trace brought into one normal form.
 
-The channel dependency graph (`train/pruning/channel_groups.py`) and the exporter (`export/lowering.py`) both read
-this form, so that an operation is understood in one place.
+The channel dependency graph (`train/pruning/channel_groups.py`) and the exporter (`export/lowering.py`) both
+read this form, so that an operation is understood in one place.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Operation:
     module: str = ""
     """Path of the convolution; several operations share it when the module is called several times."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """leaky_relu: slope; affine: factor, offset; slice: start, stop; max_pool: kernel, stride; pixel_shuffle: block."""
+    """leaky_relu: slope; affine: factor, offset; slice: start, stop; max_pool: kernel, stride;
+    pixel_shuffle: block."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def trace(network: nn.Module) -> Trace:
 
     Raises `SparsrError` naming module and operation for anything that has no normal form.
     """
-    recorder = _Recorder(network)
-    return recorder.record()
+    return _Recorder(network).record()
 
 
 class _Unsupported(Exception):
@@ -157,7 +157,10 @@ def _concat(tensors: Sequence[_Ref], dim: int = 0) -> _Rule:
 def _slice(x: _Ref, index: Any) -> _Rule:
     index = index if isinstance(index, tuple) else (index,)
     whole = slice(None)
-    _require(len(index) >= 2 and all(part == whole for i, part in enumerate(index) if i != 1), "it is not x[:, a:b]")
+    _require(
+        len(index) >= 2 and all(part == whole for i, part in enumerate(index) if i != 1),
+        "it is not x[:, a:b]",
+    )
     _require(isinstance(index[1], slice) and index[1].step in (None, 1), "it is not x[:, a:b]")
     start, stop, _ = index[1].indices(x.channels)
     return "slice", [x], {"start": start, "stop": stop}
@@ -169,7 +172,10 @@ def _split(tensor: _Ref, split_size_or_sections: int | Sequence[int], dim: int =
     if isinstance(sizes, int):
         sizes = [min(sizes, tensor.channels - start) for start in range(0, tensor.channels, sizes)]
     stops = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [_slice(tensor, (slice(None), slice(stop - size, stop))) for size, stop in zip(sizes, stops, strict=True)]
+    return [
+        _slice(tensor, (slice(None), slice(stop - size, stop)))
+        for size, stop in zip(sizes, stops, strict=True)
+    ]
 
 
 def _chunk(input: _Ref, chunks: int, dim: int = 0) -> list[_Rule]:
@@ -187,7 +193,12 @@ def _mean(input: _Ref, dim: Any = None, keepdim: bool = False) -> _Rule:
 
 
 def _std(
-    input: _Ref, dim: Any = None, unbiased: bool = True, *, correction: int | None = None, keepdim: bool = False
+    input: _Ref,
+    dim: Any = None,
+    unbiased: bool = True,
+    *,
+    correction: int | None = None,
+    keepdim: bool = False,
 ) -> _Rule:
     _require(correction == 0 or (correction is None and not unbiased), "only correction=0 is handled")
     return _over_pixels("std", input, dim, keepdim)
@@ -221,7 +232,11 @@ def _square(size: int | tuple[int, int]) -> int:
 
 
 def _interpolate(
-    input: _Ref, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+    input: _Ref,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
 ) -> _Rule:
     plain = isinstance(size, _SizeOf) and scale_factor is None and mode == "bilinear" and not align_corners
     _require(plain, "only mode='bilinear' to another tensor's size (size=x.shape[2:]) is handled")
@@ -260,7 +275,13 @@ _MODULES: dict[type[nn.Module], Callable[[Any, _Ref], _Rule]] = {
     nn.PixelShuffle: lambda module, x: _pixel_shuffle(x, module.upscale_factor),
     nn.AdaptiveAvgPool2d: lambda module, x: _adaptive_avg_pool2d(x, module.output_size),
     nn.MaxPool2d: lambda module, x: _max_pool2d(
-        x, module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode, module.return_indices
+        x,
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.ceil_mode,
+        module.return_indices,
     ),
 }
 
@@ -273,11 +294,11 @@ class _Tracer(fx.Tracer):
 
 
 class _Values(fx.Interpreter):
-    """Runs the traced network once on the smallest image, for the channel counts and the values of plain numbers."""
+    """Runs the traced network on the smallest image, for channel counts and the values of numbers."""
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        # Tensors are kept as counts: the feature maps of the whole network would not fit in memory on big images.
+        # Only the count is kept, so that feature maps are freed as soon as they are read.
         n.meta["value"] = _Ref("", value.shape[1]) if isinstance(value, Tensor) else value
         return value
 
@@ -314,7 +335,8 @@ class _Recorder:
             graph = _Tracer().trace(self.network)
         except fx.proxy.TraceError as error:
             raise SparsrError(
-                f"the network cannot be traced: {error}", "its forward must not branch on the image's size or values"
+                f"the network cannot be traced: {error}",
+                "its forward must not branch on the image's size or values",
             ) from error
         parameter = next(self.network.parameters())
         side = getattr(self.network, "minimum_size", 1)
@@ -354,23 +376,17 @@ class _Recorder:
 
     def _append(self, node: fx.Node, rule: _Rule) -> _Ref:
         kind, inputs, options = rule
-        if node.op == "call_module":
-            name, channels = str(node.target), node.meta["value"].channels
-        else:
-            scope = _scope(node)
-            label = {"getitem": "slice"}.get(_function_name(node), _function_name(node))
-            name, channels = f"{scope}.{label}" if scope else label, node.meta["value"].channels
-        name = self._unique(name)
+        name, channels = self._unique(_operation_path(node)), node.meta["value"].channels
         module = str(node.target) if kind == "conv" else ""
-        self.operations.append(Operation(name, kind, tuple(ref.name for ref in inputs), channels, module, options))
+        reads = tuple(ref.name for ref in inputs)
+        self.operations.append(Operation(name, kind, reads, channels, module, options))
         return _Ref(name, channels)
 
     def _resolve(self, argument: Any) -> Any:
         def value(node: fx.Node) -> Any:
             known = self.values[node]
-            if isinstance(known, tuple) and len(known) == 2 and _size_source(node) in self.values:
-                return _SizeOf(self.values[_size_source(node)])
-            return known
+            is_size = isinstance(known, tuple) and len(known) == 2
+            return _SizeOf(self.values[_size_source(node)]) if is_size else known
 
         return fx.node.map_arg(argument, value)
 
@@ -405,8 +421,15 @@ def _scope(node: fx.Node) -> str:
 
 
 def _function_name(node: fx.Node) -> str:
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    return str(name).strip("_")
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return "slice" if name == "getitem" else name.strip("_")
+
+
+def _operation_path(node: fx.Node) -> str:
+    """`body.0.body.1` for a module, `body.0.add` for a function called in the forward of body.0."""
+    if node.op == "call_module":
+        return str(node.target)
+    return f"{_scope(node)}.{_function_name(node)}".lstrip(".")
 
 
 def _operation_name(network: nn.Module, node: fx.Node) -> str:

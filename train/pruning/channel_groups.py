@@ -1,20 +1,17 @@
 """Which filters of which convolutions must be removed together: the channel dependency graph of any network.
 
-Channels are followed one by one through the traced network (residual additions, element-wise products, concats,
-slices, pixel shuffles, grouped convolutions), not "previous convolution in module order". Filters whose channels
-meet form a unit; units that live in the same places form a `ChannelGroup`.
+Channels are followed one by one through the traced network (residual additions, element-wise products,
+concats, slices, pixel shuffles, grouped convolutions), not "previous convolution in module order". Filters
+whose channels meet form a unit; units that live in the same places form a `ChannelGroup`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
-
-from runtime.errors import SparsrError
 
 from ..networks.base import MeanShift
 from ..networks.tracing import Operation, trace
@@ -26,16 +23,16 @@ Places = Mapping[str, tuple[tuple[int, ...], ...]]
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """Units (channels of a feature map, with everything that depends on them) that can be removed one by one."""
+    """Units that can be removed one by one: channels of a feature map with all that depends on them."""
 
     name: str
-    """The first convolution that writes it; with `[a:b]`, its filters, if that convolution starts several groups."""
+    """The first convolution that writes it; with its filters `[a:b]` if that one starts several groups."""
     writer_filters: Places
     """Output filters of every convolution that writes these channels."""
     reader_channels: Places
     """Input channels of every convolution that reads them."""
     blocks: tuple[tuple[int, ...], ...]
-    """Units by block of the grouped convolutions concerned: every block must keep equally many. Else one block."""
+    """Units by group of the grouped convolutions around them: every block must keep equally many."""
     reason: str = ""
     """Why no unit can be removed; empty if they can."""
 
@@ -71,12 +68,14 @@ class ChannelGroup:
 def channel_groups(network: nn.Module) -> list[ChannelGroup]:
     """All channel groups of `network` in execution order, the fixed ones (`prunable` False) included.
 
-    Every output filter of every convolution belongs to exactly one unit of one group. Raises `SparsrError` naming
-    the operation if the network cannot be traced.
+    Every output filter of every convolution belongs to exactly one unit of one group. Raises `SparsrError`
+    naming the operation if the network cannot be traced.
     """
     graph = _Channels(network)
-    # Units with the same multiset of places belong together: {head.0, body.0.body.2, ...} is the residual stream.
-    alike: dict[tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]], list[_Unit]] = defaultdict(list)
+    # Units with the same places belong together: {head.0, body.0.body.2, ...} is the residual stream.
+    alike: dict[tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]], list[_Unit]] = defaultdict(
+        list
+    )
     for unit in graph.units():
         alike[_signature(unit.filters), _signature(unit.channels)].append(unit)
     first = Counter(next(iter(units[0].filters)) for units in alike.values())
@@ -112,22 +111,27 @@ def _group(units: list[_Unit], first: Counter[str], graph: _Channels) -> Channel
 
 
 def _blocks(group: ChannelGroup, convs: Mapping[str, nn.Conv2d]) -> tuple[tuple[tuple[int, ...], ...], str]:
-    """Units by their block in every grouped convolution, and why they cannot be sliced (empty if they can)."""
+    """Units by their place in grouped convolutions, and why they cannot be removed (empty if they can)."""
     keys: list[tuple[int, ...]] = [() for _ in range(group.size)]
     whole = group.blocks
-    sides = [(group.writer_filters, "out_channels"), (group.reader_channels, "in_channels")]
-    for name, places, side in [(name, places[name], side) for places, side in sides for name in places]:
+    written = [(name, places, convs[name].out_channels) for name, places in group.writer_filters.items()]
+    read = [(name, places, convs[name].in_channels) for name, places in group.reader_channels.items()]
+    for name, places, channels in written + read:
         conv = convs[name]
         if conv.groups == 1:
             continue
         if conv.groups in (conv.in_channels, conv.out_channels):
             return whole, f"convolution {name} has one channel per group"
-        block_size = getattr(conv, side) // conv.groups
+        block_size = channels // conv.groups
         members = [{index // block_size for index in unit} for unit in places]
-        counts = Counter(next(iter(member)) for member in members)
-        if any(len(member) > 1 for member in members) or len(counts) != conv.groups or len(set(counts.values())) > 1:
+        counts = Counter(min(member) for member in members)
+        if (
+            any(len(member) > 1 for member in members)
+            or len(counts) != conv.groups
+            or len(set(counts.values())) > 1
+        ):
             return whole, f"the groups of convolution {name} hold unequal parts of these channels"
-        keys = [(*key, next(iter(member))) for key, member in zip(keys, members, strict=True)]
+        keys = [(*key, min(member)) for key, member in zip(keys, members, strict=True)]
     cells: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for unit, key in enumerate(keys):
         cells[key].append(unit)
@@ -139,7 +143,7 @@ def _blocks(group: ChannelGroup, convs: Mapping[str, nn.Conv2d]) -> tuple[tuple[
 class _Channels:
     """Follows every channel through the traced network; a channel is a number in a union-find forest.
 
-    Numbers stand for the filters of the convolutions (and the colours of the image). A removed channel must be
+    Numbers stand for the filters of the convolutions and the colours of the image. A removed channel must be
     zero wherever a convolution reads it, else removing it and masking it would differ: `nonzero` names the
     tensors for which that fails (a sigmoid of 0 is 0.5).
     """
@@ -245,23 +249,3 @@ class _Channels:
             case "resize":
                 return flags[0]
         return any(flags)
-
-
-def round_up(count: int, multiple: int, size: int) -> int:
-    """`count` rounded up to a multiple of `multiple`, at most `size` and at least 1."""
-    return max(1, min(size, math.ceil(count / multiple) * multiple))
-
-
-def selected(group: ChannelGroup, scores: Sequence[float], count: int, multiple: int = 1) -> tuple[int, ...]:
-    """The units to keep: the `count` (rounded up to `multiple`) with the highest scores, ascending.
-
-    scores: one per unit. Every block of grouped convolutions keeps equally many, so the count may grow further.
-    Ties go to the lower index. Raises `SparsrError` if there is not one score per unit.
-    """
-    if len(scores) != group.size:
-        raise SparsrError(f"channel group {group.name} has {group.size} units, got {len(scores)} scores")
-    blocks = len(group.blocks)
-    share = round_up(count, math.lcm(multiple, blocks), group.size) // blocks
-    share = max(1, share)
-    best = [sorted(block, key=lambda unit: -scores[unit])[:share] for block in group.blocks]
-    return tuple(sorted(unit for block in best for unit in block))

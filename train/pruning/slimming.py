@@ -1,8 +1,9 @@
-"""Physical removal of channels (`slim`) and its definition, the network with those filters set to zero (`mask`)."""
+"""Physical removal of channels (`slim`), and what defines it: the same filters set to zero (`mask`)."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -22,9 +23,9 @@ Kept = Mapping[str, Sequence[int]]
 def slim(network: SRNetwork, kept: Kept) -> SRNetwork:
     """A new network with physically smaller convolutions, equal to `mask(network, kept)` in function.
 
-    Indices are sorted ascending in both directions; biases and weight-norm scales follow their filters. `network`
-    is left as it is. Raises `SparsrError` for an unknown group, an impossible index, a group that cannot be pruned,
-    or a grouped convolution whose groups would keep different counts.
+    Indices are sorted ascending in both directions; biases and weight-norm scales follow their filters.
+    `network` is left as it is. Raises `SparsrError` for an unknown group, an impossible index, a group that
+    cannot be pruned, or a grouped convolution whose groups would keep different counts.
     """
     groups = channel_groups(network)
     units = _checked(groups, kept)
@@ -33,9 +34,13 @@ def slim(network: SRNetwork, kept: Kept) -> SRNetwork:
     slimmed = copy.deepcopy(network)
     for group in groups:
         for name in group.writers:
-            outputs.setdefault(name, []).extend(i for unit in units[group.name] for i in group.filters(name)[unit])
+            outputs.setdefault(name, []).extend(
+                i for unit in units[group.name] for i in group.filters(name)[unit]
+            )
         for name in group.readers:
-            inputs.setdefault(name, []).extend(i for unit in units[group.name] for i in group.channels(name)[unit])
+            inputs.setdefault(name, []).extend(
+                i for unit in units[group.name] for i in group.channels(name)[unit]
+            )
     for name, conv in convolutions(network).items():
         out_kept = sorted(outputs.get(name, range(conv.out_channels)))
         in_kept = sorted(inputs.get(name, range(conv.in_channels)))
@@ -69,7 +74,8 @@ def _checked(groups: Sequence[ChannelGroup], kept: Kept) -> dict[str, list[int]]
         group, wanted = known[name], set(units)
         if not wanted or len(wanted) != len(units) or min(wanted) < 0 or max(wanted) >= group.size:
             raise SparsrError(
-                f"channel group {name} cannot keep units {sorted(units)[:8]}...", f"its units are 0..{group.size - 1}"
+                f"channel group {name} cannot keep units {sorted(units)[:8]}...",
+                f"its units are 0..{group.size - 1}",
             )
         if len(wanted) < group.size and group.reason:
             raise SparsrError(f"channel group {name} cannot be pruned: {group.reason}", "keep all of it")
@@ -112,6 +118,27 @@ def _by_group(name: str, indices: list[int], size: int, groups: int, rebase: int
         counts = ", ".join(str(len(part)) for part in parts)
         raise SparsrError(
             f"convolution {name} cannot be sliced: its {groups} groups would keep {counts} channels",
-            "keep equally many in every group (train.pruning.channel_groups.selected does)",
+            "keep equally many in every group (train.pruning.slimming.selected does)",
         )
     return parts
+
+
+def round_up(count: int, multiple: int, size: int) -> int:
+    """`count` rounded up to a multiple of `multiple`, at most `size`."""
+    return min(size, math.ceil(count / multiple) * multiple)
+
+
+def selected(group: ChannelGroup, scores: Sequence[float], count: int, multiple: int = 4) -> tuple[int, ...]:
+    """The units to keep: the `count` (rounded up to `multiple`) with the highest scores, ascending.
+
+    scores: one per unit. Every block of grouped convolutions keeps equally many, so the count may grow further.
+    Ties go to the lower index. Raises `SparsrError` for a wrong number of scores or an impossible count.
+    """
+    if len(scores) != group.size or not 0 < count <= group.size:
+        raise SparsrError(
+            f"channel group {group.name} has {group.size} units, asked for {count} of {len(scores)}"
+        )
+    blocks = len(group.blocks)
+    share = round_up(count, math.lcm(multiple, blocks), group.size) // blocks
+    best = [sorted(block, key=lambda unit: -scores[unit])[:share] for block in group.blocks]
+    return tuple(sorted(unit for block in best for unit in block))
