@@ -1,0 +1,158 @@
+"""Small DeployGraphs with random weights, and a torch executor of them as an independent oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from export.graph import DeployGraph, Node
+from runtime import layers as L
+
+RELU = L.Activation("relu")
+LEAKY = L.Activation("leaky_relu", 0.05)
+SIGMOID = L.Activation("sigmoid")
+
+
+def conv(rng, inputs, outputs, kernel=3, activation=None, groups=1, stride=1, padding=None):
+    """A convolution whose outputs stay about as large as its inputs."""
+    fan_in = inputs // groups * kernel**2
+    weight = rng.normal(0, fan_in**-0.5, (outputs, inputs // groups, kernel, kernel)).astype(np.float32)
+    bias = rng.normal(0, 0.1, outputs).astype(np.float32)
+    side = kernel // 2
+    padding = (side,) * 4 if padding is None else padding
+    return L.Conv(weight, bias, stride, padding, groups, activation)
+
+
+def chain(name, *layers, scale=1, minimum_size=1, value_range=1.0):
+    """Layers one after the other; an entry may be `(layer, [input names])` or `(name, layer, [input names])`."""
+    nodes, last = [], "image"
+    for index, entry in enumerate(layers):
+        label, layer, inputs = _entry(entry, f"n{index}", last)
+        nodes.append(Node(label, layer, inputs))
+        last = label
+    return DeployGraph(name, tuple(nodes), last, scale, value_range, minimum_size=minimum_size)
+
+
+def _entry(entry, label, last):
+    if isinstance(entry, L.Layer):
+        return label, entry, (last,)
+    if len(entry) == 2:
+        return label, entry[0], tuple(entry[1])
+    return entry[0], entry[1], tuple(entry[2])
+
+
+def layer_graphs(seed=0):
+    """At least one graph per layer kind and per case a writer treats differently, by name."""
+    rng = np.random.default_rng(seed)
+    affine = L.ChannelAffine(*(rng.normal(0, 1, (2, 3)).astype(np.float32)))
+    shift = L.ChannelAffine(np.ones(3, np.float32), rng.normal(0, 1, 3).astype(np.float32))
+    nothing = L.ChannelAffine(np.ones(3, np.float32), np.zeros(3, np.float32))
+    wide = conv(rng, 3, 12)
+    graphs = [
+        chain("relu", L.Activation("relu")),
+        chain("leaky", LEAKY),
+        chain("sigmoid", SIGMOID),
+        chain("conv", conv(rng, 3, 5)),
+        chain("conv_relu", conv(rng, 3, 5, activation=RELU)),
+        chain("conv_leaky", conv(rng, 3, 5, activation=LEAKY)),
+        chain("conv_sigmoid", conv(rng, 3, 5, activation=SIGMOID)),
+        chain("conv_1x1", conv(rng, 3, 4, 1)),
+        chain("conv_5x5", conv(rng, 3, 4, 5)),
+        chain("conv_valid", conv(rng, 3, 4, padding=(0, 0, 0, 0)), minimum_size=3),
+        chain("conv_lopsided", conv(rng, 3, 4, padding=(2, 0, 1, 3))),
+        chain("conv_even", conv(rng, 3, 4, 2, padding=(0, 0, 1, 1))),
+        chain("conv_stride", conv(rng, 3, 4, stride=2), minimum_size=1),
+        chain("conv_stride_valid", conv(rng, 3, 4, stride=2, padding=(0, 0, 0, 0)), minimum_size=3),
+        chain("conv_groups", wide, conv(rng, 12, 8, groups=4, activation=RELU)),
+        chain("conv_groups_leaky", wide, conv(rng, 12, 8, groups=2, activation=LEAKY)),
+        chain("affine", affine),
+        chain("shift", shift),
+        chain("affine_nothing", nothing),
+        chain("add", conv(rng, 3, 3), (L.Add(), ["n0", "image"])),
+        chain("add_relu", conv(rng, 3, 3), (L.Add(RELU), ["n0", "image"])),
+        chain("add_leaky", conv(rng, 3, 3), (L.Add(LEAKY), ["n0", "image"])),
+        chain("mul", conv(rng, 3, 3), (L.Mul(), ["image", "n0"])),
+        chain("mul_broadcast", L.GlobalMean(), conv(rng, 3, 3, 1), (L.Mul(), ["image", "n1"])),
+        chain("concat", conv(rng, 3, 4), (L.Concat(), ["image", "n0", "image"])),
+        chain("slice", conv(rng, 3, 7), L.SliceChannels(2, 6), ("tail", L.SliceChannels(1, 3), ["n0"]), (L.Concat(), ["n1", "tail"])),
+        chain("mean", L.GlobalMean()),
+        chain("std", L.GlobalStd()),
+        chain("max_pool", L.MaxPool(3, 2), minimum_size=3),
+        chain("resize_like", conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)), (L.ResizeLike(), ["n0", "image"]), minimum_size=3),
+        chain("pad_edge", L.PadEdge(2)),
+        chain("shuffle_conv", conv(rng, 3, 12, activation=RELU), L.DepthToSpace(2), scale=2),
+        chain("shuffle_3", conv(rng, 3, 27), L.DepthToSpace(3), scale=3),
+        chain("shuffle_twice", wide, L.DepthToSpace(2), conv(rng, 3, 12), L.DepthToSpace(2), scale=4),
+        chain("shuffle_grouped", wide, conv(rng, 12, 16, groups=2, activation=RELU), L.DepthToSpace(2), scale=2),
+        chain("shuffle_shared", wide, L.DepthToSpace(2), ("c", conv(rng, 12, 12), ["n0"]), ("d", L.DepthToSpace(2), ["c"]), (L.Add(), ["n1", "d"]), scale=2),
+        chain("shuffle_other", wide, LEAKY, L.DepthToSpace(2), scale=2),
+        chain("shuffle_image", (L.Concat(), ["image"] * 4), L.DepthToSpace(2), scale=2),
+    ]
+    return {graph.name: graph for graph in graphs}
+
+
+def small_network(seed=0, scale=2, channels=8, value_range=255.0):
+    """A residual network with every trick at once: mean shift, skip, slices, attention, shuffle."""
+    rng = np.random.default_rng(seed)
+    mean = np.array([114.4, 111.5, 103.0], np.float32)
+    unit = np.ones(3, np.float32)
+    graph = chain(
+        "small",
+        ("sub_mean", L.ChannelAffine(unit / 255, -mean / 255), ["image"]),
+        ("head", conv(rng, 3, channels), ["sub_mean"]),
+        ("body.0", conv(rng, channels, channels, activation=RELU), ["head"]),
+        ("body.1", conv(rng, channels, channels), ["body.0"]),
+        ("body.2", L.Add(), ["body.1", "head"]),
+        ("tail", conv(rng, channels, 3 * scale**2), ["body.2"]),
+        ("shuffle", L.DepthToSpace(scale), ["tail"]),
+        ("add_mean", L.ChannelAffine(255 * unit, mean), ["shuffle"]),
+        scale=scale,
+        value_range=value_range,
+    )
+    return graph
+
+
+def _activate(activation, x):
+    if activation is None:
+        return x
+    slope = activation.slope
+    return {"relu": F.relu, "leaky_relu": lambda t: F.leaky_relu(t, slope), "sigmoid": torch.sigmoid}[activation.function](x)
+
+
+def _conv(layer, x):
+    top, left, bottom, right = layer.padding
+    x = F.pad(x, (left, right, top, bottom))
+    y = F.conv2d(x, torch.from_numpy(layer.weight), torch.from_numpy(layer.bias), layer.stride, groups=layer.groups)
+    return _activate(layer.activation, y)
+
+
+_RULES = {
+    L.Activation: lambda layer, x: _activate(layer, x),
+    L.Conv: _conv,
+    L.ChannelAffine: lambda layer, x: x * torch.from_numpy(layer.factor)[:, None, None] + torch.from_numpy(layer.offset)[:, None, None],
+    L.Add: lambda layer, a, b: _activate(layer.activation, a + b),
+    L.Mul: lambda layer, a, b: a * b,
+    L.Concat: lambda layer, *xs: torch.cat(xs, 1),
+    L.SliceChannels: lambda layer, x: x[:, layer.start : layer.stop],
+    L.GlobalMean: lambda layer, x: x.mean((2, 3), keepdim=True),
+    L.GlobalStd: lambda layer, x: x.std((2, 3), correction=0, keepdim=True),
+    L.MaxPool: lambda layer, x: F.max_pool2d(x, layer.kernel, layer.stride),
+    L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
+    L.PadEdge: lambda layer, x: F.pad(x, (layer.amount,) * 4, mode="replicate"),
+    L.DepthToSpace: lambda layer, x: F.pixel_shuffle(x, layer.block),
+}
+
+
+def torch_run(graph, image):
+    """[1, 3, h, w] float32 -> the graph's output, by torch's own functions."""
+    tensors = {graph.input: torch.from_numpy(image)}
+    for node in graph.nodes:
+        tensors[node.name] = _RULES[type(node.layer)](node.layer, *(tensors[name] for name in node.inputs))
+    return tensors[graph.output].numpy()
+
+
+def random_image(graph, height, width, seed=0):
+    """[1, 3, height, width] float32 in 0..value_range."""
+    rng = np.random.default_rng([seed, height, width])
+    return rng.uniform(0, graph.value_range, (1, graph.input_channels, height, width)).astype(np.float32)
