@@ -371,7 +371,7 @@ class _Recorder:
             where = _scope(node) or type(self.network).__name__
             raise SparsrError(
                 f"{where}: the operation {_operation_name(self.network, node)} is not supported ({error})",
-                "write the network with the operations listed in train/networks/tracing.py, or add a rule there",
+                "use the operations listed in train/networks/tracing.py, or add a rule there",
             ) from error
 
     def _append(self, node: fx.Node, rule: _Rule) -> _Ref:

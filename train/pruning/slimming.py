@@ -131,7 +131,7 @@ def round_up(count: int, multiple: int, size: int) -> int:
 def selected(group: ChannelGroup, scores: Sequence[float], count: int, multiple: int = 4) -> tuple[int, ...]:
     """The units to keep: the `count` (rounded up to `multiple`) with the highest scores, ascending.
 
-    scores: one per unit. Every block of grouped convolutions keeps equally many, so the count may grow further.
+    scores: one per unit. Every block keeps equally many, so the count may grow further.
     Ties go to the lower index. Raises `SparsrError` for a wrong number of scores or an impossible count.
     """
     if len(scores) != group.size or not 0 < count <= group.size:
