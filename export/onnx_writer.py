@@ -1,7 +1,7 @@
 """DeployGraph -> ONNX: one short function per layer kind.
 
-The file is plain ONNX (opset 17: any ONNX Runtime since 1.12, also the mobile builds), NCHW, with dynamic height
-and width. Writing is a pure function of the graph: the same graph gives the same bytes. The nodes are written as
+The file is plain ONNX (opset 17: any ONNX Runtime since 1.12, also the mobile builds), NCHW, with dynamic
+height and width. Writing is a pure function of the graph: same graph, same bytes. The nodes are written as
 onnxsim would leave them, so it is a check of the export (see `parity.py`) and not a step of the way.
 """
 
@@ -176,7 +176,7 @@ _WRITERS: dict[type[Layer], Callable[..., None]] = {
 
 
 def _dimension(axis: str, values: Sequence[int], image: Sequence[int]) -> int | str | None:
-    """A dimension as netron shows it (a number, `height`, `height*2`, unknown) from its value at each probe."""
+    """A dimension as netron shows it (number, `height`, `height*2`, unknown) from its value at each probe."""
     if len(set(values)) == 1:
         return values[0]
     factor = values[0] // image[0]

@@ -1,0 +1,251 @@
+"""DeployGraph -> TFLite: one short function per layer kind.
+
+Plain builtin operators in versions TFLite 2.14 knows, NHWC, with dynamic height and width. Measured with
+tflite_runtime 2.14 and ai_edge_litert 2.3: XNNPACK takes over whole graphs of these operators after the input is
+resized, grouped convolutions included. The one exception is `ResizeLike`: its size is computed while running, which
+switches XNNPACK off for the whole graph in 2.14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from runtime.errors import SparsrError
+from runtime.layers import (
+    Activation,
+    Add,
+    ChannelAffine,
+    Concat,
+    Conv,
+    DepthToSpace,
+    GlobalMean,
+    GlobalStd,
+    Layer,
+    MaxPool,
+    Mul,
+    PadEdge,
+    ResizeLike,
+    Shape,
+    SliceChannels,
+)
+
+from .graph import DeployGraph, Node
+from .tflite_schema import TFLiteBuilder
+from .tflite_shuffle import with_dcr_shuffles
+
+INPUT, OUTPUT = "image", "upscaled"
+PIXEL_AXES = (1, 2)
+Shapes = Sequence[Shape]
+
+
+class _Writer(TFLiteBuilder):
+    """The builder, and the tensors of the graph walked so far."""
+
+    def __init__(self, graph: DeployGraph) -> None:
+        super().__init__()
+        smallest = graph.minimum_size
+        probes = [graph.shapes(size, size) for size in (smallest, smallest + 64)]
+        self.shapes: dict[str, Shapes] = {name: [probe[name] for probe in probes] for name in probes[0]}
+        """Shape of every tensor for the smallest image and a larger one: where they differ, a size is dynamic."""
+        self.index: dict[str, int] = {}
+        self._ends = {graph.input: INPUT, graph.output: OUTPUT}
+
+    def feature_map(self, name: str, shapes: Shapes) -> int:
+        """Append a [1, height, width, channels] tensor."""
+        small, large = ((1, height, width, channels) for channels, height, width in shapes)
+        return self.tensor(name, small, [a if a == b else -1 for a, b in zip(small, large, strict=True)])
+
+    def output(self, name: str) -> int:
+        """Append the tensor a node of the graph writes."""
+        self.index[name] = self.feature_map(self._ends.get(name, name), self.shapes[name])
+        return self.index[name]
+
+    def fused(
+        self, operator: str, node: Node, inputs: Sequence[int], activation: Activation | None, **options: Any
+    ) -> None:
+        """Append a node's operator and its activation: inside the operator if it is a relu, else after it."""
+        if activation is None or activation.function == "relu":
+            fusion = schema.ActivationFunctionType
+            options["fusedActivationFunction"] = fusion.RELU if activation else fusion.NONE
+            self.operator(operator, inputs, self.output(node.name), **options)
+        else:
+            linear = self.feature_map(f"{node.name}.linear", self.shapes[node.name])
+            self.activation(node, activation, self.operator(operator, inputs, linear, **options))
+
+    def activation(self, node: Node, activation: Activation, source: int) -> None:
+        """Append an element-wise function that writes the node's tensor."""
+        operator = {"relu": "RELU", "leaky_relu": "LEAKY_RELU", "sigmoid": "LOGISTIC"}[activation.function]
+        options = {"alpha": activation.slope} if operator == "LEAKY_RELU" else {}
+        self.operator(operator, [source], self.output(node.name), **options)
+
+    def strided_slice(
+        self, name: str, source: int, start: Mapping[int, int], stop: Mapping[int, int], target: int
+    ) -> int:
+        """Append a slice of a [n, h, w, c] tensor, `start` and `stop` by axis; an axis without them is whole."""
+        begin = self.constant(f"{name}.begin", [start.get(axis, 0) for axis in range(4)], np.int32)
+        end = self.constant(f"{name}.end", [stop.get(axis, 0) for axis in range(4)], np.int32)
+        step = self.constant(f"{name}.step", [1] * 4, np.int32)
+        masks = {"beginMask": _mask(start), "endMask": _mask(stop)}
+        return self.operator("STRIDED_SLICE", [source, begin, end, step], target, **masks)
+
+
+def _mask(bounds: Iterable[int]) -> int:
+    """Bits of the axes without a bound."""
+    return sum(1 << axis for axis in range(4) if axis not in set(bounds))
+
+
+def _activation(w: _Writer, node: Node, layer: Activation, x: list[int]) -> None:
+    w.activation(node, layer, x[0])
+
+
+def _conv(w: _Writer, node: Node, layer: Conv, x: list[int]) -> None:
+    source, padding = _padded(w, node, layer, x[0])
+    weight = w.constant(f"{node.name}.weight", layer.weight.transpose(0, 2, 3, 1))
+    bias = w.constant(f"{node.name}.bias", layer.bias)
+    options = {"strideH": layer.stride, "strideW": layer.stride, "dilationHFactor": 1, "dilationWFactor": 1}
+    w.fused("CONV_2D", node, [source, weight, bias], layer.activation, padding=padding, **options)
+
+
+def _padded(w: _Writer, node: Node, layer: Conv, source: int) -> tuple[int, int]:
+    """The convolution's input and its padding option; zeros are added explicitly where SAME means other ones."""
+    top, left, bottom, right = layer.padding
+    if not any(layer.padding):
+        return source, schema.Padding.VALID
+    totals = [side - 1 for side in layer.weight.shape[2:]]
+    same = (totals[0] // 2, totals[1] // 2, totals[0] - totals[0] // 2, totals[1] - totals[1] // 2)
+    if layer.stride == 1 and tuple(layer.padding) == same:
+        return source, schema.Padding.SAME
+    shapes = [(c, height + top + bottom, width + left + right) for c, height, width in w.shapes[node.inputs[0]]]
+    amounts = w.constant(f"{node.name}.pads", [[0, 0], [top, bottom], [left, right], [0, 0]], np.int32)
+    padded = w.feature_map(f"{node.name}.padded", shapes)
+    return w.operator("PAD", [source, amounts], padded), schema.Padding.VALID
+
+
+def _channel_affine(w: _Writer, node: Node, layer: ChannelAffine, x: list[int]) -> None:
+    scaled = x[0]
+    if np.any(layer.factor != 1):
+        factor = w.constant(f"{node.name}.weight", layer.factor)
+        scaled = w.operator("MUL", [scaled, factor], w.feature_map(f"{node.name}.scaled", w.shapes[node.name]))
+    offset = w.constant(f"{node.name}.bias", layer.offset)
+    w.operator("ADD", [scaled, offset], w.output(node.name))
+
+
+def _add(w: _Writer, node: Node, layer: Add, x: list[int]) -> None:
+    w.fused("ADD", node, x, layer.activation)
+
+
+def _mul(w: _Writer, node: Node, layer: Mul, x: list[int]) -> None:
+    w.operator("MUL", x, w.output(node.name))
+
+
+def _concat(w: _Writer, node: Node, layer: Concat, x: list[int]) -> None:
+    w.operator("CONCATENATION", x, w.output(node.name), axis=3)
+
+
+def _slice_channels(w: _Writer, node: Node, layer: SliceChannels, x: list[int]) -> None:
+    w.strided_slice(node.name, x[0], {3: layer.start}, {3: layer.stop}, w.output(node.name))
+
+
+def _global_mean(w: _Writer, node: Node, layer: GlobalMean, x: list[int]) -> None:
+    w.operator(
+        "MEAN", [x[0], w.constant(f"{node.name}.axes", PIXEL_AXES, np.int32)], w.output(node.name), keepDims=True
+    )
+
+
+def _global_std(w: _Writer, node: Node, layer: GlobalStd, x: list[int]) -> None:
+    # Two passes: mean(x^2) - mean(x)^2 would cancel in float32.
+    name, shapes = node.name, w.shapes[node.name]
+    axes = w.constant(f"{name}.axes", PIXEL_AXES, np.int32)
+    mean = w.operator("MEAN", [x[0], axes], w.feature_map(f"{name}.mean", shapes), keepDims=True)
+    squared = w.feature_map(f"{name}.squared", w.shapes[node.inputs[0]])
+    w.operator("SQUARED_DIFFERENCE", [x[0], mean], squared)
+    variance = w.operator("MEAN", [squared, axes], w.feature_map(f"{name}.variance", shapes), keepDims=True)
+    w.operator("SQRT", [variance], w.output(name))
+
+
+def _max_pool(w: _Writer, node: Node, layer: MaxPool, x: list[int]) -> None:
+    window = {
+        "filterHeight": layer.kernel,
+        "filterWidth": layer.kernel,
+        "strideH": layer.stride,
+        "strideW": layer.stride,
+    }
+    w.operator("MAX_POOL_2D", x, w.output(node.name), padding=schema.Padding.VALID, **window)
+
+
+def _resize_like(w: _Writer, node: Node, layer: ResizeLike, x: list[int]) -> None:
+    name = node.name
+    shape = w.operator("SHAPE", [x[1]], w.tensor(f"{name}.shape", [4], [4], np.int32), outType=schema.TensorType.INT32)
+    bounds = [w.constant(f"{name}.{key}", [value], np.int32) for key, value in (("begin", 1), ("end", 3), ("step", 1))]
+    size = w.operator("STRIDED_SLICE", [shape, *bounds], w.tensor(f"{name}.size", [2], [2], np.int32))
+    w.operator("RESIZE_BILINEAR", [x[0], size], w.output(name), halfPixelCenters=True)
+
+
+def _pad_edge(w: _Writer, node: Node, layer: PadEdge, x: list[int]) -> None:
+    # MIRROR_PAD would do for one pixel at a time, but XNNPACK lacks it.
+    source, shapes = x[0], w.shapes[node.inputs[0]]
+    for axis, side in ((1, "rows"), (2, "columns")):
+        line = [_with_size(shape, axis, 1) for shape in shapes]
+        first, last = (w.feature_map(f"{node.name}.{end}_{side}", line) for end in ("first", "last"))
+        w.strided_slice(f"{node.name}.first_{side}", source, {axis: 0}, {axis: 1}, first)
+        w.strided_slice(f"{node.name}.last_{side}", source, {axis: -1}, {}, last)
+        shapes = [_with_size(shape, axis, shape[axis] + 2 * layer.amount) for shape in shapes]
+        target = w.output(node.name) if axis == 2 else w.feature_map(f"{node.name}.{side}", shapes)
+        parts = [first] * layer.amount + [source] + [last] * layer.amount
+        source = w.operator("CONCATENATION", parts, target, axis=axis)
+
+
+def _with_size(shape: Shape, axis: int, size: int) -> Shape:
+    """A (channels, height, width) with another size along axis 1 or 2."""
+    channels, height, width = shape
+    return (channels, size, width) if axis == 1 else (channels, height, size)
+
+
+def _depth_to_space(w: _Writer, node: Node, layer: DepthToSpace, x: list[int]) -> None:
+    w.operator("DEPTH_TO_SPACE", x, w.output(node.name), blockSize=layer.block)
+
+
+_WRITERS: dict[type[Layer], Callable[..., None]] = {
+    Activation: _activation,
+    Add: _add,
+    ChannelAffine: _channel_affine,
+    Concat: _concat,
+    Conv: _conv,
+    DepthToSpace: _depth_to_space,
+    GlobalMean: _global_mean,
+    GlobalStd: _global_std,
+    MaxPool: _max_pool,
+    Mul: _mul,
+    PadEdge: _pad_edge,
+    ResizeLike: _resize_like,
+    SliceChannels: _slice_channels,
+}
+
+
+def write_tflite(graph: DeployGraph, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The graph as a TFLite file: float32 `image` [1, height, width, 3] -> `upscaled` [1, s*height, s*width, 3].
+
+    Tensors have the graph's names; values are 0..`graph.value_range`, the result is not clipped. The stored shape
+    is the smallest image's; resize the input before allocating. `metadata` becomes named metadata entries.
+    Raises `SparsrError` for a layer kind without a writer.
+    """
+    ordered = with_dcr_shuffles(graph)
+    writer = _Writer(ordered)
+    writer.output(ordered.input)
+    for node in ordered.nodes:
+        if type(node.layer) not in _WRITERS:
+            raise SparsrError(f"node {node.name}: TFLite has no writer for the layer {node.layer.kind}")
+        _WRITERS[type(node.layer)](writer, node, node.layer, [writer.index[name] for name in node.inputs])
+    ends = {INPUT: writer.index[ordered.input]}, {OUTPUT: writer.index[ordered.output]}
+    return writer.finish(*ends, f"SparSR {graph.name} x{graph.scale}", metadata or {})
+
+
+def operators(model: bytes) -> tuple[str, ...]:
+    """Names of the operators a TFLite file uses, sorted."""
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    table = schema.Model.GetRootAsModel(model, 0)
+    return tuple(sorted(names[table.OperatorCodes(i).BuiltinCode()] for i in range(table.OperatorCodesLength())))
