@@ -40,7 +40,7 @@ class DeployGraph:
         for node in self.nodes:
             missing = [name for name in node.inputs if name not in known]
             if missing:
-                raise SparsrError(f"graph {self.name}: node {node.name} reads {missing[0]}, which no earlier node writes")
+                raise SparsrError(f"graph {self.name}: {node.name} reads {missing[0]}, which no earlier node writes")
             if node.name in known:
                 raise SparsrError(f"graph {self.name}: two nodes write {node.name}")
             known.add(node.name)
@@ -51,12 +51,29 @@ class DeployGraph:
         """The same graph with other nodes."""
         return replace(self, nodes=tuple(nodes), output=output or self.output)
 
+    def with_layer(self, name: str, layer: Layer) -> DeployGraph:
+        """The same graph with another layer in node `name`."""
+        return self.with_nodes([replace(node, layer=layer) if node.name == name else node for node in self.nodes])
+
+    def without(self, name: str, stand_in: str) -> DeployGraph:
+        """The same graph without node `name`; whatever reads it reads the tensor `stand_in` instead."""
+        nodes = [
+            replace(node, inputs=tuple(stand_in if tensor == name else tensor for tensor in node.inputs))
+            for node in self.nodes
+            if node.name != name
+        ]
+        return self.with_nodes(nodes, stand_in if self.output == name else self.output)
+
     def node(self, name: str) -> Node:
         """The node that writes tensor `name`; KeyError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    def producer(self, name: str) -> Node | None:
+        """The node that writes tensor `name`; None for the graph's input."""
+        return None if name == self.input else self.node(name)
 
     def consumers(self, name: str) -> list[Node]:
         """Nodes that read tensor `name`, in execution order."""

@@ -36,7 +36,7 @@ VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
 
 
 def lower(network: SRNetwork, name: str) -> DeployGraph:
-    """The DeployGraph `name` of `network`, layer for layer as the network computes it (`passes` make it less).
+    """The DeployGraph `name` of `network`, layer for layer as the network computes it; `passes` simplify it.
 
     Weight normalisation is merged. Image and result hold 0..255: a network made for 0..1 gets a scale at
     either end. Raises `SparsrError` naming module and operation for what the layer kinds cannot express.
@@ -109,9 +109,7 @@ def _layer(operation: Operation, convs: Mapping[str, nn.Conv2d]) -> Layer:
 
 
 def _conv(name: str, conv: nn.Conv2d) -> Conv:
-    padding = (
-        conv.padding if isinstance(conv.padding, tuple) else (-1, -1)
-    )  # torch also knows "same", "valid"
+    padding = conv.padding if isinstance(conv.padding, tuple) else (-1, -1)  # torch also knows "same", "valid"
     plain = conv.stride[0] == conv.stride[1] and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
     if not plain or min(padding) < 0:
         raise SparsrError(

@@ -1,0 +1,23 @@
+"""Conv 1x1 with a diagonal matrix -> ChannelAffine. The usual form of a mean shift."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.layers import ChannelAffine, Conv
+
+from ..graph import DeployGraph, Node
+from .rewrite import is_pointwise
+
+
+def diagonal_conv(graph: DeployGraph, node: Node) -> DeployGraph | str | None:
+    """Turn a convolution that only scales and shifts every channel into that."""
+    layer = node.layer
+    if not isinstance(layer, Conv) or not is_pointwise(layer) or layer.weight.shape[0] != layer.weight.shape[1]:
+        return None
+    if layer.activation is not None:
+        return "an activation follows"
+    matrix = layer.weight[:, :, 0, 0]
+    if np.any(matrix != np.diag(np.diag(matrix))):
+        return "its matrix mixes channels"
+    return graph.with_layer(node.name, ChannelAffine(np.diag(matrix).copy(), layer.bias))
