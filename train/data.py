@@ -1,7 +1,7 @@
-"""Training data: folders of images, decoded once, kept as bytes on the training device, cut into random patches.
+"""Training data: folders of images, decoded once, kept as bytes on the training device, cut into patches.
 
-What a step sees depends on nothing but (seed, step, place in the batch). So a resumed run goes on exactly, and
-several processes together see exactly what one would.
+What a step sees depends on nothing but (seed, step, place in the batch). So a resumed run goes on exactly,
+and several processes together see exactly what one would.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,6 +27,7 @@ from runtime.images import MAX_PIXELS, list_images, read_image
 from .bicubic import crop_to_multiple, downscale
 
 Report = Callable[[str], None]
+IntArray = NDArray[np.int64]
 _CACHE_FORMAT = 1
 _REPORT_EVERY = 100
 
@@ -50,10 +52,10 @@ class _Images:
 class PatchData:
     """Random LR/HR patches from folders of HR images, searched recursively.
 
-    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. `patch` is a patch's side in LR
-    pixels. `holdout` images, spread evenly over the sorted list, are kept out of the patches: see `validation`.
-    `cache` is a folder for the decoded images; files that change on disk are decoded again. Images that cannot be
-    used are named through `report`. Raises `SparsrError` if none is left.
+    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. `patch` is a patch's side in
+    LR pixels. `holdout` images, spread evenly over the sorted list, are kept out of the patches: see
+    `validation`. `cache` is a folder for the decoded images; files that change on disk are decoded again.
+    Images that cannot be used are named through `report`. Raises `SparsrError` if none is left.
     """
 
     def __init__(
@@ -77,12 +79,12 @@ class PatchData:
         self._held_out = _spread(len(areas), holdout)
         positions = (self._sizes - patch + 1).clip(min=0).prod(1)
         if small := int((positions == 0).sum()):
-            report(f"{small} of {len(areas)} images are smaller than a patch ({patch * scale} pixels) and not used")
+            report(f"{small} of {len(areas)} images are smaller than a patch ({patch * scale} px), not used")
         positions[self._held_out] = 0
         self._ends = np.cumsum(positions)
         if not len(positions) or not self._ends[-1]:
             raise SparsrError(
-                f"no training image in {', '.join(map(str, folders))} is large enough for a patch of {patch * scale} pixels",
+                f"no training image is large enough for a patch of {patch * scale} pixels",
                 "give larger images, a smaller data.patch or a smaller data.holdout",
             )
 
@@ -93,17 +95,17 @@ class PatchData:
 
     @property
     def validation(self) -> list[tuple[Tensor, Tensor]]:
-        """The held-out images, whole: (LR, HR) as uint8 [3, h, w] and [3, s*h, s*w] on the training device."""
+        """The held-out images, whole: (LR, HR), uint8 [3, h, w] and [3, s*h, s*w] on the training device."""
         return [self._pair(index) for index in self._held_out]
 
     def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
-        """This process's share of the batch of `size` patches: LR [n, 3, p, p], HR [n, 3, s*p, s*p], n = size / world.
+        """This process's share of the batch of `size` patches: LR [n, 3, p, p] and HR [n, 3, s*p, s*p].
 
-        float32 on the training device, values 0..255. Every position of every image is equally likely (an image by
-        its number of positions); flips and transposition with probability 1/2 each. `seed`, `step` >= 0.
+        n = size / world. float32 on the training device, values 0..255. Every patch position of every image is
+        equally likely; flips and transposition with probability 1/2 each. `seed` and `step` are not negative.
         """
         if size % world:
-            raise SparsrError(f"a batch of {size} cannot be shared evenly by {world} processes", "change data.batch")
+            raise SparsrError(f"{world} processes cannot share a batch of {size} evenly", "change data.batch")
         share = size // world
         random = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, step])).random((size, 4))
         random = random[rank * share : (rank + 1) * share]
@@ -112,10 +114,28 @@ class PatchData:
         row, column = np.divmod(
             position - np.where(image > 0, self._ends[image - 1], 0), self._sizes[image, 1] - self.patch + 1
         )
-        # One transfer to the device for everything the two gathers need.
-        plan = np.stack([self._starts[image], self._sizes[image, 1], row, column, *(random[:, 1:] < 0.5).T])
-        moved = torch.from_numpy(plan.astype(np.int64)).to(self.device, non_blocking=True)
-        return _gather(self._lr, moved, self.patch, 1), _gather(self._hr, moved, self.patch, self.scale)
+        flips = random[:, 1:] < 0.5
+        lr = self._cut(self._lr, 1, image, row, column, flips)
+        return lr, self._cut(self._hr, self.scale, image, row, column, flips)
+
+    def _cut(
+        self, pixels: Tensor, scale: int, image: IntArray, row: IntArray, column: IntArray, flips: NDArray[np.bool_]
+    ) -> Tensor:
+        """Cut, flip and transpose all patches at once: float32 [n, 3, scale*patch, scale*patch].
+
+        row, column: the patch's first in LR pixels; flips [n, 3]: vertical, horizontal, transposed. Pixel (i, j) of
+        a patch lies at origin + i * down + j * right, so that flips and transposition are just other steps.
+        """
+        side, width = self.patch * scale, self._sizes[image, 1] * scale
+        top, left = row * scale + flips[:, 0] * (side - 1), column * scale + flips[:, 1] * (side - 1)
+        origin = self._starts[image] * scale**2 + top * width + left
+        vertical, horizontal = np.where(flips[:, 0], -width, width), np.where(flips[:, 1], -1, 1)
+        down, right = np.where(flips[:, 2], (horizontal, vertical), (vertical, horizontal))
+        plan = torch.from_numpy(np.stack([origin, down, right]).astype(np.int64)).to(self.device)
+        ramp = torch.arange(side, device=self.device)
+        index = (plan[0, :, None] + plan[1, :, None] * ramp)[:, :, None] + (plan[2, :, None] * ramp)[:, None]
+        cut = pixels.index_select(0, index.flatten()).reshape(*index.shape, 3)
+        return cut.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
 
     def _pair(self, index: int) -> tuple[Tensor, Tensor]:
         height, width = self._sizes[index]
@@ -127,30 +147,10 @@ class PatchData:
         return pair[0], pair[1]
 
 
-def _gather(pixels: Tensor, plan: Tensor, patch: int, scale: int) -> Tensor:
-    """Cut, flip and transpose all patches at once: float32 [n, 3, scale*patch, scale*patch].
-
-    plan: int64 [7, n]: first pixel and width of the image, row and column of the patch (all in LR pixels), and
-    1 or 0 for vertical flip, horizontal flip, transposition.
-    """
-    start, width, row, column, flip_v, flip_h, transposed = plan[:, :, None]
-    side = patch * scale
-    ramp = torch.arange(side, device=pixels.device)[None]
-    rows = torch.where(flip_v > 0, side - 1 - ramp, ramp) + row * scale
-    columns = torch.where(flip_h > 0, side - 1 - ramp, ramp) + column * scale
-    rows = rows * (width * scale)  # [n, side]: what each step down adds to a pixel's number
-    swap = transposed[..., None] > 0
-    down, right = rows[:, :, None], columns[:, None, :]
-    index = torch.where(swap, down.transpose(1, 2) + right.transpose(1, 2), down + right)
-    index += (start * scale**2)[..., None]
-    cut = pixels[index.flatten()].reshape(*index.shape, 3)
-    return cut.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-
-
 def _spread(count: int, chosen: int) -> list[int]:
     """`chosen` of `count` indices at even distances. Raises `SparsrError` if that leaves none."""
     if chosen and chosen >= count:
-        raise SparsrError(f"holding out {chosen} of {count} images leaves none to train on", "lower data.holdout")
+        raise SparsrError(f"holding out {chosen} of {count} images leaves none", "lower data.holdout")
     return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)]
 
 
