@@ -73,23 +73,27 @@ def load(path: str | Path) -> tuple[SRNetwork, Card]:
     """
     path = Path(path)
     if not path.is_file():
-        raise SparsrError(f"there is no checkpoint {path}", "check the path; `python -m train list` names the trained models")
+        raise SparsrError(
+            f"there is no checkpoint {path}", "check the path; `python -m train list` names the trained models"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError, struct.error) as error:
-        raise SparsrError(
-            f"{path} is not a whole safetensors file ({error})", "copy or download it again"
-        ) from error
+        raise SparsrError(f"{path} is not a whole safetensors file ({error})", "copy or download it again") from error
     if "card" not in metadata:
-        raise SparsrError(f"{path} has no SparSR card", "give a checkpoint written by `python -m train`, or an official .pth file")
+        raise SparsrError(
+            f"{path} has no SparSR card", "give a checkpoint written by `python -m train`, or an official .pth file"
+        )
     card = parse_card(metadata["card"], path)
-    network = _skeleton(card)
+    network = skeleton(card)
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise SparsrError(f"the weights in {path} do not fit its card: {str(error).splitlines()[-1].strip()}") from error
+        raise SparsrError(
+            f"the weights in {path} do not fit its card: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return network.eval(), card
 
 
@@ -112,7 +116,7 @@ def parse_card(text: str, path: Path) -> Card:
     return card
 
 
-def _skeleton(card: Card) -> SRNetwork:
+def skeleton(card: Card) -> SRNetwork:
     """The card's network without memory behind it, so that a hostile card costs nothing."""
     with torch.device("meta"):
         network = build(card.architecture, card.scale, **card.options)

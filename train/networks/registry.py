@@ -45,4 +45,6 @@ def build(architecture: str, scale: int, **options: Any) -> SRNetwork:
     try:
         return entry.build(scale=scale, **options)
     except TypeError as error:
-        raise SparsrError(f"{architecture} cannot be built with {options}: {error}", "see `python -m train list`") from error
+        raise SparsrError(
+            f"{architecture} cannot be built with {options}: {error}", "see `python -m train list`"
+        ) from error

@@ -50,7 +50,11 @@ def resize(network: nn.Module, target: Widths) -> None:
         if name not in convs:
             raise SparsrError(f"the card lists a convolution {name}, which the architecture does not have")
         conv = convs[name]
-        if not (0 < outputs <= MAX_CHANNELS and 0 < inputs <= MAX_CHANNELS) or inputs % conv.groups or outputs % conv.groups:
+        if (
+            not (0 < outputs <= MAX_CHANNELS and 0 < inputs <= MAX_CHANNELS)
+            or inputs % conv.groups
+            or outputs % conv.groups
+        ):
             raise SparsrError(f"the card gives convolution {name} impossible channel counts {outputs} x {inputs}")
         if (outputs, inputs) != (conv.out_channels, conv.in_channels):
             fresh = conv_like(conv, outputs, inputs)

@@ -1,0 +1,111 @@
+"""Everything a run needs before its first step: data, first network, method, and the place it stopped at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from runtime.errors import SparsrError
+
+from .data import PatchData
+from .distributed import Team, team
+from .loop import STATE_NAME, Run, restore
+from .models import load_model
+from .networks import SRNetwork, build
+from .pruning.assl import Assl
+from .pruning.gassl import Gassl
+from .pruning.l1 import L1
+from .pruning.method import Method
+from .pruning.settings import AsslSettings, GasslSettings
+from .recipe import NetworkSettings, Recipe, expand
+
+
+@contextmanager
+def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Run]:
+    """A run ready for `loop.train`, at its first step or where its state file stands.
+
+    device: auto, cpu or cuda. Raises `SparsrError` if `out` holds another run or something is missing.
+    """
+    with team(device) as processes:
+        state = out / STATE_NAME
+        if state.exists() and not resume:
+            raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        data, holdout = _data(recipe, out, processes)
+        network = first_network(recipe)
+        run = Run(recipe, out, data, holdout, processes, network.to(processes.device), _method(recipe))
+        if state.exists():
+            restore(run)
+        elif resume and processes.leads:
+            print(f"no state in {out} yet: starting from the beginning", flush=True)
+        processes.wait()
+        yield run
+
+
+def first_network(recipe: Recipe) -> SRNetwork:
+    """The network at step 0: the trained one a pruning recipe starts from, or a built one.
+
+    A dense recipe with `start` takes over every tensor whose shape fits (another scale has another tail).
+    """
+    settings = recipe.network
+    if recipe.prune:
+        return _trained(settings)
+    chosen = {"channels": settings.channels, "blocks": settings.blocks}
+    network = build(settings.architecture, settings.scale, **{key: value for key, value in chosen.items() if value})
+    if settings.start:
+        source = load_model(expand(settings.start))[0].state_dict()
+        own = network.state_dict()
+        network.load_state_dict({key: source[key] if _fits(source, own, key) else own[key] for key in own})
+    return network
+
+
+def _fits(source: dict[str, torch.Tensor], own: dict[str, torch.Tensor], key: str) -> bool:
+    return key in source and source[key].shape == own[key].shape
+
+
+def _trained(settings: NetworkSettings) -> SRNetwork:
+    network, _ = load_model(expand(settings.start), settings.scale)
+    if (network.architecture, network.scale) != (settings.architecture, settings.scale):
+        raise SparsrError(
+            f"{settings.start} is a {network.architecture} x{network.scale}, "
+            f"the recipe prunes a {settings.architecture} x{settings.scale}",
+            "--set network.start=CHECKPOINT, or --set network.architecture and network.scale",
+        )
+    return network
+
+
+def _method(recipe: Recipe) -> Method | None:
+    settings = recipe.prune
+    if settings is None:
+        return None
+    if isinstance(settings, GasslSettings):
+        return Gassl(settings, lambda: _trained(recipe.network))
+    if isinstance(settings, AsslSettings):
+        return Assl(settings, _counts_from(settings.ratios_from))
+    return L1(settings)
+
+
+def _counts_from(path: str) -> dict[str, int] | None:
+    """Kept counts per channel group of a checkpoint pruned before."""
+    if not path:
+        return None
+    _, card = load_model(expand(path))
+    if not card.training.get("kept"):
+        raise SparsrError(f"{path} does not say which channels it kept", "give a checkpoint pruned by SparSR")
+    return {name: len(indices) for name, indices in card.training["kept"].items()}
+
+
+def _data(recipe: Recipe, out: Path, processes: Team) -> tuple[PatchData, list[tuple[torch.Tensor, torch.Tensor]]]:
+    settings = recipe.data
+    cache = expand(settings.cache) if settings.cache else out / "cache"
+    folders = [expand(folder) for folder in settings.folders]
+    if not processes.leads:
+        processes.wait()  # the leading process decodes, the others find its cache
+    data = PatchData(folders, recipe.network.scale, settings.patch, processes.device, cache, holdout=settings.holdout)
+    if processes.leads:
+        processes.wait()
+    return data, data.validation

@@ -1,0 +1,64 @@
+"""L1 filter pruning (Li et al., ICLR 2017): the smallest filters go at once. The baseline of the comparisons."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ..networks import SRNetwork
+from ..networks.weight_norm import merge_weight_norm
+from ..networks.widths import convolutions
+from .channel_groups import channel_groups
+from .method import Phase
+from .selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
+from .settings import PruningSettings
+from .slimming import slim
+
+
+def filter_scores(network: SRNetwork) -> dict[str, Tensor]:
+    """Mean |weight| of every filter: {layer: [out]}."""
+    return {name: conv.weight.detach().abs().mean(dim=(1, 2, 3)) for name, conv in convolutions(network).items()}
+
+
+def slimmed(network: SRNetwork, kept: Kept, reinit: list[str]) -> SRNetwork:
+    """A plain (weight norm merged) copy with only the kept channels; layers matching `reinit` start afresh."""
+    plain = copy.deepcopy(network)
+    merge_weight_norm(plain)
+    small = slim(plain, kept)
+    for name, conv in convolutions(small).items():
+        if matches(name, reinit):
+            conv.reset_parameters()
+    return small
+
+
+class L1:
+    """See the module's docstring."""
+
+    def __init__(self, settings: PruningSettings) -> None:
+        self.settings = settings
+        self.kept: Kept | None = None
+
+    def phases(self) -> list[Phase]:
+        """None: there is nothing to train before the filters go."""
+        return []
+
+    def finish(self, network: SRNetwork) -> SRNetwork:
+        """Rank by mean |weight|, slim."""
+        groups = considered(channel_groups(network), self.settings.skip)
+        counts, scores = kept_counts(groups, self.settings), filter_scores(network)
+        self.kept = {
+            group.name: best_units(align(unit_scores(scores, group), self.settings.align), group, counts[group.name])
+            for group in groups
+        }
+        return slimmed(network, self.kept, self.settings.reinit)
+
+    def state(self) -> dict[str, Tensor]:
+        """The kept indices."""
+        return {f"kept/{name}": torch.tensor(indices) for name, indices in (self.kept or {}).items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """As written by `state`."""
+        kept = {name.removeprefix("kept/"): tensor.tolist() for name, tensor in state.items()}
+        self.kept = kept or None

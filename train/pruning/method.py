@@ -1,0 +1,50 @@
+"""What the training loop knows of a pruning method: its phases, one after the other, and its state between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..networks import SRNetwork
+from .selection import Kept
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training steps with one objective. Steps are counted from 1 within the phase."""
+
+    name: str
+    steps: int
+    learning_rate: Callable[[int], float]
+    begin: Callable[[SRNetwork], SRNetwork] = lambda network: network
+    """Called once when the phase starts; returning another network gives it a fresh optimiser."""
+    penalty: Callable[[SRNetwork], Tensor] | None = None
+    """Added to the loss (L1 in units of 0..255)."""
+    adjust_gradients: Callable[[SRNetwork, int], None] | None = None
+    """Called between the backward pass and the optimiser's step, with the step number."""
+
+
+class Method(Protocol):
+    """A pruning method: everything before fine-tuning, and the slimming that starts it."""
+
+    kept: Kept | None
+    """The channels that stay, once known."""
+
+    def phases(self) -> list[Phase]:
+        """Phases in order, without the fine-tuning."""
+        ...
+
+    def finish(self, network: SRNetwork) -> SRNetwork:
+        """The slimmed network that fine-tuning starts from."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What must survive a kill, as tensors."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        ...
