@@ -10,7 +10,10 @@ from typing import Any
 from runtime.errors import SparsrError
 
 from .base import SRNetwork
+from .carn import CARNM
 from .edsr import EDSR, LEDSR
+from .imdn import IMDN
+from .rfdn import RFDN
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "ledsr": Architecture(LEDSR, (2, 3, 4), "ASSL's network: residual body, one-convolution tail (256 channels dense)"),
     "edsr": Architecture(EDSR, (2, 3, 4), "EDSR-baseline: 16 residual blocks of 64 channels"),
+    "imdn": Architecture(IMDN, (2, 3, 4), "IMDN: 6 blocks that set channels aside, contrast attention"),
+    "carn_m": Architecture(CARNM, (2, 3, 4), "CARN-M: cascading blocks of grouped convolutions, shared weights"),
+    "rfdn": Architecture(RFDN, (2, 3, 4), "RFDN: 4 residual distillation blocks, spatial attention"),
 }
 
 

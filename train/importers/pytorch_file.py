@@ -1,0 +1,217 @@
+"""Tensors out of a foreign PyTorch file (.pt, .pth), zip or legacy format, without executing any of it.
+
+PyTorch's own `weights_only` reader refuses files that hold a pickled module beside the weights, as the ASSL
+releases do, and allocates what a file declares. This reader turns every unknown class into an inert object, calls
+nothing but tensor rebuilding, and believes no size that the file's own length does not back.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import torch
+from torch import Tensor
+
+from runtime.errors import SparsrError
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+_WRAPPERS = ("state_dict", "params_ema", "params", "model_state_dict", "model", "net")
+"""Keys under which projects put the weights, in order of preference."""
+
+
+class _Refused(Exception):
+    """What is wrong with the file, to be completed with its name."""
+
+
+@dataclass
+class _Storage:
+    """A run of numbers the pickle refers to; the bytes come from elsewhere in the file."""
+
+    dtype: torch.dtype
+    key: str
+    elements: int
+    numbers: Tensor | None = None
+    """All of them, flat."""
+
+
+@dataclass(frozen=True)
+class _TensorRecord:
+    """A tensor as the pickle describes it."""
+
+    storage: _Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def tensor(self) -> Tensor:
+        """The tensor, a view of its storage."""
+        flat = self.storage.numbers
+        if flat is None or math.prod(self.size) > len(flat):
+            raise _Refused("describes a tensor larger than its data")
+        return flat.as_strided(self.size, self.stride, self.offset)
+
+
+class _Inert:
+    """Stands for any object of an unknown class: takes everything, does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Inert:
+        return super().__new__(cls)
+
+    def __call__(self, *_: Any, **__: Any) -> _Inert:
+        return self
+
+    def __setitem__(self, *_: Any) -> None:
+        pass
+
+    def append(self, *_: Any) -> None:
+        """As a list."""
+
+    extend = add = append
+
+
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _TensorRecord:
+    numbers = (offset, *size, *stride)
+    if not isinstance(storage, _Storage) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise _Refused("describes a tensor that cannot be")
+    return _TensorRecord(storage, offset, tuple(size), tuple(stride))
+
+
+def _rebuild_parameter(data: Any, *_: Any) -> Any:
+    return data
+
+
+_ALLOWED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+}
+
+
+class _Unpickler(pickle._Unpickler):
+    """Knows tensors and containers. In Python, because the C one allocates what a hostile file asks for."""
+
+    def __init__(self, file: io.BytesIO, storages: dict[str, _Storage]) -> None:
+        super().__init__(file, encoding="utf-8")
+        self._storages = storages
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("torch", "torch.storage") and name in _DTYPES:
+            return _DTYPES[name]
+        return _ALLOWED.get((module, name), _Inert)
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, elements, *view = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype) or type(elements) is not int or any(view):
+            raise _Refused("refers to data in an unknown way")
+        return self._storages.setdefault(str(key), _Storage(dtype, str(key), elements))
+
+    def _ignore_state(self) -> None:
+        self.stack.pop()  # type: ignore[attr-defined] # an object's attributes: nothing here needs any
+
+    def _refuse(self) -> NoReturn:
+        raise _Refused("holds what no checkpoint needs")
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: _ignore_state,
+        **dict.fromkeys((code[0] for code in (pickle.BYTEARRAY8, pickle.EXT1, pickle.EXT2, pickle.EXT4)), _refuse),
+    }
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """All tensors of the file's state dict by name, unwrapped from the dictionaries projects put around it.
+
+    Raises `SparsrError` if the file is not a whole PyTorch checkpoint, is hostile, or holds no state dict.
+    """
+    path = Path(path)
+    try:
+        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path.read_bytes())
+        records = _find_state_dict(content)
+        return {name: record.tensor() for name, record in records.items()}
+    except _Refused as error:
+        raise SparsrError(f"{path} {error}", "give a PyTorch checkpoint that holds a state dict") from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise SparsrError(
+            f"{path} is not a whole PyTorch checkpoint ({type(error).__name__})", "copy or download it again"
+        ) from error
+
+
+def _read_zip(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise _Refused("is a compressed zip, not one that PyTorch wrote")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise _Refused("declares more data than it holds")
+        program = next((member.filename for member in members if member.filename.endswith("/data.pkl")), None)
+        if program is None:
+            raise _Refused("is a zip file without a PyTorch checkpoint in it")
+        storages: dict[str, _Storage] = {}
+        content = _Unpickler(io.BytesIO(archive.read(program)), storages).load()
+        folder = program.removesuffix("data.pkl") + "data/"
+        for storage in storages.values():
+            _fill(storage, archive.read(folder + storage.key))
+    return content
+
+
+def _read_legacy(raw: bytes) -> Any:
+    """The format before PyTorch 1.6: pickles one after the other, then the storages."""
+    file = io.BytesIO(raw)
+    storages: dict[str, _Storage] = {}
+
+    def next_pickle() -> Any:
+        return _Unpickler(file, storages).load()
+
+    if next_pickle() != _LEGACY_MAGIC:
+        raise _Refused("is not a PyTorch checkpoint")
+    next_pickle(), next_pickle()  # protocol version and machine
+    content = next_pickle()
+    for key in next_pickle():
+        storage = storages[str(key)]
+        (elements,) = struct.unpack("<q", file.read(8))
+        if elements != storage.elements:
+            raise _Refused("contradicts itself about its sizes")
+        _fill(storage, file.read(max(0, elements) * storage.dtype.itemsize))
+    return content
+
+
+def _fill(storage: _Storage, data: bytes) -> None:
+    if len(data) != storage.elements * storage.dtype.itemsize:
+        raise _Refused("is cut short or declares more data than it holds")
+    storage.numbers = torch.frombuffer(bytearray(data), dtype=storage.dtype) if data else torch.empty(0)
+
+
+def _find_state_dict(content: Any) -> Mapping[str, _TensorRecord]:
+    if not isinstance(content, Mapping):
+        raise _Refused("holds no state dict")
+    for key in _WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            return _find_state_dict(content[key])
+    records = {name: value for name, value in content.items() if isinstance(value, _TensorRecord)}
+    if not records or not all(isinstance(name, str) for name in records):
+        raise _Refused("holds no state dict")
+    return records

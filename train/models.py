@@ -1,0 +1,36 @@
+"""Any trained network from its file: ours or an official one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.errors import SparsrError
+
+from . import checkpoint
+from .checkpoint import Card
+from .importers import import_official
+from .networks import SRNetwork
+
+_PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
+
+
+def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
+    """The network, on the CPU in eval mode, and its card, from a checkpoint of ours or an official one.
+
+    `scale` chooses from an official file for several scales. Raises `SparsrError` if the file is missing, damaged,
+    hostile, not recognised, or of another scale.
+    """
+    path = Path(path)
+    if not path.is_file():
+        reason = "is a folder" if path.is_dir() else "does not exist"
+        raise SparsrError(
+            f"the checkpoint {path} {reason}", "check the path; `python -m train list` names the trained models"
+        )
+    with path.open("rb") as file:
+        start = file.read(2)
+    if not start:
+        raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
+    network, card = import_official(path, scale) if start.startswith(_PYTORCH_STARTS) else checkpoint.load(path)
+    if scale is not None and scale != network.scale:
+        raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
+    return network, card

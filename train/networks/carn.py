@@ -1,0 +1,93 @@
+"""CARN-M (Ahn et al., Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network, ECCV 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import MeanShift, SRNetwork, conv1x1, conv3x3
+
+_GROUPS = 4
+
+
+class EfficientResBlock(nn.Module):
+    """relu(x + 1x1(relu(3x3(relu(3x3(x)))))), both 3x3 convolutions in four groups."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv3x3(channels, channels, groups=_GROUPS),
+            nn.ReLU(inplace=True),
+            conv3x3(channels, channels, groups=_GROUPS),
+            nn.ReLU(inplace=True),
+            conv1x1(channels, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h, w]."""
+        return F.relu(self.body(x) + x)
+
+
+class Fusion(nn.Module):
+    """1x1 convolution of `count` joined tensors, then ReLU."""
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv1x1(channels * count, channels), nn.ReLU(inplace=True))
+
+    def forward(self, tensors: list[Tensor]) -> Tensor:
+        """Tensors [n, c, h, w] -> [n, c, h, w]."""
+        return self.body(torch.cat(tensors, 1))
+
+
+class CascadingBlock(nn.Module):
+    """One residual block used three times; before each use all earlier results are fused."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.b1 = EfficientResBlock(channels)
+        self.c1, self.c2, self.c3 = (Fusion(channels, count) for count in (2, 3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h, w]."""
+        results = [x]
+        for fuse in (self.c1, self.c2, self.c3):
+            results.append(self.b1(x))
+            x = fuse(results)
+        return x
+
+
+class CARNM(SRNetwork):
+    """CARN-M, the mobile variant: three cascading blocks in a cascade, grouped convolutions, shared weights."""
+
+    architecture = "carn_m"
+    value_range = 1.0
+
+    def __init__(self, scale: int, channels: int = 64) -> None:
+        super().__init__(scale, channels=channels)
+        self.sub_mean = MeanShift(self.value_range, -1)
+        self.entry = conv3x3(3, channels)
+        self.b1, self.b2, self.b3 = (CascadingBlock(channels) for _ in range(3))
+        self.c1, self.c2, self.c3 = (Fusion(channels, count) for count in (2, 3, 4))
+        self.upsample = nn.Sequential(*_upsample(scale, channels))
+        self.exit = conv3x3(channels, 3)
+        self.add_mean = MeanShift(self.value_range, +1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, 3, h, w] in 0..1 -> [n, 3, s*h, s*w]."""
+        x = self.entry(self.sub_mean(x))
+        results = [x]
+        for block, fuse in ((self.b1, self.c1), (self.b2, self.c2), (self.b3, self.c3)):
+            results.append(block(x))
+            x = fuse(results)
+        return self.add_mean(self.exit(self.upsample(x)))
+
+
+def _upsample(scale: int, channels: int) -> list[nn.Module]:
+    """Grouped convolution, ReLU, pixel shuffle: once for x2 and x3, twice for x4."""
+    layers: list[nn.Module] = []
+    for factor in {2: [2], 3: [3], 4: [2, 2]}[scale]:
+        grouped = conv3x3(channels, channels * factor**2, groups=_GROUPS)
+        layers += [grouped, nn.ReLU(inplace=True), nn.PixelShuffle(factor)]
+    return layers

@@ -1,0 +1,87 @@
+"""RFDN (Liu et al., Residual Feature Distillation Network for Lightweight Image Super-Resolution, ECCVW 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import SRNetwork, conv1x1, conv3x3
+from .imdn import leaky_relu
+
+
+class SpatialAttention(nn.Module):
+    """ESA: scales every pixel by a sigmoid of what a small network sees around it at a sixth of the resolution."""
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.conv1 = conv1x1(channels, inner)
+        self.conv_f = conv1x1(inner, inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=2)
+        self.conv_max = conv3x3(inner, inner)
+        self.conv3 = conv3x3(inner, inner)
+        self.conv3_ = conv3x3(inner, inner)
+        self.conv4 = conv1x1(inner, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h, w]; sides of at least 15."""
+        narrow = self.conv1(x)
+        wide = F.max_pool2d(self.conv2(narrow), 7, 3)
+        wide = self.conv3_(F.relu(self.conv3(F.relu(self.conv_max(wide)))))
+        wide = F.interpolate(wide, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return x * torch.sigmoid(self.conv4(wide + self.conv_f(narrow)))
+
+
+class ResidualDistillationBlock(nn.Module):
+    """Three times: distil by a 1x1 convolution, refine by a 3x3 one with a skip. Then fuse and attend."""
+
+    def __init__(self, channels: int, attention: int) -> None:
+        super().__init__()
+        distilled = channels // 2
+        self.c1_d, self.c1_r = conv1x1(channels, distilled), conv3x3(channels, channels)
+        self.c2_d, self.c2_r = conv1x1(channels, distilled), conv3x3(channels, channels)
+        self.c3_d, self.c3_r = conv1x1(channels, distilled), conv3x3(channels, channels)
+        self.c4 = conv3x3(channels, distilled)
+        self.c5 = conv1x1(4 * distilled, channels)
+        self.esa = SpatialAttention(channels, attention)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h, w]."""
+        kept = []
+        for distil, refine in ((self.c1_d, self.c1_r), (self.c2_d, self.c2_r), (self.c3_d, self.c3_r)):
+            kept.append(leaky_relu(distil(x)))
+            x = leaky_relu(refine(x) + x)
+        kept.append(leaky_relu(self.c4(x)))
+        return self.esa(self.c5(torch.cat(kept, 1)))
+
+
+class RFDN(SRNetwork):
+    """Residual feature distillation network: 4 blocks of 50 channels with spatial attention.
+
+    `attention` is the attention's inner width, by default a quarter of `channels`. Not homogeneous (sigmoid), so a
+    network trained on another value range keeps it: `value_range`.
+    """
+
+    architecture = "rfdn"
+    minimum_size = 15  # a 3x3 convolution of stride 2, then a 7x7 window
+
+    def __init__(
+        self, scale: int, channels: int = 50, blocks: int = 4, attention: int = 0, value_range: float = 255.0
+    ) -> None:
+        attention = attention or max(1, channels // 4)
+        super().__init__(scale, channels=channels, blocks=blocks, attention=attention, value_range=value_range)
+        self.value_range = value_range
+        self.fea_conv = conv3x3(3, channels)
+        self.blocks = nn.ModuleList(ResidualDistillationBlock(channels, attention) for _ in range(blocks))
+        self.c = conv1x1(blocks * channels, channels)
+        self.LR_conv = conv3x3(channels, channels)
+        self.upsampler = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]; sides of at least 15."""
+        shallow = self.fea_conv(x)
+        outputs = [shallow]
+        for block in self.blocks:
+            outputs.append(block(outputs[-1]))
+        joined = leaky_relu(self.c(torch.cat(outputs[1:], 1)))
+        return self.upsampler(self.LR_conv(joined) + shallow)
