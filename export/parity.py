@@ -1,0 +1,198 @@
+"""The parity certificate: does every stage of the export compute what the torch network computes?
+
+Every stage is compared with torch itself, not with the stage before: that is what a user relies on, and no error can
+add up unseen along the way. In the order of the stages, the first that fails is the hop that broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.card import ParityEntry
+from runtime.errors import CheckFailedError, SparsrError
+from runtime.images import read_image
+from runtime.layers import FloatArray
+
+from .graph import DeployGraph
+
+MAX_ABS = 1e-4
+"""Largest difference allowed, as a fraction of the value range."""
+MAX_DIFFERING = 1e-4
+"""Share of 8-bit values that may differ, and then by one level: a value within float32 noise of a half rounds either
+way. The share is taken over all images of a hop together and one value is always allowed, for small images have few."""
+
+_REFERENCE_MACS = 3e8  # about half a second of the reference executor
+_ENGINE_MACS = 4e10
+_LARGEST_SIDE = 192
+_SHOWN = 4
+
+Run = Callable[[FloatArray], FloatArray]
+"""[1, 3, h, w] float32 in 0..value_range -> [1, 3, s*h, s*w], not clipped."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A form of the network along the export."""
+
+    name: str
+    load: Callable[[], Run]
+    """Prepares the engine. Called when the stage's turn comes, so that one engine's memory is held at a time."""
+    slow: bool = False
+    """True for the reference executor, which sees small images only."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An image the stages are tried on."""
+
+    name: str
+    image: FloatArray
+    """[1, 3, h, w] float32 in 0..value_range."""
+    small: bool
+    """Small enough for a slow stage."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One stage against torch on one image."""
+
+    entry: ParityEntry
+    values: int
+    """Number of output values compared."""
+    differing: int
+    """Number of 8-bit values that differ."""
+    worst: str
+    """The values around the largest difference, for people."""
+
+
+def probes(graph: DeployGraph, pictures: Sequence[Path] = ()) -> list[Probe]:
+    """The smallest image, random images of odd sizes, a ramp over the whole value range, and `pictures`.
+
+    A picture is cropped at its centre, once for slow stages and once larger for the engines. Raises `SparsrError` if
+    one cannot be read or is too small for the network.
+    """
+    smallest = graph.minimum_size
+    small, large = (_side(graph, macs) for macs in (_REFERENCE_MACS, _ENGINE_MACS))
+    rng = np.random.default_rng(0)
+    sizes = [(smallest, smallest), (small, max(smallest, small - 3)), (large // 2 + smallest, large // 3 + smallest)]
+    images: list[tuple[str, NDArray[Any]]] = [("random", rng.integers(0, 256, (*size, 3))) for size in sizes]
+    images.append(("ramp", np.linspace(0, 255, 3 * small**2).reshape(small, small, 3)))
+    for path in pictures:
+        pixels = read_image(path).rgb
+        if min(pixels.shape[:2]) < smallest:
+            raise SparsrError(f"{path} is too small for {graph.name}", f"no side may have less than {smallest} pixels")
+        images += [(path.name, _centre(pixels, side)) for side in sorted({small, min(large, max(pixels.shape[:2]))})]
+    return [_probe(graph, name, pixels, small) for name, pixels in images]
+
+
+def _side(graph: DeployGraph, macs: float) -> int:
+    """Side of the square image that costs about `macs` multiply-adds."""
+    per_pixel = graph.macs(64, 64) / 64**2
+    return max(graph.minimum_size, min(_LARGEST_SIDE, int((macs / max(per_pixel, 1)) ** 0.5)))
+
+
+def _centre(pixels: NDArray[Any], side: int) -> NDArray[Any]:
+    top, left = (max(0, (size - side) // 2) for size in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def _probe(graph: DeployGraph, name: str, pixels: NDArray[Any], small: int) -> Probe:
+    height, width = pixels.shape[:2]
+    image = (pixels * (graph.value_range / 255)).astype(np.float32).transpose(2, 0, 1)[None]
+    return Probe(f"{name} {width}x{height}", np.ascontiguousarray(image), max(height, width) <= small)
+
+
+def compare(torch_run: Run, stages: Sequence[Stage], images: Sequence[Probe], value_range: float) -> list[Difference]:
+    """Every stage against torch on every image it can take, stage by stage.
+
+    Raises `CheckFailedError` if a stage cannot run or returns another shape; `check` judges the figures.
+    """
+    expected = [torch_run(probe.image) for probe in images]
+    return [difference for stage in stages for difference in _compare_stage(stage, images, expected, value_range)]
+
+
+def _compare_stage(
+    stage: Stage, images: Sequence[Probe], expected: Sequence[FloatArray], value_range: float
+) -> list[Difference]:
+    hop, found = f"torch -> {stage.name}", []
+    try:
+        run = stage.load()
+        for probe, truth in zip(images, expected, strict=True):
+            if probe.small or not stage.slow:
+                found.append(_difference(hop, probe, truth, run(probe.image), value_range))
+    except SparsrError:
+        raise
+    except Exception as error:  # every engine has exceptions of its own
+        raise CheckFailedError(f"{hop}: cannot run the network ({error})") from error
+    return found
+
+
+def _difference(hop: str, probe: Probe, expected: FloatArray, found: FloatArray, value_range: float) -> Difference:
+    if expected.shape != found.shape:
+        raise CheckFailedError(f"{hop}, {probe.name}: the shape is {found.shape} instead of {expected.shape}")
+    absolute = np.nan_to_num(np.abs(found - expected) / value_range, nan=np.inf)
+    levels = np.nan_to_num(np.abs(to_8bit(found, value_range) - to_8bit(expected, value_range)), nan=255)
+    differing = int(np.count_nonzero(levels))
+    # Rounded for people; the share is rounded down, so that 1 means all.
+    entry = ParityEntry(
+        hop,
+        probe.name,
+        float(f"{absolute.max():.1e}"),
+        np.floor(1e6 * (1 - differing / levels.size)) / 1e6,
+        int(levels.max()),
+    )
+    return Difference(entry, levels.size, differing, _around(expected, found, int(absolute.argmax())))
+
+
+def to_8bit(values: FloatArray, value_range: float) -> FloatArray:
+    """Whole levels 0..255, halves rounded up, as the runtime rounds its output."""
+    return np.floor(np.clip(values * np.float32(255 / value_range), 0, 255) + np.float32(0.5))
+
+
+def _around(expected: FloatArray, found: FloatArray, flat: int) -> str:
+    """Some values of one row, beginning at the largest difference."""
+    _, channel, row, column = (int(i) for i in np.unravel_index(flat, expected.shape))
+    pairs = zip(*(values[0, channel, row, column : column + _SHOWN] for values in (expected, found)), strict=True)
+    listed = "  ".join(f"{a:.5f}/{b:.5f}" for a, b in pairs)
+    return f"channel {channel}, row {row}, column {column}: {listed}"
+
+
+def check(differences: Sequence[Difference]) -> None:
+    """Raise `CheckFailedError` naming the first hop that misses a bar."""
+    for hop, group in groupby(differences, key=lambda difference: difference.entry.hop):
+        of_hop = list(group)
+        largest = max(difference.entry.max_abs for difference in of_hop)
+        levels = max(difference.entry.max_8bit for difference in of_hop)
+        differing, values = _pooled(of_hop)
+        if largest > MAX_ABS or levels > 1 or differing > max(1, MAX_DIFFERING * values):
+            raise CheckFailedError(
+                f"parity failed at {hop}: largest difference {largest:.1e} of the value range (allowed {MAX_ABS:.0e}), "
+                f"{differing} of {values} 8-bit values differ, by up to {levels} levels",
+                "no bundle was written; please report this network, the table above shows where it went wrong",
+            )
+
+
+def _pooled(differences: Sequence[Difference]) -> tuple[int, int]:
+    """(8-bit values that differ, values) of all images together."""
+    return sum(d.differing for d in differences), sum(d.values for d in differences)
+
+
+def table(differences: Sequence[Difference]) -> list[str]:
+    """One line per hop with its worst figures, then the values around the largest difference of all."""
+    lines = [f"{'hop':38s} {'max abs':>8s}  {'8-bit equal':>11s}  {'off by':>6s}  worst image"]
+    for hop, group in groupby(differences, key=lambda difference: difference.entry.hop):
+        of_hop = list(group)
+        worst = max(of_hop, key=lambda difference: difference.entry.max_abs)
+        differing, values = _pooled(of_hop)
+        equal, levels = 100 * (1 - differing / values), max(d.entry.max_8bit for d in of_hop)
+        lines.append(f"{hop:38s} {worst.entry.max_abs:8.1e}  {equal:9.4f} %  {levels:6d}  {worst.entry.image}")
+    worst = max(differences, key=lambda difference: difference.entry.max_abs)
+    lines.append(f"largest: {worst.entry.hop}, {worst.entry.image}, {worst.worst} (torch/other)")
+    return lines
