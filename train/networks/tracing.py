@@ -172,10 +172,7 @@ def _split(tensor: _Ref, split_size_or_sections: int | Sequence[int], dim: int =
     if isinstance(sizes, int):
         sizes = [min(sizes, tensor.channels - start) for start in range(0, tensor.channels, sizes)]
     stops = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [
-        _slice(tensor, (slice(None), slice(stop - size, stop)))
-        for size, stop in zip(sizes, stops, strict=True)
-    ]
+    return [_slice(tensor, (slice(None), slice(stop - size, stop))) for size, stop in zip(sizes, stops, strict=True)]
 
 
 def _chunk(input: _Ref, chunks: int, dim: int = 0) -> list[_Rule]:
@@ -237,9 +234,14 @@ def _interpolate(
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> _Rule:
-    plain = isinstance(size, _SizeOf) and scale_factor is None and mode == "bilinear" and not align_corners
-    _require(plain, "only mode='bilinear' to another tensor's size (size=x.shape[2:]) is handled")
+    plain = mode == "bilinear" and not any((scale_factor, align_corners, recompute_scale_factor, antialias))
+    _require(
+        plain and isinstance(size, _SizeOf),
+        "only mode='bilinear' to another tensor's size (size=x.shape[2:]) is handled",
+    )
     return "resize", [input, size.tensor], {}
 
 

@@ -1,0 +1,57 @@
+"""Networks for tests driven by the registry: every architecture at every scale, small where its options allow."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from train.networks import ARCHITECTURES, SRNetwork, build
+from train.networks.base import MeanShift
+from train.networks.weight_norm import WeightNormConv2d
+from train.networks.widths import convolutions
+from train.pruning.channel_groups import channel_groups
+
+OPTIONS = {
+    "ledsr": {"channels": 10, "blocks": 3},
+    "edsr": {"channels": 10, "blocks": 3},
+    "imdn": {"channels": 20, "blocks": 2},
+    "carn_m": {"channels": 16},
+    "rfdn": {"channels": 14, "blocks": 2},
+}
+EVERY_NETWORK = [(name, scale) for name, entry in ARCHITECTURES.items() for scale in entry.scales]
+
+
+def small(architecture: str, scale: int, seed: int = 0) -> SRNetwork:
+    """A small network with random weights and biases, without gradients."""
+    torch.manual_seed(seed)
+    return build(architecture, scale, **OPTIONS.get(architecture, {})).eval().requires_grad_(False)
+
+
+def image(network: SRNetwork, height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """A random image [1, 3, h, w] in the network's range, at least as large as the network needs."""
+    generator = torch.Generator().manual_seed(seed)
+    size = [max(side, network.minimum_size) for side in (height, width)]
+    return torch.rand(1, 3, *size, generator=generator) * network.value_range
+
+
+def disturb(network: SRNetwork) -> SRNetwork:
+    """Random weight-norm scales, and mean shifts that mix colours, as after pruning and fine-tuning; in place."""
+    with torch.no_grad():
+        for conv in convolutions(network).values():
+            if isinstance(conv, WeightNormConv2d):
+                conv.wn_scale.uniform_(0.2, 1.0)
+            if isinstance(conv, MeanShift):
+                conv.weight.add_(0.1 * torch.randn_like(conv.weight))
+    return network
+
+
+def random_kept(network: SRNetwork, seed: int) -> dict[str, list[int]]:
+    """Random units to keep in every prunable group, equally many per block, in random order."""
+    rng = random.Random(seed)
+    kept = {}
+    for group in channel_groups(network):
+        if group.prunable:
+            count = rng.randint(1, len(group.blocks[0]))
+            kept[group.name] = [unit for block in group.blocks for unit in rng.sample(block, count)]
+    return kept
