@@ -12,7 +12,7 @@ from runtime.errors import SparsrError
 ByteArray = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
 
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, as MATLAB's rgb2ycbcr
+_LUMA: FloatArray = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, as MATLAB's rgb2ycbcr
 _WINDOW = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -20,7 +20,8 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 def rgb_to_y(rgb: ByteArray) -> FloatArray:
     """Luma 16..235 of [h, w, 3] uint8 RGB, not rounded: [h, w] (MATLAB's rgb2ycbcr)."""
-    return rgb.astype(np.float64) @ _LUMA + 16
+    luma: FloatArray = rgb.astype(np.float64) @ _LUMA + 16
+    return luma
 
 
 def psnr_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
