@@ -1,4 +1,4 @@
-"""Shared fixtures: where the benchmark data lies, and threads that fit a small machine."""
+"""Shared fixtures: where the benchmark data lies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

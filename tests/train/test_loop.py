@@ -1,0 +1,284 @@
+"""The training loop: it learns, resumes bit for bit after a kill anywhere, and shares batches between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from runtime.errors import SparsrError
+from train import checkpoint, recipe
+from train.checkpoint import card_for
+from train.loop import learning_rate, train
+from train.networks import build
+from train.prepare import prepare
+from train.recipe import TrainSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PRUNING = {
+    "dense": {},
+    "l1": {"method": "l1", "keep": 4},
+    "assl": {"method": "assl", "ssa_steps": 3, "interval": 1, "granularity": 0.2, "stabilise_steps": 2, "keep": 4},
+    "gassl": {
+        "method": "gassl",
+        "ratio": 0.5,
+        "hair_interval": 1,
+        "hair_granularity": 0.02,
+        "ssa_steps": 2,
+        "interval": 1,
+        "granularity": 0.3,
+        "stabilise_steps": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory) -> Path:
+    """Three noisy pictures and a small dense checkpoint."""
+    folder = tmp_path_factory.mktemp("workshop")
+    (folder / "images").mkdir()
+    random = np.random.default_rng(0)
+    for i in range(3):
+        coarse = Image.fromarray(random.integers(0, 256, (9, 11, 3), dtype=np.uint8))
+        coarse.resize((44, 36), Image.Resampling.BICUBIC).save(folder / "images" / f"{i}.png")
+    torch.manual_seed(0)
+    network = build("ledsr", 2, channels=8, blocks=2)
+    checkpoint.save(folder / "dense.safetensors", network, card_for(network, "dense"))
+    return folder
+
+
+def make_recipe(workshop: Path, method: str, steps: int = 4, **train_settings) -> recipe.Recipe:
+    raw = {
+        "name": method,
+        "network": {"architecture": "ledsr", "scale": 2},
+        "data": {"folders": [str(workshop / "images")], "patch": 8, "batch": 2, "holdout": 1},
+        "train": {"steps": steps, "lr": 1e-3, "save_every": 1, "log_every": 1, "validate_every": 2, **train_settings},
+    }
+    if method == "dense":
+        raw["network"] |= {"channels": 8, "blocks": 2}
+    else:
+        raw["network"]["start"] = str(workshop / "dense.safetensors")
+        raw["prune"] = PRUNING[method]
+    return recipe.parse(raw, "test")
+
+
+def run_all(chosen: recipe.Recipe, out: Path, resume: bool = False, stop_at: int | None = None) -> None:
+    """Train; with `stop_at`, die when that step asks for its batch."""
+    with prepare(chosen, out, resume, "cpu") as run:
+        if stop_at is not None:
+            original = run.data.batch
+
+            def dying(seed, step, *rest):
+                if step == stop_at:
+                    raise KeyboardInterrupt
+                return original(seed, step, *rest)
+
+            run.data.batch = dying  # type: ignore[method-assign]
+        train(run)
+
+
+def outcome(out: Path) -> tuple[dict[str, torch.Tensor], list[dict]]:
+    network, _ = checkpoint.load(out / "last.safetensors")
+    return network.state_dict(), [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    a, b = outcome(first)[0], outcome(second)[0]
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.mark.parametrize("method", PRUNING)
+def test_resume_is_bit_identical_wherever_the_run_stops(workshop, tmp_path, method):
+    chosen = make_recipe(workshop, method)
+    run_all(chosen, tmp_path / "whole")
+    _, log = outcome(tmp_path / "whole")
+    total = log[-1]["step"]
+    assert {entry["phase"] for entry in log} == {
+        "dense": {"train"},
+        "l1": {"finetune"},
+        "assl": {"ssa", "grow", "stabilise", "finetune"},
+        "gassl": {"hair", "ssa", "grow", "stabilise", "finetune"},
+    }[method]
+    for stop in range(1, total + 1):
+        out = tmp_path / f"stop{stop}"
+        with pytest.raises(KeyboardInterrupt):
+            run_all(chosen, out, stop_at=stop)
+        run_all(chosen, out, resume=True)
+        assert_same_weights(tmp_path / "whole", out)
+    assert outcome(out)[1] == log, "lines of repeated steps are not there twice"
+
+
+def test_resume_repeats_the_steps_since_the_last_state(workshop, tmp_path):
+    """With a state every 4 steps a stop at step 7 of the growth goes back to 4."""
+    chosen = make_recipe(workshop, "assl", save_every=4)
+    run_all(chosen, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run_all(chosen, tmp_path / "cut", stop_at=7)
+    run_all(chosen, tmp_path / "cut", resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_killed_process_resumes_to_the_same_weights(workshop, tmp_path):
+    """SIGKILL in the growing stage, through the command line."""
+    text = "\n".join(
+        [
+            f'[network]\narchitecture = "ledsr"\nscale = 2\nstart = "{workshop}/dense.safetensors"',
+            f'[data]\nfolders = ["{workshop}/images"]\npatch = 8\nbatch = 2\nholdout = 1',
+            '[prune]\nmethod = "assl"\nkeep = 4\nssa_steps = 3\ninterval = 1\ngranularity = 0.01\nstabilise_steps = 2',
+            "[train]\nsteps = 4\nsave_every = 5\nlog_every = 1",
+        ]
+    )
+    (tmp_path / "tiny.toml").write_text(text)
+    command = [sys.executable, "-m", "train", "run", str(tmp_path / "tiny.toml"), "--device", "cpu", "--threads", "1"]
+    with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.PIPE, text=True) as p:
+        assert p.stdout is not None
+        next(line for line in p.stdout if line.startswith("grow") and "21/" in line)
+        os.kill(p.pid, signal.SIGKILL)
+    subprocess.run([*command, "--out", str(tmp_path / "killed"), "--resume"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert not [path for path in (tmp_path / "killed").iterdir() if ".tmp" in path.name]
+
+
+GRADIENTS = """
+import sys, torch
+from pathlib import Path
+from train import recipe
+from train.loop import compute_gradients, phases
+from train.prepare import prepare
+chosen = recipe.load(sys.argv[1])
+with prepare(chosen, Path(sys.argv[2]), False, "cpu") as run:
+    phase = phases(run)[0]
+    run.network = phase.begin(run.network)
+    run.position.step = run.position.total = 1
+    compute_gradients(run, phase, run.team.wrap(run.network))
+    if run.team.leads:
+        torch.save({n: p.grad for n, p in run.network.named_parameters() if p.grad is not None}, sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("method", ["dense", "assl"])
+def test_two_processes_compute_the_gradients_of_the_whole_batch(workshop, tmp_path, method):
+    prune = '[prune]\nmethod = "assl"\nkeep = 4\n' if method == "assl" else ""
+    start = f'start = "{workshop}/dense.safetensors"\n' if prune else "channels = 8\nblocks = 2\n"
+    (tmp_path / "r.toml").write_text(
+        f'[network]\narchitecture = "ledsr"\nscale = 2\n{start}{prune}'
+        f'[data]\nfolders = ["{workshop}/images"]\npatch = 8\nbatch = 4\nholdout = 1\n'
+    )
+    (tmp_path / "gradients.py").write_text(GRADIENTS)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    arguments = [str(tmp_path / "gradients.py"), str(tmp_path / "r.toml")]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for name, launcher in (("one", [sys.executable]), ("two", torchrun)):
+        command = [*launcher, *arguments, str(tmp_path / name), str(tmp_path / f"{name}.pt")]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    one, two = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5 * float(one[name].abs().max()))
+
+
+def test_training_improves_on_the_held_out_image(workshop, tmp_path):
+    run_all(make_recipe(workshop, "dense", steps=120, validate_every=20, schedule="cosine"), tmp_path / "run")
+    quality = [entry["psnr_y"] for entry in outcome(tmp_path / "run")[1] if "psnr_y" in entry]
+    assert quality[-1] > quality[0] + 3
+    _, card = checkpoint.load(tmp_path / "run" / "best.safetensors")
+    assert card.metrics["held-out"]["psnr_y"] == max(quality)
+
+
+@pytest.mark.parametrize("method", ["l1", "assl", "gassl"])
+def test_a_pruned_checkpoint_is_slim_and_says_what_it_kept(workshop, tmp_path, method):
+    run_all(make_recipe(workshop, method), tmp_path / "run")
+    network, card = checkpoint.load(tmp_path / "run" / "best.safetensors")
+    assert card.method == method
+    assert not card.weight_norm
+    for name in ("head.0", "body.0.body.0"):
+        assert network.get_submodule(name).out_channels == len(card.training["kept"][name]) < 8
+
+
+def test_the_found_widths_can_start_another_run(workshop, tmp_path):
+    run_all(make_recipe(workshop, "gassl"), tmp_path / "first")
+    raw = make_recipe(workshop, "assl").to_dict()
+    raw["prune"]["ratios_from"] = str(tmp_path / "first" / "best.safetensors")
+    run_all(recipe.parse(raw, "test"), tmp_path / "second")
+    first, second = (checkpoint.load(tmp_path / name / "best.safetensors")[1] for name in ("first", "second"))
+    assert first.widths == second.widths
+
+
+def test_the_body_of_another_scale_is_a_start(workshop, tmp_path):
+    raw = make_recipe(workshop, "dense", steps=0).to_dict()
+    raw["network"] |= {"scale": 4, "start": str(workshop / "dense.safetensors")}
+    from train.prepare import first_network
+
+    network = first_network(recipe.parse(raw, "test"))
+    source, _ = checkpoint.load(workshop / "dense.safetensors")
+    assert torch.equal(network.body[1].body[2].weight, source.body[1].body[2].weight)
+    assert network.tail[0][0].out_channels == 48
+
+
+def test_mixed_precision_stays_close_and_keeps_colours_exact(workshop):
+    from train.precision import mixed_precision
+
+    network, _ = checkpoint.load(workshop / "dense.safetensors")
+    image = torch.rand(1, 3, 16, 16) * 255
+    exact = network(image)
+    with mixed_precision(network, torch.device("cpu"), True):
+        mixed = network(image)
+        assert network.sub_mean(image).dtype == torch.float32
+        assert network.body[0].body[0](torch.rand(1, 8, 4, 4)).dtype == torch.bfloat16
+    assert mixed.dtype == torch.float32
+    assert 0 < (mixed - exact).abs().max() < 0.02 * exact.abs().max()
+    torch.testing.assert_close(network(image), exact, rtol=0, atol=0)
+
+
+def test_schedules():
+    step = TrainSettings(steps=100, lr=1.0, schedule="step", halve_every=10)
+    assert [learning_rate(step, i) for i in (1, 10, 11, 20, 21)] == [1, 1, 0.5, 0.5, 0.25]
+    cosine = TrainSettings(steps=100, lr=1.0, schedule="cosine")
+    assert learning_rate(cosine, 1) == 1
+    assert learning_rate(cosine, 51) == pytest.approx(0.5)
+    assert learning_rate(cosine, 100) < 0.001
+
+
+def test_a_finished_or_foreign_run_folder_is_not_overwritten(workshop, tmp_path):
+    chosen = make_recipe(workshop, "dense")
+    run_all(chosen, tmp_path / "run")
+    with pytest.raises(SparsrError, match="already holds a run"):
+        run_all(chosen, tmp_path / "run")
+    with pytest.raises(SparsrError, match="recipe differs"):
+        run_all(make_recipe(workshop, "dense", steps=9), tmp_path / "run", resume=True)
+    before = outcome(tmp_path / "run")[0]
+    run_all(chosen, tmp_path / "run", resume=True)
+    assert all(torch.equal(before[name], tensor) for name, tensor in outcome(tmp_path / "run")[0].items())
+
+
+def test_a_damaged_state_is_named(workshop, tmp_path):
+    chosen = make_recipe(workshop, "dense")
+    run_all(chosen, tmp_path / "run")
+    state = tmp_path / "run" / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(SparsrError, match="cannot be read"):
+        run_all(chosen, tmp_path / "run", resume=True)
+
+
+def test_the_wrong_start_is_refused(workshop, tmp_path):
+    raw = make_recipe(workshop, "l1").to_dict()
+    raw["network"]["scale"] = 4
+    with pytest.raises(SparsrError, match="prunes a ledsr x4"):
+        run_all(recipe.parse(raw, "test"), tmp_path / "run")
+
+
+def test_an_exploding_loss_stops_the_run(workshop, tmp_path):
+    with pytest.raises(SparsrError, match="the loss is"):
+        run_all(make_recipe(workshop, "dense", steps=60, lr=1e18), tmp_path / "run")

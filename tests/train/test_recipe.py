@@ -1,0 +1,104 @@
+"""Recipes: typed, strict, overridable."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.errors import SparsrError
+from train import recipe
+from train.pruning.settings import AsslSettings, GasslSettings
+
+TEXT = """
+[network]
+architecture = "ledsr"
+scale = 2
+start = "dense.safetensors"
+[data]
+folders = ["photos"]
+[prune]
+method = "assl"
+keep = 48
+[train]
+steps = 10
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_recipe_is_typed_and_named_after_its_file(file):
+    loaded = recipe.load(file)
+    assert loaded.name == "mine"
+    assert isinstance(loaded.prune, AsslSettings)
+    assert (loaded.prune.keep, loaded.prune.ssa_steps) == (48, 17_260)
+
+
+def test_overrides_reach_any_depth_and_keep_types(file):
+    loaded = recipe.load(
+        file, ["train.lr=1", "prune.method=gassl", 'data.folders=["a", "b"]', "prune.layer_channels.head=8"]
+    )
+    assert isinstance(loaded.prune, GasslSettings)
+    assert loaded.train.lr == 1.0
+    assert loaded.data.folders == ["a", "b"]
+    assert loaded.prune.layer_channels == {"head": 8}
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("train.stepz=1", "unknown key train.stepz", "steps"),
+        ("trian.steps=1", "unknown key trian", "train"),
+        ("prune.methd=1", "unknown key prune.methd", "method"),
+        ("prune.method=asl", "prune.method is 'asl'", "assl"),
+        ("train.steps=many", "train.steps is 'many'", ""),
+        ("train.steps=1.5", "train.steps is 1.5", ""),
+        ("train.precision=float16", "train.precision is 'float16'", "bfloat16"),
+        ("train.lr=0", "train.lr is 0.0", ""),
+        ("train.steps=-1", "negative", ""),
+        ("data.folders=[]", "names no training images", "--set"),
+        ("network.start=", "needs a trained network", "network.start"),
+        ("nonsense", "not key=value", "--set"),
+        ("name.deeper=1", "not a table", ""),
+    ],
+)
+def test_mistakes_are_named_with_their_place(file, override, message, hint):
+    with pytest.raises(SparsrError, match=message) as caught:
+        recipe.load(file, [override])
+    assert hint in caught.value.hint
+
+
+def test_an_unknown_recipe_names_the_nearest_one():
+    with pytest.raises(SparsrError) as caught:
+        recipe.load("paper/asln_x2")
+    assert "paper/assln_x2" in caught.value.hint
+
+
+def test_broken_toml_and_unset_variables_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "broken.toml").write_text("[network\n")
+    with pytest.raises(SparsrError, match="not valid TOML"):
+        recipe.load(tmp_path / "broken.toml")
+    monkeypatch.delenv("SPARSR_NOWHERE", raising=False)
+    with pytest.raises(SparsrError, match="not set"):
+        recipe.expand("$SPARSR_NOWHERE/images")
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_every_shipped_recipe_loads_and_says_what_it_is(name):
+    assert recipe.load(name).data.terms
+    assert (recipe.RECIPES / f"{name}.toml").read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_paper_recipes_state_the_published_schedule(scale):
+    """ASSL section 4.1 and its code: 17,260 + 20 * 5001 + 43,150 steps at 2e-4 before fine-tuning."""
+    from train.pruning.assl import Assl
+
+    settings = recipe.load(f"paper/assln_x{scale}").prune
+    assert isinstance(settings, AsslSettings)
+    phases = Assl(settings).phases()
+    assert [phase.steps for phase in phases] == [17_260, 100_020, 43_150]
+    assert {phase.learning_rate(1) for phase in phases} == {2e-4}
