@@ -35,6 +35,7 @@ _SHOWN = 4
 
 Run = Callable[[FloatArray], FloatArray]
 """[1, 3, h, w] float32 in 0..value_range -> [1, 3, s*h, s*w], not clipped."""
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,13 @@ def _probe(graph: DeployGraph, name: str, pixels: NDArray[Any], small: int) -> P
     return Probe(f"{name} {width}x{height}", np.ascontiguousarray(image), max(height, width) <= small)
 
 
-def compare(torch_run: Run, stages: Sequence[Stage], images: Sequence[Probe], value_range: float) -> list[Difference]:
-    """Every stage against torch on every image it can take, stage by stage.
-
-    Raises `CheckFailedError` if a stage cannot run or returns another shape; `check` judges the figures.
-    """
-    expected = [torch_run(probe.image) for probe in images]
-    return [difference for stage in stages for difference in _compare_stage(stage, images, expected, value_range)]
-
-
-def _compare_stage(
+def compare(
     stage: Stage, images: Sequence[Probe], expected: Sequence[FloatArray], value_range: float
 ) -> list[Difference]:
+    """One stage against torch's results `expected` on every image it can take.
+
+    Raises `CheckFailedError` if it cannot run or returns another shape; `check` judges the figures.
+    """
     hop, found = f"torch -> {stage.name}", []
     try:
         run = stage.load()
@@ -196,3 +192,18 @@ def table(differences: Sequence[Difference]) -> list[str]:
     worst = max(differences, key=lambda difference: difference.entry.max_abs)
     lines.append(f"largest: {worst.entry.hop}, {worst.entry.image}, {worst.worst} (torch/other)")
     return lines
+
+
+def certify(
+    torch_run: Run, stages: Sequence[Stage], images: Sequence[Probe], value_range: float, report: Report
+) -> list[Difference]:
+    """Compare, report progress and the table, and raise `CheckFailedError` if a bar is missed."""
+    expected = [torch_run(probe.image) for probe in images]
+    differences = []
+    for stage in stages:
+        report(f"parity: {stage.name}")
+        differences += compare(stage, images, expected, value_range)
+    for line in table(differences):
+        report(line)
+    check(differences)
+    return differences

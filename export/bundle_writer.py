@@ -1,0 +1,110 @@
+"""Bundles: the folder a runtime needs, with everything known about the network in its card.
+
+Nothing in a bundle depends on when or where it was written: the same checkpoint and tools give the same bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from runtime.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, ParityEntry
+from runtime.layers import Conv
+from train.checkpoint import Card
+from train.complexity import gmacs_720p, parameters
+from train.networks import SRNetwork
+from train.networks.weight_norm import merge_weight_norm
+
+from .graph import DeployGraph
+from .receptive import peak_activation_bytes, receptive_radius
+
+_TOOLS = ("torch", "numpy", "onnx", "onnxruntime", "onnxsim", "flatbuffers", "ai-edge-litert", "tflite-runtime")
+_PROBE_SIDE = 96
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file in memory."""
+
+    format: Literal["onnx", "tflite"]
+    layout: Literal["NCHW", "NHWC"]
+    content: bytes
+    operators: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """File name in the bundle."""
+        return f"model.{self.format}"
+
+    def entry(self) -> BundleFile:
+        """The card's entry of this file."""
+        digest = hashlib.sha256(self.content).hexdigest()
+        return BundleFile(self.name, self.format, self.layout, len(self.content), digest, self.operators)
+
+
+def metadata(graph: DeployGraph, checkpoint: Card) -> dict[str, str]:
+    """What a model file says about itself when it has lost its bundle."""
+    radius = receptive_radius(graph)
+    return {
+        "sparsr.schema": SCHEMA,
+        "sparsr.name": graph.name,
+        "sparsr.architecture": checkpoint.architecture,
+        "sparsr.method": checkpoint.method,
+        "sparsr.scale": str(graph.scale),
+        "sparsr.value_range": f"{graph.value_range:g}",
+        "sparsr.minimum_size": str(graph.minimum_size),
+        "sparsr.receptive_radius": "whole image" if radius is None else str(radius),
+        "sparsr.color": "RGB",
+    }
+
+
+def make_card(
+    graph: DeployGraph,
+    network: SRNetwork,
+    checkpoint: Card,
+    files: Sequence[ModelFile],
+    parity: Sequence[ParityEntry],
+) -> BundleCard:
+    """The card of a bundle that holds `files`, all written from `graph`."""
+    plain = copy.deepcopy(network)
+    merge_weight_norm(plain)  # its scales are no parameters of the deployed network
+    side = max(_PROBE_SIDE, graph.minimum_size)
+    return BundleCard(
+        name=graph.name,
+        architecture=checkpoint.architecture,
+        scale=graph.scale,
+        method=checkpoint.method,
+        value_range=graph.value_range,
+        minimum_size=graph.minimum_size,
+        receptive_radius=receptive_radius(graph),
+        parameters=parameters(plain),
+        gmacs_720p=round(gmacs_720p(plain), 6),
+        peak_activation_bytes_per_pixel=-(-peak_activation_bytes(graph, side, side) // side**2),
+        widths={node.name: len(node.layer.bias) for node in graph.nodes if isinstance(node.layer, Conv)},
+        files=tuple(file.entry() for file in files),
+        parity=tuple(parity),
+        training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
+        tools={name: version(name) for name in _TOOLS},
+    )
+
+
+def write_bundle(folder: Path, files: Sequence[ModelFile], card: BundleCard) -> None:
+    """Write model files and card into the existing, empty `folder`.
+
+    The card keeps its order (fields as declared, convolutions as executed) and is written last. Raises OSError with
+    the file's name if the disk is full or the folder cannot be written.
+    """
+    text = json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n"
+    for name, content in [(file.name, file.content) for file in files] + [(CARD_NAME, text.encode())]:
+        try:
+            (folder / name).write_bytes(content)
+        except OSError as error:
+            # A failed write, unlike a failed open, does not say which file it was.
+            error.filename = error.filename or str(folder / name)
+            raise

@@ -1,0 +1,108 @@
+"""Checkpoint -> DeployGraph -> model files -> parity -> bundle, in one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtime.card import CARD_NAME, BundleCard
+from runtime.errors import SparsrError
+from runtime.files import atomic_folder
+from train.models import load_model
+
+from . import onnx_writer, parity, stages, tflite_writer
+from .bundle_writer import ModelFile, make_card, metadata, write_bundle
+from .graph import DeployGraph
+from .lowering import lower
+from .passes import optimise
+
+Report = Callable[[str], None]
+_GENERIC_NAMES = ("best", "last")  # what training calls its checkpoints
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of model file the exporter can write."""
+
+    name: Literal["onnx", "tflite"]
+    layout: Literal["NCHW", "NHWC"]
+    summary: str
+    write: Callable[[DeployGraph, Mapping[str, str]], bytes]
+    operators: Callable[[bytes], tuple[str, ...]]
+    stages: Callable[[bytes], list[parity.Stage]]
+
+
+FORMATS = {
+    "onnx": Format(
+        "onnx",
+        "NCHW",
+        f"ONNX opset {onnx_writer.OPSET}: ONNX Runtime and most other engines",
+        onnx_writer.write_onnx,
+        onnx_writer.operators,
+        stages.onnx_stages,
+    ),
+    "tflite": Format(
+        "tflite",
+        "NHWC",
+        "TFLite builtin operators of version 2.14: tflite_runtime, LiteRT",
+        tflite_writer.write_tflite,
+        tflite_writer.operators,
+        stages.tflite_stages,
+    ),
+}
+
+
+def export_model(
+    model: Path,
+    out: Path,
+    *,
+    scale: int | None = None,
+    formats: Sequence[str] = tuple(FORMATS),
+    pictures: Sequence[Path] = (),
+    name: str | None = None,
+    report: Report = print,
+) -> BundleCard:
+    """Write the bundle `out` from a checkpoint of ours or an official one and return its card.
+
+    `scale` chooses from a checkpoint for several scales; `pictures` are real images for the parity certificate besides
+    the random ones; `name` is the network's name in files and tables (default: from the file name). Progress goes to
+    `report`, a line each. `out` is replaced if it is a bundle already. Raises `SparsrError` for bad input and
+    `CheckFailedError` if parity fails; then there is no bundle, or still the one that was there.
+    """
+    chosen = [_format(text) for text in dict.fromkeys(formats)]
+    if out.resolve() in model.resolve().parents:
+        raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
+    with atomic_folder(out, CARD_NAME) as folder:
+        report(f"reading {model}")
+        network, checkpoint = load_model(model, scale)
+        lowered = lower(network, name or _default_name(model))
+        graph, _ = optimise(lowered)
+        report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
+        about = metadata(graph, checkpoint)
+        files = []
+        for kind in chosen:
+            content = kind.write(graph, about)
+            files.append(ModelFile(kind.name, kind.layout, content, kind.operators(content)))
+            report(f"wrote {files[-1].name}: {len(content) / 1e6:.2f} MB")
+        compared = stages.graph_stages(lowered, graph)
+        for kind, file in zip(chosen, files, strict=True):
+            compared += kind.stages(file.content)
+        torch_run = stages.torch_run(network, graph.value_range)
+        images = parity.probes(graph, pictures)
+        differences = parity.certify(torch_run, compared, images, graph.value_range, report)
+        card = make_card(graph, network, checkpoint, files, [difference.entry for difference in differences])
+        write_bundle(folder, files, card)
+    return card
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise SparsrError(f"there is no format {name!r}", f"known: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _default_name(model: Path) -> str:
+    """The checkpoint's file name, or its folder's if that says more."""
+    return model.resolve().parent.name if model.stem in _GENERIC_NAMES else model.stem
