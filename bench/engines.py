@@ -1,0 +1,79 @@
+"""Every engine a bundle can be measured in: those of the runtime and the rivals, behind one function."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import engines as runtime_engines
+from runtime.errors import SparsrError
+
+FloatArray = NDArray[np.float32]
+Run = Callable[[FloatArray], FloatArray]
+"""One inference: float32 image [1, 3, h, w] or [1, h, w, 3], by the engine's layout, values 0..value range."""
+
+_CONVERSION_TIMEOUT = 300  # seconds
+
+
+@dataclass(frozen=True)
+class BenchEngine:
+    """How an engine is found and loaded. Nothing is imported before `load` is called."""
+
+    kind: Literal["runtime", "rival"]
+    format: Literal["onnx", "tflite"]
+    package: str
+    """Name of its distribution."""
+    load: Callable[[Path, int], Run]
+    """Model file, threads -> run."""
+
+    @property
+    def channels_first(self) -> bool:
+        """NCHW; otherwise NHWC."""
+        return self.format == "onnx"
+
+
+def _runtime(kind: runtime_engines.EngineKind) -> BenchEngine:
+    def load(model: Path, threads: int) -> Run:
+        return runtime_engines.load_engine(kind.name, model.read_bytes(), threads).run
+
+    return BenchEngine("runtime", kind.format, kind.package, load)
+
+
+def _rival(module: str, package: str) -> BenchEngine:
+    def load(model: Path, threads: int) -> Run:
+        try:
+            run: Run = importlib.import_module(f".rivals.{module}", __package__).load(model, threads)
+        except ImportError as error:
+            hint = "pip install -r bench/requirements-rivals.txt"
+            raise SparsrError(f"the package {error.name} is not installed", hint) from error
+        return run
+
+    return BenchEngine("rival", "onnx", package, load)
+
+
+ENGINES: dict[str, BenchEngine] = {
+    **{name: _runtime(kind) for name, kind in runtime_engines.ENGINES.items()},
+    "openvino": _rival("openvino", "openvino"),
+    "ncnn": _rival("ncnn", "ncnn"),
+    "mnn": _rival("mnn", "MNN"),
+}
+
+
+def convert(command: list[str], folder: Path) -> None:
+    """Run an engine's converter in `folder`; its own process, so that its memory is not the engine's.
+
+    Raises `SparsrError` with the last line it printed if it fails.
+    """
+    result = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_CONVERSION_TIMEOUT, check=False
+    )
+    if result.returncode:
+        lines = result.stdout.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
+        raise SparsrError(f"the conversion failed: {lines[-1]}")

@@ -1,0 +1,299 @@
+"""The measurement: a worker process per bundle and engine, rounds interleaved, outputs compared.
+
+All workers are loaded and warmed up first. A round then asks each in turn for one inference while the others
+sleep, so that whatever disturbs the machine for a while disturbs all of them, and times of one round can be
+compared pair by pair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from runtime.card import BundleCard
+from runtime.errors import SparsrError
+
+from .engines import ENGINES, FloatArray
+from .machine import available_cpus, describe, version
+from .process import Worker, WorkerError
+from .results import Basis, BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
+from .statistics import paired_ratio, summarise
+from .worker import Job
+
+MIN_ROUNDS = 3
+
+Report = Callable[[str, int, int], None]
+"""Told what is going on, steps done and steps in all."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bundle to measure."""
+
+    id: str
+    folder: Path
+    card: BundleCard
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how."""
+
+    subjects: tuple[Subject, ...]
+    engines: tuple[str, ...]
+    width: int
+    """Input pixels."""
+    height: int
+    threads: int
+    rounds: int
+    baseline: str | None = None
+    """Id of the dense bundle all others are compared with; None: found by architecture and scale."""
+    max_seconds: float = float("inf")
+    """No new round is begun after this time, once there are three."""
+    timeout: float = 300.0
+    """Seconds a worker may take for one answer; loading, converting and the first run are one."""
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A row in the making."""
+
+    subject: Subject
+    engine: str
+    output: Path
+    worker: Worker | None = None
+    error: SparsrError | None = None
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    memory: Memory | None = None
+    difference: Difference | None = None
+
+    def fail(self, error: SparsrError) -> None:
+        """Leave the measurement, with the reason."""
+        self.error = error
+        if self.worker:
+            self.worker.close()
+
+
+def measure(plan: Plan, report: Report = lambda what, done, total: None) -> Results:
+    """Measure every bundle of the plan in every engine. What fails becomes a row with its reason.
+
+    Raises `SparsrError` for a plan that cannot be carried out, before anything is started.
+    """
+    _check(plan)
+    cpus = available_cpus()[-plan.threads :]  # the last ones: the first serves most interrupts
+    basis: Basis = "cpu" if plan.threads == 1 else "wall"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sparsr-bench-")))
+        entries = [
+            _Entry(subject, engine, folder / f"{number}-{engine}.npy")
+            for number, subject in enumerate(plan.subjects)
+            for engine in plan.engines
+        ]
+        stack.callback(_close, entries)
+        _start(plan, entries, cpus, folder, report)
+        rounds = _run_rounds(plan, entries, report)
+        _stop(entries)
+        _compare(plan, entries)
+    settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus)
+    packages = ("numpy", *(engine.package for engine in ENGINES.values()))
+    infos = tuple(_info(subject, plan) for subject in plan.subjects)
+    results = Results(
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        describe(tuple(dict.fromkeys(packages))),
+        settings,
+        infos,
+        tuple(_row(entry) for entry in entries),
+    )
+    return dataclasses.replace(results, rows=tuple(_with_opponent(row, results) for row in results.rows))
+
+
+def _check(plan: Plan) -> None:
+    unknown = [name for name in plan.engines if name not in ENGINES]
+    if unknown:
+        raise SparsrError(f"there is no engine {unknown[0]!r}", f"known: {', '.join(ENGINES)}")
+    if plan.baseline is not None and plan.baseline not in {subject.id for subject in plan.subjects}:
+        raise SparsrError(f"the baseline {plan.baseline} is not among the measured bundles")
+    cpus = available_cpus()
+    if not 1 <= plan.threads <= (len(cpus) or plan.threads):
+        raise SparsrError(f"{plan.threads} threads do not fit the {len(cpus)} CPUs of this process")
+    for subject in plan.subjects:
+        if min(plan.width, plan.height) < subject.card.minimum_size:
+            side = subject.card.minimum_size
+            raise SparsrError(f"{subject.id} takes images from {side}x{side}, not {plan.width}x{plan.height}")
+
+
+def _start(plan: Plan, entries: Sequence[_Entry], cpus: tuple[int, ...], folder: Path, report: Report) -> None:
+    """Load every worker, one after the other: conversion and compilation may use what memory there is."""
+    images = {
+        subject.id: _save_image(plan, subject.card.value_range, folder / f"input-{number}.npy")
+        for number, subject in enumerate(plan.subjects)
+    }
+    for done, entry in enumerate(entries):
+        report(f"loading {entry.subject.id} in {entry.engine}", done, len(entries))
+        try:
+            job = Job(
+                entry.engine,
+                str(_model_file(entry.subject, entry.engine)),
+                plan.threads,
+                cpus,
+                str(images[entry.subject.id]),
+                str(entry.output),
+            )
+            entry.worker = Worker(job, plan.timeout)
+        except SparsrError as error:
+            entry.fail(error)
+    report("loaded", len(entries), len(entries))
+
+
+def _save_image(plan: Plan, value_range: float, path: Path) -> Path:
+    """The same 8-bit noise for all, in the network's range: its speed depends on the size alone."""
+    levels = np.random.default_rng(0).integers(0, 256, (1, plan.height, plan.width, 3))
+    np.save(path, (levels * (value_range / 255)).astype(np.float32))
+    return path
+
+
+def _model_file(subject: Subject, engine: str) -> Path:
+    wanted = ENGINES[engine].format
+    for file in subject.card.files:
+        if file.format == wanted:
+            return (subject.folder / file.name).resolve()
+    raise SparsrError(f"the bundle holds no {wanted} file", f"export it with --format {wanted}")
+
+
+def _run_rounds(plan: Plan, entries: Sequence[_Entry], report: Report) -> int:
+    """Measure until the rounds or the time are up; the number of rounds completed."""
+    end = time.monotonic() + plan.max_seconds
+    for done in range(plan.rounds):
+        live = [entry for entry in entries if entry.error is None]
+        if not live or (done >= min(MIN_ROUNDS, plan.rounds) and time.monotonic() > end):
+            report("measured (time is up)" if live else "nothing to measure", plan.rounds, plan.rounds)
+            return done
+        report("measuring", done, plan.rounds)
+        for entry in live:
+            assert entry.worker
+            try:
+                cpu, wall = entry.worker.run()
+            except WorkerError as error:
+                entry.fail(error)
+                continue
+            entry.cpu.append(cpu)
+            entry.wall.append(wall)
+    report("measured", plan.rounds, plan.rounds)
+    return plan.rounds
+
+
+def _stop(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if entry.error is not None:
+            continue
+        assert entry.worker
+        try:
+            baseline, peak = entry.worker.stop()
+        except WorkerError as error:
+            entry.fail(error)
+            continue
+        entry.memory = Memory(baseline, peak) if baseline is not None and peak is not None else None
+        entry.worker.close()
+
+
+def _close(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if entry.worker:
+            entry.worker.close()
+
+
+def _compare(plan: Plan, entries: Sequence[_Entry]) -> None:
+    """Fill in how far each output is from the one that most engines of its bundle agree with."""
+    for subject in plan.subjects:
+        done = [entry for entry in entries if entry.subject is subject and entry.error is None]
+        outputs = {entry.engine: np.load(entry.output) * np.float32(255 / subject.card.value_range) for entry in done}
+        if not outputs:
+            continue
+        reference = reference_engine(outputs)
+        for entry in done:
+            entry.difference = difference(reference, outputs[reference], outputs[entry.engine])
+
+
+def reference_engine(outputs: dict[str, FloatArray]) -> str:
+    """The engine whose output (in 8-bit levels) most others share to one level; the first of several such."""
+
+    def supporters(name: str) -> int:
+        return sum(difference(name, outputs[name], other).max_8bit <= 1 for other in outputs.values())
+
+    return max(outputs, key=supporters)
+
+
+def difference(name: str, reference: FloatArray, output: FloatArray) -> Difference:
+    """Largest differences of two outputs in 8-bit levels; 255 for another shape or values that are not finite."""
+    if output.shape != reference.shape or not (np.isfinite(output).all() and np.isfinite(reference).all()):
+        return Difference(name, 255.0, 255)
+    exact = float(np.abs(output - reference).max())
+    rounded = [np.clip(np.rint(values), 0, 255) for values in (output, reference)]
+    return Difference(name, exact, int(np.abs(rounded[0] - rounded[1]).max()))
+
+
+def _info(subject: Subject, plan: Plan) -> BundleInfo:
+    card = subject.card
+    return BundleInfo(
+        id=subject.id,
+        name=card.name,
+        architecture=card.architecture,
+        scale=card.scale,
+        method=card.method,
+        parameters=card.parameters,
+        gmacs_720p=card.gmacs_720p,
+        files={file.name: file.bytes for file in card.files},
+        counterpart=plan.baseline or _counterpart(card, plan.subjects),
+    )
+
+
+def _counterpart(card: BundleCard, subjects: Sequence[Subject]) -> str | None:
+    """The dense bundle of the same architecture and scale; of several the largest network."""
+    dense = [
+        subject
+        for subject in subjects
+        if subject.card.method == "dense"
+        and (subject.card.architecture, subject.card.scale) == (card.architecture, card.scale)
+    ]
+    return max(dense, key=lambda subject: subject.card.parameters).id if dense else None
+
+
+def _row(entry: _Entry) -> Row:
+    engine = ENGINES[entry.engine]
+    row = Row(entry.subject.id, entry.engine, engine.kind, version(engine.package))
+    if entry.error is not None:
+        return dataclasses.replace(row, failure=str(entry.error), hint=entry.error.hint or None)
+    assert entry.worker
+    return dataclasses.replace(
+        row,
+        load=entry.worker.load,
+        first=entry.worker.first,
+        cpu=summarise(entry.cpu),
+        wall=summarise(entry.wall),
+        cpu_samples=tuple(entry.cpu),
+        wall_samples=tuple(entry.wall),
+        memory=entry.memory,
+        difference=entry.difference,
+    )
+
+
+def _with_opponent(row: Row, results: Results) -> Row:
+    """The row with its ratio to the fastest engine on the dense counterpart, if both were measured."""
+    counterpart = results.info(row.bundle).counterpart
+    opponent = results.fastest(counterpart) if counterpart else None
+    if opponent is None or row.failure is not None:
+        return row
+    if results.settings.basis == "cpu":
+        ratio = paired_ratio(opponent.cpu_samples, row.cpu_samples)
+    else:
+        ratio = paired_ratio(opponent.wall_samples, row.wall_samples)
+    return dataclasses.replace(row, opponent=Opponent(opponent.bundle, opponent.engine, ratio))

@@ -1,0 +1,200 @@
+"""What a measurement gives: the file `sparsr-bench/1`, as dataclasses.
+
+The JSON file is `Results` field by field: times in seconds, sizes in bytes, series in the order of the rounds.
+A field that was not measured is null. A later version that adds fields keeps the schema's name; one that
+changes or removes any gets a new number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from runtime.errors import SparsrError
+from runtime.files import write_text
+
+from .machine import Machine
+from .statistics import PairedRatio, Summary
+
+SCHEMA = "sparsr-bench/1"
+
+Basis = Literal["cpu", "wall"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the measurement was made."""
+
+    width: int
+    """Input pixels."""
+    height: int
+    threads: int
+    rounds: int
+    """Rounds completed; each round measures every worker once, in the same order."""
+    basis: Basis
+    """What engines are ranked and ratios formed by: `cpu` (process CPU time of all threads) for one thread,
+    where it hides the machine's other work; `wall` for more, where CPU time would hide waiting."""
+    cpus: tuple[int, ...]
+    """CPUs the workers were pinned to; empty where pinning is not possible."""
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """The part of a bundle's card that a reader of the results needs."""
+
+    id: str
+    """Name used by the rows: the bundle's folder."""
+    name: str
+    architecture: str
+    scale: int
+    method: str
+    parameters: int
+    gmacs_720p: float
+    files: dict[str, int]
+    """Bytes of each model file."""
+    counterpart: str | None
+    """Id of the dense bundle it is compared with; its own id for that bundle itself."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak resident memory of the worker process."""
+
+    baseline: int
+    """Interpreter, numpy and the input image, before the engine was imported."""
+    peak: int
+    """Largest resident size from then on: engine, model and all runs."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far the output is from that of the bundle's reference engine, for the same input."""
+
+    reference: str
+    """The engine that most others agree with."""
+    max_abs: float
+    """Largest difference before rounding, in 8-bit levels."""
+    max_8bit: int
+    """Largest difference after rounding and clipping to 8 bits."""
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """The fastest engine on the dense counterpart, and how it compares with this row."""
+
+    bundle: str
+    engine: str
+    ratio: PairedRatio
+    """The opponent's time divided by this row's, round by round: above 1, this row is faster."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bundle in one engine."""
+
+    bundle: str
+    engine: str
+    kind: Literal["runtime", "rival"]
+    """`runtime`: an engine SparSR's runtime offers; `rival`: one it is only compared with."""
+    version: str | None
+    """Version of the engine's package."""
+    failure: str | None = None
+    """Why there is no measurement; null if there is one."""
+    hint: str | None = None
+    load: float | None = None
+    """Import, load and compile."""
+    first: float | None = None
+    """The first run, wall."""
+    cpu: Summary | None = None
+    wall: Summary | None = None
+    cpu_samples: tuple[float, ...] = ()
+    wall_samples: tuple[float, ...] = ()
+    memory: Memory | None = None
+    difference: Difference | None = None
+    opponent: Opponent | None = None
+
+    @property
+    def correct(self) -> bool:
+        """Measured, and within one 8-bit level of the reference engine."""
+        return self.failure is None and self.difference is not None and self.difference.max_8bit <= 1
+
+
+@dataclass(frozen=True)
+class Results:
+    """The whole file."""
+
+    created: str
+    """UTC, ISO 8601."""
+    machine: Machine
+    settings: Settings
+    bundles: tuple[BundleInfo, ...]
+    rows: tuple[Row, ...]
+    schema: str = SCHEMA
+
+    def fastest(self, bundle: str, kind: str | None = None) -> Row | None:
+        """The fastest correct row of a bundle, of one kind of engine or of all."""
+        rows = [row for row in self.rows if row.bundle == bundle and row.correct and kind in (None, row.kind)]
+        return min(rows, key=self.time, default=None)
+
+    def time(self, row: Row) -> float:
+        """The figure a measured row is ranked by: CPU-time minimum or wall median."""
+        assert row.cpu and row.wall
+        return row.cpu.minimum if self.settings.basis == "cpu" else row.wall.median
+
+    def info(self, bundle: str) -> BundleInfo:
+        """The bundle with that id; KeyError if there is none."""
+        for info in self.bundles:
+            if info.id == bundle:
+                return info
+        raise KeyError(bundle)
+
+
+def save(results: Results, path: str | Path) -> None:
+    """Write the JSON file, atomically."""
+    write_text(path, json.dumps(dataclasses.asdict(results), indent=1) + "\n")
+
+
+def load(path: str | Path) -> Results:
+    """Read a JSON file back. Raises `SparsrError` if it is not one of this schema."""
+    path = Path(path)
+    hint = "make one with `python -m bench run ... --json FILE`"
+    if not path.is_file():
+        raise SparsrError(f"there is no results file {path}", hint)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema"] != SCHEMA:
+            raise SparsrError(f"{path} has the schema {data['schema']!r}, not {SCHEMA}", hint)
+        return typing.cast(Results, _build(Results, data))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SparsrError(f"{path} is not a results file ({type(error).__name__}: {error})", hint) from error
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """`value`, as JSON holds it, as the type `kind`: nested dataclasses, tuples, dictionaries, unions with None."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _build(next(argument for argument in arguments if argument is not type(None)), value)
+    if origin is Literal:
+        if value not in arguments:
+            raise ValueError(f"{value!r} is none of {arguments}")
+        return value
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        types_of = typing.get_type_hints(kind)
+        known = {field.name for field in dataclasses.fields(kind)}
+        return kind(**{name: _build(types_of[name], item) for name, item in value.items() if name in known})
+    if origin is tuple:
+        return tuple(_build(arguments[0], item) for item in value)
+    if origin is dict:
+        return {str(name): _build(arguments[1], item) for name, item in value.items()}
+    if kind is float:
+        return float(value)
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not a {kind.__name__}")
+    return value
