@@ -124,15 +124,13 @@ def validate(network: SRNetwork, pairs: Iterable[tuple[Tensor, Tensor]], device:
 def add_command(commands: Any) -> None:
     """Add `eval` to the subparsers of `python -m train`."""
     parser = commands.add_parser("eval", help="PSNR and SSIM of a model on a folder of images")
-    _add_arguments(parser)
+    parser.add_argument("model", help="a checkpoint, ours or an official one, or the word bicubic")
+    parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
+    parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.set_defaults(action=run_command)
-
-
-def main(argv: list[str]) -> int:
-    """`python -m train eval` with the arguments after `eval`; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m train eval", description="PSNR and SSIM of a model.")
-    _add_arguments(parser)
-    return run_command(parser.parse_args(argv))
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -153,15 +151,6 @@ def run_command(arguments: argparse.Namespace) -> int:
         record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, **evaluation.to_json()}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
     return 0
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a checkpoint, ours or an official one, or the word bicubic")
-    parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
-    parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
 def _chosen_upscaler(arguments: argparse.Namespace) -> tuple[Upscale, int]:

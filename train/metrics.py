@@ -20,8 +20,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 def rgb_to_y(rgb: ByteArray) -> FloatArray:
     """Luma 16..235 of [h, w, 3] uint8 RGB, not rounded: [h, w] (MATLAB's rgb2ycbcr)."""
-    luma: FloatArray = rgb.astype(np.float64) @ _LUMA + 16
-    return luma
+    return np.dot(rgb, _LUMA) + 16
 
 
 def psnr_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
