@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _BITS_PER_SAMPLE = 258  # TIFF tag
 
 # The caller's own cap, checked from the header, takes the place of Pillow's warning and fixed limit.
 Image.MAX_IMAGE_PIXELS = None
+# What Pillow warns about is read as well as it can be, or refused in our own words.
+warnings.filterwarnings("ignore", module="PIL")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +91,13 @@ def write_image(path: str | Path, image: Picture | ByteArray) -> None:
     """Write a picture or an [height, width, 3] RGB array in the format of the suffix, atomically.
 
     jpg is written at quality 95 without chroma subsampling, webp without loss. Raises `SparsrError` for a
-    suffix that is not an image format, for alpha in a jpg, and for a size the format cannot hold.
+    suffix that is not an image format, for alpha in a jpg or bmp, and for a size the format cannot hold.
     """
     path = Path(path)
     picture = image if isinstance(image, Picture) else Picture(image)
     kind = image_format(path)
-    if picture.alpha is not None and kind == "JPEG":
-        raise SparsrError(f"{path}: a jpg cannot hold transparency", "name a png, tif or webp file")
+    if picture.alpha is not None and kind in ("JPEG", "BMP"):
+        raise SparsrError(f"{path}: {kind} cannot hold transparency", "name a png, tif or webp file")
     pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
     options = dict(_ENCODING.get(kind, {}))
     if picture.icc_profile and kind != "BMP":
