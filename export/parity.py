@@ -29,8 +29,8 @@ MAX_DIFFERING = 1e-4
 way. The share is taken over all images of a hop together and one value is always allowed, for small images have few."""
 
 _REFERENCE_MACS = 3e8  # about half a second of the reference executor
-_ENGINE_MACS = 4e10
-_LARGEST_SIDE = 192
+_ENGINE_MACS = 1e11  # a second or two of an engine
+_ENGINE_VALUES = 5e5  # enough that a share of 1e-4 is no matter of luck
 _SHOWN = 4
 
 Run = Callable[[FloatArray], FloatArray]
@@ -79,11 +79,11 @@ def probes(graph: DeployGraph, pictures: Sequence[Path] = ()) -> list[Probe]:
     A picture is cropped at its centre, once for slow stages and once larger for the engines. Raises `SparsrError` if
     one cannot be read or is too small for the network.
     """
-    smallest = graph.minimum_size
-    small, large = (_side(graph, macs) for macs in (_REFERENCE_MACS, _ENGINE_MACS))
+    smallest, small = graph.minimum_size, _side(graph, _REFERENCE_MACS)
+    large = max(small, _side(graph, _ENGINE_MACS))
     rng = np.random.default_rng(0)
-    sizes = [(smallest, smallest), (small, max(smallest, small - 3)), (large // 2 + smallest, large // 3 + smallest)]
-    images: list[tuple[str, NDArray[Any]]] = [("random", rng.integers(0, 256, (*size, 3))) for size in sizes]
+    sizes = [(smallest, smallest), (small, max(smallest, small - 3)), (large | 1, max(smallest, large * 3 // 4) | 1)]
+    images = [("random", random_pixels(rng, *size)) for size in sizes]
     images.append(("ramp", np.linspace(0, 255, 3 * small**2).reshape(small, small, 3)))
     for path in pictures:
         pixels = read_image(path).rgb
@@ -93,10 +93,24 @@ def probes(graph: DeployGraph, pictures: Sequence[Path] = ()) -> list[Probe]:
     return [_probe(graph, name, pixels, small) for name, pixels in images]
 
 
+def random_pixels(rng: np.random.Generator, height: int, width: int) -> NDArray[Any]:
+    """Noise with the spectrum of photographs, amplitude ~ 1 / frequency (Field, JOSA A 1987), as [h, w, 3] levels.
+
+    On white noise networks answer with several times the value range, and what float32 rounds there (torch itself
+    included) would decide about the share of equal 8-bit values.
+    """
+    frequency = np.hypot.outer(np.fft.fftfreq(height), np.fft.fftfreq(width))
+    frequency[0, 0] = 1
+    white = rng.normal(size=(height, width, 3))
+    noise = np.fft.ifft2(np.fft.fft2(white, axes=(0, 1)) / frequency[..., None], axes=(0, 1)).real
+    return np.clip(np.round(128 + 64 * noise / noise.std()), 0, 255)
+
+
 def _side(graph: DeployGraph, macs: float) -> int:
-    """Side of the square image that costs about `macs` multiply-adds."""
-    per_pixel = graph.macs(64, 64) / 64**2
-    return max(graph.minimum_size, min(_LARGEST_SIDE, int((macs / max(per_pixel, 1)) ** 0.5)))
+    """Side of the largest square image worth its time: limited by multiply-adds and by output values."""
+    macs_per_pixel, values_per_pixel = graph.macs(64, 64) / 64**2, 3 * graph.scale**2
+    pixels = min(macs / max(macs_per_pixel, 1), _ENGINE_VALUES / values_per_pixel)
+    return max(graph.minimum_size, int(pixels**0.5))
 
 
 def _centre(pixels: NDArray[Any], side: int) -> NDArray[Any]:

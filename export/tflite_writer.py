@@ -38,7 +38,6 @@ from .tflite_schema import TFLiteBuilder
 from .tflite_shuffle import with_dcr_shuffles
 
 INPUT, OUTPUT = "image", "upscaled"
-PIXEL_AXES = (1, 2)
 Shapes = Sequence[Shape]
 
 
@@ -150,20 +149,25 @@ def _slice_channels(w: _Writer, node: Node, layer: SliceChannels, x: list[int]) 
     w.strided_slice(node.name, x[0], {3: layer.start}, {3: layer.stop}, w.output(node.name))
 
 
+def _mean(w: _Writer, name: str, source: int, shapes: Shapes, target: int) -> int:
+    """Mean over all pixels, columns first: TFLite sums one by one in float32, and the sum of a whole image's pixels
+    loses so much that IMDN at 240x180 had twice the error. It costs nothing measurable."""
+    rows = w.feature_map(f"{name}.rows", [_with_size(shape, 2, 1) for shape in shapes])
+    across, down = (w.constant(f"{name}.axis{axis}", [axis], np.int32) for axis in (2, 1))
+    w.operator("MEAN", [source, across], rows, keepDims=True)
+    return w.operator("MEAN", [rows, down], target, keepDims=True)
+
+
 def _global_mean(w: _Writer, node: Node, layer: GlobalMean, x: list[int]) -> None:
-    w.operator(
-        "MEAN", [x[0], w.constant(f"{node.name}.axes", PIXEL_AXES, np.int32)], w.output(node.name), keepDims=True
-    )
+    _mean(w, node.name, x[0], w.shapes[node.inputs[0]], w.output(node.name))
 
 
 def _global_std(w: _Writer, node: Node, layer: GlobalStd, x: list[int]) -> None:
     # Two passes: mean(x^2) - mean(x)^2 would cancel in float32.
-    name, shapes = node.name, w.shapes[node.name]
-    axes = w.constant(f"{name}.axes", PIXEL_AXES, np.int32)
-    mean = w.operator("MEAN", [x[0], axes], w.feature_map(f"{name}.mean", shapes), keepDims=True)
-    squared = w.feature_map(f"{name}.squared", w.shapes[node.inputs[0]])
-    w.operator("SQUARED_DIFFERENCE", [x[0], mean], squared)
-    variance = w.operator("MEAN", [squared, axes], w.feature_map(f"{name}.variance", shapes), keepDims=True)
+    name, whole, single = node.name, w.shapes[node.inputs[0]], w.shapes[node.name]
+    mean = _mean(w, f"{name}.mean", x[0], whole, w.feature_map(f"{name}.mean", single))
+    squared = w.operator("SQUARED_DIFFERENCE", [x[0], mean], w.feature_map(f"{name}.squared", whole))
+    variance = _mean(w, f"{name}.variance", squared, whole, w.feature_map(f"{name}.variance", single))
     w.operator("SQRT", [variance], w.output(name))
 
 
