@@ -12,6 +12,8 @@ from train.networks.weight_norm import WeightNormConv2d
 from train.networks.widths import convolutions
 from train.pruning.channel_groups import channel_groups
 
+torch.set_num_threads(1)  # these networks are too small for two: the second would only wait
+
 OPTIONS = {
     "ledsr": {"channels": 10, "blocks": 3},
     "edsr": {"channels": 10, "blocks": 3},

@@ -17,10 +17,9 @@ class Toy(SRNetwork):
 
     def __init__(self, **layers: nn.Module) -> None:
         super().__init__(1)
-        self.head = conv3x3(3, 8)
+        self.head, self.tail = conv3x3(3, 8), conv3x3(8, 3)
         for name, layer in layers.items():
             setattr(self, name, layer)
-        self.tail = conv3x3(8, 3)
 
 
 class Shared(Toy):

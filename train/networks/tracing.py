@@ -343,8 +343,14 @@ class _Recorder:
         parameter = next(self.network.parameters())
         side = getattr(self.network, "minimum_size", 1)
         image = torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype)
-        with torch.no_grad():
-            _Values(fx.GraphModule(self.network, graph)).run(image)
+        try:
+            with torch.no_grad():
+                _Values(fx.GraphModule(self.network, graph)).run(image)
+        except RuntimeError as error:
+            raise SparsrError(
+                f"the network fails on an image of {side}x{side} pixels: {str(error).splitlines()[0]}",
+                "its minimum_size must be the smallest side it can take",
+            ) from error
         return graph
 
     def _value(self, node: fx.Node) -> Any:
