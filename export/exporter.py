@@ -31,7 +31,6 @@ class Format:
     summary: str
     write: Callable[[DeployGraph, Mapping[str, str]], bytes]
     operators: Callable[[bytes], tuple[str, ...]]
-    stages: Callable[[bytes], list[parity.Stage]]
 
 
 FORMATS = {
@@ -41,7 +40,6 @@ FORMATS = {
         f"ONNX opset {onnx_writer.OPSET}: ONNX Runtime and most other engines",
         onnx_writer.write_onnx,
         onnx_writer.operators,
-        stages.onnx_stages,
     ),
     "tflite": Format(
         "tflite",
@@ -49,7 +47,6 @@ FORMATS = {
         "TFLite builtin operators of version 2.14: tflite_runtime, LiteRT",
         tflite_writer.write_tflite,
         tflite_writer.operators,
-        stages.tflite_stages,
     ),
 }
 
@@ -87,8 +84,8 @@ def export_model(
             files.append(ModelFile(kind.name, kind.layout, content, kind.operators(content)))
             report(f"wrote {files[-1].name}: {len(content) / 1e6:.2f} MB")
         compared = stages.graph_stages(lowered, graph)
-        for kind, file in zip(chosen, files, strict=True):
-            compared += kind.stages(file.content)
+        for file in files:
+            compared += stages.file_stages(file.format, file.content)
         torch_run = stages.torch_run(network, graph.value_range)
         images = parity.probes(graph, pictures)
         differences = parity.certify(torch_run, compared, images, graph.value_range, report)

@@ -137,10 +137,10 @@ def compare(
         for probe, truth in zip(images, expected, strict=True):
             if probe.small or not stage.slow:
                 found.append(_difference(hop, probe, truth, run(probe.image), value_range))
-    except SparsrError:
+    except CheckFailedError:
         raise
     except Exception as error:  # every engine has exceptions of its own
-        raise CheckFailedError(f"{hop}: cannot run the network ({error})") from error
+        raise CheckFailedError(f"{hop}: cannot run the network ({error})", getattr(error, "hint", "")) from error
     return found
 
 

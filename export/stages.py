@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import importlib
+from typing import Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 import onnxsim
 import torch
 
+from runtime.engines import ENGINES, load_engine
 from runtime.errors import CheckFailedError
 from runtime.layers import FloatArray
 from train.networks import SRNetwork
@@ -18,8 +18,6 @@ from train.networks import SRNetwork
 from . import reference
 from .graph import DeployGraph
 from .parity import Run, Stage
-
-_QUIET = 3  # errors only
 
 
 def torch_run(network: SRNetwork, value_range: float) -> Run:
@@ -43,47 +41,25 @@ def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
     ]
 
 
-def onnx_stages(model: bytes) -> list[Stage]:
-    """The ONNX file in ONNX Runtime, as it is and simplified by onnxsim."""
-    return [
-        Stage("onnx (onnxruntime)", lambda: _onnx_run(model)),
-        Stage("onnx (onnxsim, onnxruntime)", lambda: _onnx_run(_simplified(model))),
-    ]
+def file_stages(kind: Literal["onnx", "tflite"], model: bytes) -> list[Stage]:
+    """A model file in every engine of the runtime that takes its format; they can share this process."""
+    names = [name for name, engine in ENGINES.items() if engine.format == kind]
+    stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
+    if kind == "onnx":
+        stages.append(Stage("onnx (onnxsim, ort)", lambda: _engine_run("ort", kind, simplified(model))))
+    return stages
 
 
-def _simplified(model: bytes) -> bytes:
-    simplified, valid = onnxsim.simplify(onnx.load_from_string(model))
+def simplified(model: bytes) -> bytes:
+    """What onnxsim makes of an ONNX file; raises `CheckFailedError` if it finds its own result to differ."""
+    result, valid = onnxsim.simplify(onnx.load_from_string(model))
     if not valid:
         raise CheckFailedError("onnxsim's simplified model computes something else than the ONNX file")
-    return bytes(simplified.SerializeToString())
+    return bytes(result.SerializeToString())
 
 
-def _onnx_run(model: bytes) -> Run:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda image: np.asarray(session.run(None, {name: image})[0])
-
-
-def tflite_stages(model: bytes) -> list[Stage]:
-    """The TFLite file in both of its runtimes, which can share a process (only tensorflow can't be with them)."""
-    return [
-        Stage("tflite (tflite_runtime)", lambda: _tflite_run("tflite_runtime.interpreter", model)),
-        Stage("tflite (ai_edge_litert)", lambda: _tflite_run("ai_edge_litert.interpreter", model)),
-    ]
-
-
-def _tflite_run(module: str, model: bytes) -> Run:
-    interpreter = importlib.import_module(module).Interpreter(model_content=model)
-    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-
-    def run(image: FloatArray) -> FloatArray:
-        pixels = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
-        interpreter.resize_tensor_input(source, pixels.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(source, pixels)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(target).transpose(0, 3, 1, 2))
-
-    return run
+def _engine_run(name: str, kind: Literal["onnx", "tflite"], model: bytes) -> Run:
+    engine = load_engine(name, model)
+    if kind == "onnx":
+        return engine.run
+    return lambda image: engine.run(np.ascontiguousarray(image.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)
