@@ -58,10 +58,11 @@ def test_slimmed_networks_lower_too(architecture, scale, weight_norm):
 class Forms(Toy):
     """The same few operations in all the ways torch lets one write them."""
 
+    value_range = 1.0
     minimum_size = 3
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.head(x / 255 - 0.5))
+        x = self.relu(self.head(x / 0.5 - 0.5))
         x = torch.add(x, F.relu(x - 0.1)) * 0.5 + 0.25
         first, second = x.chunk(2, dim=1)
         third, _, last = torch.split(x, 3, 1)

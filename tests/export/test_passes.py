@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from graphs import LEAKY, RELU, SIGMOID, chain, conv, random_image
+
+from export import reference
+from export.graph import DeployGraph
+from export.lowering import lower
+from export.passes import optimise
+from export.passes.compose_affines import compose_affines
+from export.passes.dead_nodes import remove_dead_nodes
+from export.passes.diagonal_conv import diagonal_conv
+from export.passes.fold_into_next import fold_into_next
+from export.passes.fold_into_previous import fold_into_previous
+from export.passes.fuse_activation import fuse_activation
+from export.passes.identities import remove_identities
+from export.passes.rewrite import Rule, rewrite
+from runtime.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
+from tests.small_networks import disturb, small
+from train.networks import build
+
+RNG = np.random.default_rng(7)
+
+
+def affine(channels: int = 3, offset: bool = True) -> ChannelAffine:
+    factor = RNG.uniform(0.5, 2, channels).astype(np.float32)
+    return ChannelAffine(factor, RNG.normal(size=channels).astype(np.float32) * np.float32(offset))
+
+
+def diagonal() -> Conv:
+    weight = np.diag(RNG.uniform(0.5, 2, 3)).astype(np.float32)
+    return Conv(weight[:, :, None, None], RNG.normal(size=3).astype(np.float32))
+
+
+def after(rule: Rule, graph: DeployGraph) -> tuple[list[str], list[str]]:
+    """Layer kinds and report lines after `rule`, once the result is seen to be the same."""
+    result, report = rewrite(graph, rule)
+    for height, width in ((1, 1), (5, 4), (7, 9)):
+        image = random_image(graph, height, width)
+        expected = reference.run(graph, image)
+        np.testing.assert_allclose(reference.run(result, image), expected, rtol=1e-5, atol=1e-5)
+    return [node.layer.kind for node in result.nodes], report
+
+
+def test_identities_are_removed():
+    whole = affine()
+    whole.factor[:], whole.offset[:] = 1, 0
+    removable = [(Concat(), ["n0"]), SliceChannels(0, 4), DepthToSpace(1), PadEdge(0)]
+    graph = chain("g", conv(RNG, 3, 4), *removable, conv(RNG, 4, 3), whole)
+    assert after(remove_identities, graph) == (["Conv", "Conv"], ["remove_identities: applied 5 times"])
+    kept = chain("g", SliceChannels(0, 2), (Concat(), ["n0", "n0"]), DepthToSpace(2), PadEdge(1), scale=2)
+    assert after(remove_identities, kept) == (["SliceChannels", "Concat", "DepthToSpace", "PadEdge"], [])
+
+
+def test_an_identity_that_is_the_result_leaves_its_input_as_the_result():
+    assert after(remove_identities, chain("g", conv(RNG, 3, 4), SliceChannels(0, 4)))[0] == ["Conv"]
+    assert after(remove_identities, chain("g", SliceChannels(0, 3)))[0] == []
+
+
+def test_dead_nodes_are_removed_with_what_only_they_read():
+    graph = chain("g", ("a", RELU, ["image"]), ("b", LEAKY, ["image"]), ("c", SIGMOID, ["b"]), ("d", RELU, ["a"]))
+    assert after(remove_dead_nodes, graph) == (["Activation"] * 2, ["remove_dead_nodes: applied 2 times"])
+
+
+def test_a_diagonal_colour_convolution_becomes_an_affine_map():
+    assert after(diagonal_conv, chain("g", diagonal(), conv(RNG, 3, 4)))[0] == ["ChannelAffine", "Conv"]
+
+
+def test_a_general_colour_convolution_stays_and_says_why():
+    kinds, report = after(diagonal_conv, chain("g", ("shift", conv(RNG, 3, 3, 1), ["image"]), conv(RNG, 3, 4)))
+    assert kinds == ["Conv", "Conv"]
+    assert report == ["diagonal_conv: shift stays, its matrix mixes the colours"]
+
+
+def test_affine_maps_are_composed_in_the_right_order():
+    assert after(compose_affines, chain("g", affine(), affine(), affine()))[0] == ["ChannelAffine"]
+
+
+def test_an_affine_map_read_twice_is_not_composed():
+    graph = chain("g", ("a", affine(), ["image"]), ("b", affine(), ["a"]), ("c", Add(), ["a", "b"]))
+    assert after(compose_affines, graph)[1] == ["compose_affines: b stays, a is read elsewhere too"]
+
+
+@pytest.mark.parametrize("last", [affine(), diagonal(), conv(RNG, 3, 3, 1), conv(RNG, 3, 3, 1, RELU)])
+@pytest.mark.parametrize("block", [1, 2, 3, 4])
+def test_colour_maps_fold_into_the_convolution_before_also_through_a_pixel_shuffle(last, block):
+    graph = chain("g", conv(RNG, 3, 3 * block**2), DepthToSpace(block), last, scale=block)
+    assert after(fold_into_previous, graph)[0] == ["Conv", "DepthToSpace"]
+    assert after(fold_into_previous, chain("g", conv(RNG, 3, 3), last))[0] == ["Conv"]
+
+
+def test_an_affine_map_folds_into_a_grouped_convolution_and_a_colour_matrix_does_not():
+    wide, grouped = conv(RNG, 3, 4), conv(RNG, 4, 12, groups=2)
+    assert after(fold_into_previous, chain("g", wide, grouped, affine(12)))[0] == ["Conv", "Conv"]
+    kinds, report = after(fold_into_previous, chain("g", wide, grouped, ("colours", conv(RNG, 12, 3, 1), ["n1"])))
+    assert kinds == ["Conv"] * 3
+    assert report == ["fold_into_previous: colours stays, it would mix the groups of n1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([conv(RNG, 3, 3, activation=RELU), affine()], "n0 has an activation"),
+        ([conv(RNG, 3, 3), affine(), (Add(), ["n0", "n1"])], "n0 is read elsewhere too"),
+        ([conv(RNG, 3, 2), conv(RNG, 2, 8, 1)], "one convolution would cost more than n0 and this one"),
+    ],
+)
+def test_folding_into_the_previous_convolution_says_why_not(layers, reason):
+    kinds, report = after(fold_into_previous, chain("g", *layers))
+    assert len(kinds) == len(layers)
+    assert report == [f"fold_into_previous: n1 stays, {reason}"]
+
+
+def test_a_scale_folds_into_a_zero_padded_convolution():
+    graph = chain("g", affine(offset=False), conv(RNG, 3, 5))
+    assert after(fold_into_next, graph)[0] == ["Conv"]
+
+
+def test_an_offset_does_not_fold_into_a_zero_padded_convolution():
+    graph = chain("g", ("mean", affine(), ["image"]), ("head", conv(RNG, 3, 5), ["mean"]))
+    kinds, report = after(fold_into_next, graph)
+    assert kinds == ["ChannelAffine", "Conv"]
+    assert report == ["fold_into_next: mean stays, its offset does not fold into the zero-padded convolution head"]
+
+
+def test_an_offset_folds_where_nothing_is_padded():
+    assert after(fold_into_next, chain("g", affine(), conv(RNG, 3, 5, 1)))[0] == ["Conv"]
+    padded = chain("g", affine(), PadEdge(1), conv(RNG, 3, 5, padding=(0, 0, 0, 0)))
+    assert after(fold_into_next, padded)[1] == ["fold_into_next: n0 stays, not only convolutions read it"]
+
+
+def test_an_affine_map_folds_into_all_its_readers_grouped_ones_too():
+    layers = [("wide", GlobalMean(), ["image"]), ("a", conv(RNG, 3, 4, 1), ["wide"]), ("f", affine(4), ["a"])]
+    layers += [("b", conv(RNG, 4, 6, 1, groups=2), ["f"]), ("c", conv(RNG, 4, 6, 1), ["f"]), ("d", Add(), ["b", "c"])]
+    assert after(fold_into_next, chain("g", *layers))[0] == ["GlobalMean", "Conv", "Conv", "Conv", "Add"]
+
+
+@pytest.mark.parametrize("activation", [RELU, LEAKY, SIGMOID])
+def test_activations_are_fused(activation):
+    graph = chain(
+        "g", ("a", conv(RNG, 3, 3), ["image"]), ("b", activation, ["a"]), ("c", Add(), ["b", "image"]), activation
+    )
+    assert after(fuse_activation, graph)[0] == ["Conv", "Add"]
+
+
+def test_activations_that_cannot_be_fused_say_why():
+    shared = chain("g", conv(RNG, 3, 3), RELU, (Add(), ["n0", "n1"]))
+    assert after(fuse_activation, shared)[1] == ["fuse_activation: n1 stays, n0 is read elsewhere too"]
+    second = chain("g", conv(RNG, 3, 3, activation=LEAKY), RELU)
+    assert after(fuse_activation, second)[1] == ["fuse_activation: n1 stays, n0 has an activation already"]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_ledsr_becomes_a_mean_shift_convolutions_and_a_pixel_shuffle(scale):
+    graph, report = optimise(lower(build("ledsr", scale, channels=6, blocks=4), "g"))
+    kinds = [node.layer.kind for node in graph.nodes]
+    assert kinds == ["ChannelAffine", "Conv", *["Conv", "Conv", "Add"] * 4, "Conv", "Add", "Conv", "DepthToSpace"]
+    assert [line for line in report if "applied" not in line] == [
+        "fold_into_next: sub_mean stays, its offset does not fold into the zero-padded convolution head.0"
+    ]
+
+
+def test_fine_tuned_mean_shifts_stay_one_colour_convolution_at_the_start():
+    graph, _ = optimise(lower(disturb(small("ledsr", 2)), "g"))
+    counts = Counter(node.layer.kind for node in graph.nodes)
+    assert counts == {"Conv": 10, "Add": 4, "DepthToSpace": 1}
+    assert graph.nodes[0].name == "sub_mean"
+
+
+@pytest.mark.parametrize("architecture", ["imdn", "rfdn"])
+def test_the_scales_of_a_unit_range_network_disappear(architecture):
+    network = small(architecture, 2)
+    network.value_range = 1.0
+    graph, _ = optimise(lower(network, "g"))
+    assert not any(isinstance(node.layer, ChannelAffine) for node in graph.nodes)
