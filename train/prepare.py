@@ -34,6 +34,9 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
         if state.exists() and not resume:
             raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
         out.mkdir(parents=True, exist_ok=True)
+        if processes.leads:
+            for leftover in out.glob(".*.tmp*"):  # a killed process cannot clean up after itself
+                leftover.unlink()
         torch.manual_seed(recipe.seed)
         data, holdout = _data(recipe, out, processes)
         network = first_network(recipe)

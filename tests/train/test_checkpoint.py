@@ -93,7 +93,7 @@ def test_a_wrong_card_is_refused(saved, change, message):
 
 def test_a_card_that_promises_too_much_costs_no_memory(saved):
     """16,384 channels throughout would be gigabytes; the weights in the file do not fit and decide."""
-    path, network = saved
+    path, _ = saved
     widths = {name: [16_384, 16_384] for name in ("body.0.body.0", "body.0.body.2", "body.1.body.0")}
     rewrite(path, lambda card: json.dumps(json.loads(card) | {"widths": json.loads(card)["widths"] | widths}))
     with pytest.raises(SparsrError, match="do not fit its card"):

@@ -31,6 +31,7 @@ PRUNING = {
     "gassl": {
         "method": "gassl",
         "ratio": 0.5,
+        "round_to": 1,
         "hair_interval": 1,
         "hair_granularity": 0.02,
         "ssa_steps": 2,
@@ -98,18 +99,14 @@ def assert_same_weights(first: Path, second: Path) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("method", PRUNING)
+@pytest.mark.parametrize("method", ["dense", "gassl"])  # gassl has all the stages of assl
 def test_resume_is_bit_identical_wherever_the_run_stops(workshop, tmp_path, method):
     chosen = make_recipe(workshop, method)
     run_all(chosen, tmp_path / "whole")
     _, log = outcome(tmp_path / "whole")
     total = log[-1]["step"]
-    assert {entry["phase"] for entry in log} == {
-        "dense": {"train"},
-        "l1": {"finetune"},
-        "assl": {"ssa", "grow", "stabilise", "finetune"},
-        "gassl": {"hair", "ssa", "grow", "stabilise", "finetune"},
-    }[method]
+    expected = {"hair", "ssa", "grow", "stabilise", "finetune"} if method == "gassl" else {"train"}
+    assert {entry["phase"] for entry in log} == expected
     for stop in range(1, total + 1):
         out = tmp_path / f"stop{stop}"
         with pytest.raises(KeyboardInterrupt):
@@ -135,15 +132,17 @@ def test_a_killed_process_resumes_to_the_same_weights(workshop, tmp_path):
         [
             f'[network]\narchitecture = "ledsr"\nscale = 2\nstart = "{workshop}/dense.safetensors"',
             f'[data]\nfolders = ["{workshop}/images"]\npatch = 8\nbatch = 2\nholdout = 1',
-            '[prune]\nmethod = "assl"\nkeep = 4\nssa_steps = 3\ninterval = 1\ngranularity = 0.01\nstabilise_steps = 2',
-            "[train]\nsteps = 4\nsave_every = 5\nlog_every = 1",
+            '[prune]\nmethod = "assl"\nkeep = 4\nssa_steps = 3\ninterval = 1\ngranularity = 0.04\nstabilise_steps = 2',
+            "[train]\nsteps = 4\nsave_every = 3\nlog_every = 1",
         ]
     )
     (tmp_path / "tiny.toml").write_text(text)
     command = [sys.executable, "-m", "train", "run", str(tmp_path / "tiny.toml"), "--device", "cpu", "--threads", "1"]
-    with subprocess.Popen([*command, "--out", str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as p:
         assert p.stdout is not None
-        next(line for line in p.stdout if line.startswith("grow") and "21/" in line)
+        next(line for line in p.stdout if line.startswith("grow") and "8/" in line)
         os.kill(p.pid, signal.SIGKILL)
     subprocess.run([*command, "--out", str(tmp_path / "killed"), "--resume"], cwd=ROOT, check=True, capture_output=True)
     subprocess.run([*command, "--out", str(tmp_path / "whole")], cwd=ROOT, check=True, capture_output=True)
@@ -273,10 +272,11 @@ def test_a_damaged_state_is_named(workshop, tmp_path):
 
 
 def test_the_wrong_start_is_refused(workshop, tmp_path):
-    raw = make_recipe(workshop, "l1").to_dict()
-    raw["network"]["scale"] = 4
-    with pytest.raises(SparsrError, match="prunes a ledsr x4"):
-        run_all(recipe.parse(raw, "test"), tmp_path / "run")
+    for change, message in (({"scale": 4}, "enlarges x2"), ({"architecture": "edsr"}, "prunes a edsr x2")):
+        raw = make_recipe(workshop, "l1").to_dict()
+        raw["network"] |= change
+        with pytest.raises(SparsrError, match=message):
+            run_all(recipe.parse(raw, "test"), tmp_path / "run")
 
 
 def test_an_exploding_loss_stops_the_run(workshop, tmp_path):
