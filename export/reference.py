@@ -81,9 +81,7 @@ def _conv(layer: Conv, x: Any) -> Any:
     batch, channels = x.shape[:2]
     outputs, _, kernel_h, kernel_w = layer.weight.shape
     x = x.reshape(batch, layer.groups, channels // layer.groups, *x.shape[2:])
-    weight = layer.weight.reshape(layer.groups, outputs // layer.groups, -1, kernel_h, kernel_w).astype(
-        np.float64
-    )
+    weight = layer.weight.reshape(layer.groups, outputs // layer.groups, -1, kernel_h, kernel_w).astype(np.float64)
     result = np.zeros((batch, layer.groups, outputs // layer.groups, out_h * out_w))
     for dy in range(kernel_h):
         for dx in range(kernel_w):

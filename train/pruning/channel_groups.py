@@ -73,9 +73,7 @@ def channel_groups(network: nn.Module) -> list[ChannelGroup]:
     """
     graph = _Channels(network)
     # Units with the same places belong together: {head.0, body.0.body.2, ...} is the residual stream.
-    alike: dict[tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]], list[_Unit]] = defaultdict(
-        list
-    )
+    alike: dict[tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]], list[_Unit]] = defaultdict(list)
     for unit in graph.units():
         alike[_signature(unit.filters), _signature(unit.channels)].append(unit)
     first = Counter(next(iter(units[0].filters)) for units in alike.values())
@@ -125,11 +123,7 @@ def _blocks(group: ChannelGroup, convs: Mapping[str, nn.Conv2d]) -> tuple[tuple[
         block_size = channels // conv.groups
         members = [{index // block_size for index in unit} for unit in places]
         counts = Counter(min(member) for member in members)
-        if (
-            any(len(member) > 1 for member in members)
-            or len(counts) != conv.groups
-            or len(set(counts.values())) > 1
-        ):
+        if any(len(member) > 1 for member in members) or len(counts) != conv.groups or len(set(counts.values())) > 1:
             return whole, f"the groups of convolution {name} hold unequal parts of these channels"
         keys = [(*key, min(member)) for key, member in zip(keys, members, strict=True)]
     cells: dict[tuple[int, ...], list[int]] = defaultdict(list)

@@ -34,13 +34,9 @@ def slim(network: SRNetwork, kept: Kept) -> SRNetwork:
     slimmed = copy.deepcopy(network)
     for group in groups:
         for name in group.writers:
-            outputs.setdefault(name, []).extend(
-                i for unit in units[group.name] for i in group.filters(name)[unit]
-            )
+            outputs.setdefault(name, []).extend(i for unit in units[group.name] for i in group.filters(name)[unit])
         for name in group.readers:
-            inputs.setdefault(name, []).extend(
-                i for unit in units[group.name] for i in group.channels(name)[unit]
-            )
+            inputs.setdefault(name, []).extend(i for unit in units[group.name] for i in group.channels(name)[unit])
     for name, conv in convolutions(network).items():
         out_kept = sorted(outputs.get(name, range(conv.out_channels)))
         in_kept = sorted(inputs.get(name, range(conv.in_channels)))
@@ -135,9 +131,7 @@ def selected(group: ChannelGroup, scores: Sequence[float], count: int, multiple:
     Ties go to the lower index. Raises `SparsrError` for a wrong number of scores or an impossible count.
     """
     if len(scores) != group.size or not 0 < count <= group.size:
-        raise SparsrError(
-            f"channel group {group.name} has {group.size} units, asked for {count} of {len(scores)}"
-        )
+        raise SparsrError(f"channel group {group.name} has {group.size} units, asked for {count} of {len(scores)}")
     blocks = len(group.blocks)
     share = round_up(count, math.lcm(multiple, blocks), group.size) // blocks
     best = [sorted(block, key=lambda unit: -scores[unit])[:share] for block in group.blocks]
