@@ -1,0 +1,155 @@
+"""Command line: python -m runtime upscale | info | doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from .bundle import Bundle
+from .card import BundleCard
+from .doctor import doctor
+from .engines import ENGINES
+from .errors import EXIT_BAD_INPUT, SparsrError, run_cli
+from .images import MAX_PIXELS, image_format
+from .memory import format_bytes, parse_bytes
+from .progress import clock
+from .upscale_files import upscale_folder, upscale_picture
+from .upscaler import DEFAULT_MAX_MEMORY, Upscaler
+from .video import OUTPUT_SUFFIXES, VIDEO_SUFFIXES, upscale_video
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    code: int = options.command(options)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m runtime", description="Upscale pictures and videos with a bundle."
+    )
+    commands = parser.add_subparsers(required=True, metavar="upscale|info|doctor")
+
+    upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
+    upscale.set_defaults(command=_upscale)
+    upscale.add_argument("input", type=Path, metavar="IN")
+    upscale.add_argument("output", type=Path, metavar="OUT", help="file, or folder if IN is one")
+    upscale.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
+    upscale.add_argument("--engine", default="ort", help=f"one of {', '.join(ENGINES)} (default ort)")
+    upscale.add_argument("--threads", type=int, help="default: one per core")
+    upscale.add_argument(
+        "--max-memory",
+        default=format_bytes(DEFAULT_MAX_MEMORY),
+        metavar="SIZE",
+        help="such as 512M (default 1024M)",
+    )
+    upscale.add_argument(
+        "--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory"
+    )
+    upscale.add_argument(
+        "--max-pixels",
+        type=float,
+        default=MAX_PIXELS / 1e6,
+        metavar="MILLIONS",
+        help="refuse larger input (100)",
+    )
+
+    info = commands.add_parser("info", help="what a bundle holds")
+    info.set_defaults(command=_info)
+    info.add_argument("bundle", type=Path)
+    info.add_argument("--json", action="store_true", help="the whole card")
+
+    check = commands.add_parser("doctor", help="what works on this machine, and what to install")
+    check.set_defaults(command=lambda options: doctor())
+    return parser
+
+
+def _upscale(options: argparse.Namespace) -> int:
+    source, target = options.input, options.output
+    _check_paths(source, target)
+    upscaler = Upscaler(
+        options.model, options.engine, options.threads, parse_bytes(options.max_memory), options.tile
+    )
+    if not upscaler.exact:
+        print("note: this network sees the whole picture; tiles, if needed, are approximate", file=sys.stderr)
+    max_pixels = int(options.max_pixels * 1e6)
+    start = time.monotonic()
+    if source.is_dir():
+        failed = upscale_folder(source, target, upscaler, max_pixels)
+        if failed:
+            print(f"error: {failed} of the pictures could not be upscaled", file=sys.stderr)
+            return EXIT_BAD_INPUT
+        return 0
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        remark = upscale_video(source, target, upscaler, max_pixels)
+        if remark:
+            print(f"note: {remark}", file=sys.stderr)
+        print(f"{target}: done in {clock(time.monotonic() - start)}")
+        return 0
+    height, width = upscale_picture(source, target, upscaler, max_pixels)
+    print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
+    return 0
+
+
+def _check_paths(source: Path, target: Path) -> None:
+    """Refuse before anything is loaded what cannot end well."""
+    if not source.exists():
+        raise SparsrError(f"{source} does not exist", "check the path")
+    if target.exists() and source.samefile(target):
+        raise SparsrError(f"the output {target} is the input itself", "name another output")
+    if source.is_dir():
+        return
+    if target.is_dir():
+        raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
+    if source.suffix.lower() not in VIDEO_SUFFIXES:
+        image_format(target)
+    elif target.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise SparsrError(
+            f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}"
+        )
+
+
+def _info(options: argparse.Namespace) -> int:
+    bundle = Bundle.open(options.bundle)
+    for file in bundle.card.files:
+        bundle.model(file.format)  # its hash must be right
+    print(json.dumps(bundle.card.to_json(), indent=2) if options.json else describe(bundle.card))
+    return 0
+
+
+def describe(card: BundleCard) -> str:
+    """The card in a few lines for people."""
+    radius = card.receptive_radius
+    widths = sorted(set(card.widths.values()))
+    lines = [
+        ("network", f"{card.name} ({card.architecture} x{card.scale}, {card.method})"),
+        ("parameters", f"{card.parameters:,}, {card.gmacs_720p:.2f} GMACs for a 1280x720 output"),
+        ("convolutions", f"{len(card.widths)} of {widths[0]} to {widths[-1]} channels" if widths else "none"),
+        ("values", f"0..{card.value_range:g}, at least {card.minimum_size}x{card.minimum_size} pixels"),
+        (
+            "tiles",
+            "approximate (sees the whole picture)"
+            if radius is None
+            else f"exact with {radius} pixels around",
+        ),
+    ]
+    for file in card.files:
+        text = f"{file.name}, {file.bytes / 1e6:.2f} MB, {file.layout}: {' '.join(file.operators)}"
+        lines.append((f"{file.format} file", text))
+    if card.parity:
+        worst = max(card.parity, key=lambda entry: entry.max_abs)
+        same = min(entry.identical_8bit for entry in card.parity)
+        text = f"largest difference {worst.max_abs:.1e} ({worst.hop}), {100 * same:.3f} % equal in 8 bit"
+        lines.append(("parity", text))
+    for name in ("data", "recipe", "steps", "terms"):
+        if name in card.training:
+            lines.append((name, str(card.training[name])))
+    return "\n".join(f"{name + ':':14}{text}" for name, text in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

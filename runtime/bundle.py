@@ -1,0 +1,169 @@
+"""Reading bundles. A bundle may come from anywhere: nothing in it is believed before it is checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+
+from .card import CARD_NAME, SCHEMA, BundleCard, BundleFile
+from .errors import SparsrError
+
+MAX_CARD_BYTES = 4_000_000
+MAX_MODEL_BYTES = 1_000_000_000
+_RANGES: dict[str, tuple[float, float]] = {
+    "scale": (1, 16),
+    "value_range": (1e-3, 65535),
+    "minimum_size": (1, 1024),
+    "receptive_radius": (0, 4096),
+    "parameters": (0, 1e12),
+    "gmacs_720p": (0, 1e9),
+    "peak_activation_bytes_per_pixel": (1, 1e7),
+}
+_HINT = "export the bundle again, or fetch it anew"
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose card has been read and checked."""
+
+    path: Path
+    card: BundleCard
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Read and check the card of the bundle folder `path`, and that its files have the sizes it states.
+
+        Raises `SparsrError` if there is no bundle, or its card is damaged, of another schema, or names files outside
+        of the folder.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
+            raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `python -m export`")
+        bundle = cls(folder, _read_card(folder / CARD_NAME))
+        for file in bundle.card.files:
+            bundle._check_file(file)
+        return bundle
+
+    def file(self, format: str) -> BundleFile:
+        """The entry of the model file in `format`. Raises `SparsrError` if the bundle has none."""
+        for file in self.card.files:
+            if file.format == format:
+                return file
+        present = ", ".join(file.format for file in self.card.files) or "none"
+        raise SparsrError(
+            f"the bundle {self.path} has no {format} file (it has: {present})",
+            f"export it again with --format onnx,tflite, or use an engine for {present}",
+        )
+
+    def model(self, format: str) -> bytes:
+        """The bytes of the model file in `format`. Raises `SparsrError` if they are not those the card states."""
+        file = self.file(format)
+        self._check_file(file)
+        content = (self.path / file.name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise SparsrError(
+                f"{self.path / file.name} is not the file its card describes (sha256 differs)", _HINT
+            )
+        return content
+
+    def _check_file(self, file: BundleFile) -> None:
+        path = self.path / file.name
+        if path.is_symlink() or not path.is_file():
+            reason = "is a link, which bundles never hold" if path.is_symlink() else "is missing"
+            raise SparsrError(f"{path} {reason}", _HINT)
+        size = path.stat().st_size
+        if size != file.bytes:
+            raise SparsrError(f"{path} has {size} bytes, its card says {file.bytes}", _HINT)
+
+
+def _read_card(path: Path) -> BundleCard:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CARD_BYTES + 1)
+    except FileNotFoundError as error:
+        hint = "name a folder made by `python -m export`"
+        raise SparsrError(f"{path.parent} is not a bundle: it has no {CARD_NAME}", hint) from error
+    try:
+        if len(text) > MAX_CARD_BYTES:
+            raise ValueError(f"it is larger than {MAX_CARD_BYTES} bytes")
+        data = json.loads(text, parse_constant=_no_constant)
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise ValueError(f"its schema is {str(found)[:40]!r}, this version reads {SCHEMA}")
+        card = _record(BundleCard, data, "")
+        _check_values(card)
+    except (ValueError, RecursionError) as error:
+        raise SparsrError(
+            f"{path} is not a valid card: {str(error) or 'nested too deeply'}", _HINT
+        ) from error
+    return card
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _record(kind: type[Record], data: Any, where: str) -> Record:
+    """The dataclass `kind` from a JSON object, every field of exactly the declared type."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where or 'it'} should be an object")
+    hints = get_type_hints(kind)
+    unknown = [name for name in data if name not in hints]
+    if unknown:
+        raise ValueError(f"unknown field {where}{unknown[0][:40]}")
+    optional = {
+        field.name
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    }
+    missing = [name for name in hints if name not in data and name not in optional]
+    if missing:
+        raise ValueError(f"{where}{missing[0]} is missing")
+    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in data.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """`value` if it is of the declared type `hint`, JSON arrays as tuples and objects as dataclasses."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return _record(hint, value, f"{where}.")  # type: ignore[arg-type]
+    if origin is types.UnionType:  # only `X | None` occurs
+        return None if value is None else _value(arguments[0], value, where)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {key: _value(arguments[1], item, f"{where}.{key[:40]}") for key, item in value.items()}
+    if hint is float and type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value):
+        return float(value)
+    if hint in (int, str) and type(value) is hint:
+        return value
+    raise ValueError(f"{where} should be {getattr(hint, '__name__', hint)}, not {str(value)[:40]!r}")
+
+
+def _check_values(card: BundleCard) -> None:
+    for name, (low, high) in _RANGES.items():
+        value = getattr(card, name)
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} is {value:.6g}, outside {low:g} to {high:g}")
+    if not card.files:
+        raise ValueError("it names no model file")
+    for file in card.files:
+        if file.name in ("", ".", "..", CARD_NAME) or any(c in file.name for c in "/\\:\0"):
+            raise ValueError(f"the file name {file.name[:60]!r} would leave the bundle")
+        if not 0 < file.bytes <= MAX_MODEL_BYTES:
+            raise ValueError(f"{file.name[:60]} is said to have {file.bytes:.6g} bytes")
+    formats = [file.format for file in card.files]
+    if len(set(formats)) < len(formats):
+        raise ValueError("two of its files have the same format")

@@ -1,0 +1,110 @@
+"""The engines that run a bundle's model files: a file per engine, each package imported only when asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SparsrError
+
+FloatArray = NDArray[np.float32]
+MAX_THREADS = 1024
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    name: str
+    version: str
+    """Version of the package."""
+    threads: int
+
+    def run(self, image: FloatArray) -> FloatArray:
+        """The model's output for one float32 image in the file's layout, batch dimension included.
+
+        Inputs may change their height and width from call to call; an unchanged size is faster.
+        """
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """An engine that can be loaded, and what one input pixel of a tile costs it in memory.
+
+    Per pixel: `activation_factor` * the card's `peak_activation_bytes_per_pixel`, and `convolution_bytes` for every
+    convolution. Fitted from above to VmHWM of fresh processes (ASSLN, EDSR, CARN-M, IMDN at x2 and x4).
+    """
+
+    name: str
+    format: Literal["onnx", "tflite"]
+    package: str
+    """The distribution pip installs."""
+    module: str
+    """What it is imported as."""
+    activation_factor: float
+    convolution_bytes: int
+
+
+# XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
+_INDIRECTION = 9 * 8
+
+ENGINES: dict[str, EngineKind] = {
+    kind.name: kind
+    for kind in (
+        EngineKind("ort", "onnx", "onnxruntime", "onnxruntime", 1.65, 0),
+        EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
+        EngineKind(
+            "tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION
+        ),
+    )
+}
+
+
+def engine_kind(name: str) -> EngineKind:
+    """The engine called `name`. Raises `SparsrError` naming the nearest one if there is none."""
+    if name in ENGINES:
+        return ENGINES[name]
+    close = difflib.get_close_matches(name, ENGINES, 1, 0.4)
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ENGINES)}"
+    raise SparsrError(f"there is no engine {name!r}", hint)
+
+
+def load_engine(name: str, model: bytes, threads: int | None = None) -> Engine:
+    """Load a model file's bytes into the engine `name`; None threads: one per core this process may use.
+
+    Raises `SparsrError` if there is no such engine, its package is missing or broken, or it refuses the model.
+    """
+    kind = engine_kind(name)
+    threads = available_cores() if threads is None else threads
+    if not 1 <= threads <= MAX_THREADS:
+        raise SparsrError(f"{threads} threads are not possible", f"ask for 1 to {MAX_THREADS}")
+    try:
+        importlib.import_module(kind.module)
+        implementation = importlib.import_module(f".{name}", __package__)
+    except ImportError as error:
+        raise SparsrError(
+            f"the engine {name} needs the package {kind.package}, which cannot be imported ({error})",
+            f"pip install {kind.package} 'numpy<2'",
+        ) from error
+    try:
+        engine: Engine = implementation.load(model, threads)
+    except SparsrError:
+        raise
+    except Exception as error:  # every engine has its own exception types, without a common base
+        raise SparsrError(f"the engine {name} cannot load the model: {_first_line(error)}") from error
+    return engine
+
+
+def available_cores() -> int:
+    """Cores this process may run on, at least 1."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,32 @@
+"""What the two packages with TensorFlow Lite's interpreter share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import FloatArray
+
+
+class TFLiteEngine:
+    """An interpreter for one image at a time; XNNPACK, its default, does the work."""
+
+    def __init__(self, interpreter: Any, name: str, version: str, threads: int) -> None:
+        self.name = name
+        self.version = version
+        self.threads = threads
+        self._interpreter = interpreter
+        self._input = interpreter.get_input_details()[0]["index"]
+        self._output = interpreter.get_output_details()[0]["index"]
+        self._shape: tuple[int, ...] = ()
+
+    def run(self, image: FloatArray) -> FloatArray:
+        """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
+        if image.shape != self._shape:
+            self._shape = ()  # stays so if allocating fails
+            self._interpreter.resize_tensor_input(self._input, image.shape, strict=False)
+            self._interpreter.allocate_tensors()
+            self._shape = image.shape
+        self._interpreter.set_tensor(self._input, image)
+        self._interpreter.invoke()
+        result: FloatArray = self._interpreter.get_tensor(self._output)
+        return result

@@ -1,0 +1,44 @@
+"""Amounts of memory: as people write them, and as this process holds them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from .errors import SparsrError
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+_TYPICAL_PROCESS = 150 * 2**20  # Python, numpy, Pillow and an engine with a small model
+
+
+def parse_bytes(text: str) -> int:
+    """`1G`, `512M`, `1.5GiB` or a number of bytes. Raises `SparsrError` for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match or not float(match[1]) or len(match[1]) > 20:
+        raise SparsrError(f"{text!r} is not an amount of memory", "write for example 512M or 1.5G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def format_bytes(count: float) -> str:
+    """Whole MiB, rounded up, in the notation `parse_bytes` reads."""
+    return f"{-(-int(count) // 2**20)}M"
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now; a typical figure where the system does not tell (other than Linux)."""
+    if sys.platform != "linux":
+        return _TYPICAL_PROCESS
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held at once; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

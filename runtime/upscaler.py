@@ -1,0 +1,211 @@
+"""Upscaling pictures with a bundle: 8-bit arrays in and out, in tiles if memory asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Bundle
+from .engines import FloatArray, engine_kind, load_engine
+from .errors import SparsrError
+from .memory import format_bytes, resident_bytes
+from .tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
+
+ByteArray = NDArray[np.uint8]
+DEFAULT_MAX_MEMORY = 2**30
+_OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
+_FLOAT_RGB = 12  # bytes
+_FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it
+_STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
+
+
+class Upscaler:
+    """A bundle loaded into an engine. Calls must not overlap; threads want an `Upscaler` each.
+
+    bundle: a `Bundle` or its folder. engine: a name of `runtime.engines.ENGINES`. threads: None for one per core.
+    max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
+    tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`.
+    Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | os.PathLike[str],
+        engine: str = "ort",
+        threads: int | None = None,
+        max_memory: int | None = None,
+        tile: int | None = None,
+    ) -> None:
+        self._kind = engine_kind(engine)
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(Path(bundle))
+        self.card = self.bundle.card
+        self.scale = self.card.scale
+        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
+        if tile is not None and tile < 1:
+            raise SparsrError(f"tiles of {tile} pixels are not possible", "ask for 1 or more")
+        self._tile = tile
+        self._layout = self.bundle.file(self._kind.format).layout
+        self.engine = load_engine(engine, self.bundle.model(self._kind.format), threads)
+        self.held = resident_bytes() + _OVERHEAD
+        """Bytes the process takes before it sees a picture."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether tiles give the whole picture's result."""
+        return self.card.receptive_radius is not None
+
+    def __call__(self, image: ByteArray) -> ByteArray:
+        """The upscaled picture: uint8 [h, w, 3] RGB -> uint8 [s*h, s*w, 3].
+
+        A fourth channel is taken for alpha and upscaled by the network as a grey picture, so that its edges stay with
+        those of the colours. Pictures below the network's minimum size are continued by their border pixels and the
+        result is cropped. Raises `SparsrError` for another shape or type, or if `max_memory` is too small.
+        """
+        height, width, channels = _checked(image).shape
+        shape = (height * self.scale, width * self.scale, channels)
+        strips = self.strips(image, reserve=int(np.prod(shape)))
+        result = np.empty(shape, np.uint8)
+        row = 0
+        for strip in strips:
+            result[row : row + len(strip)] = strip
+            row += len(strip)
+        return result
+
+    def strips(
+        self, image: ByteArray, *, reserve: int = 0, on_tile: Callable[[int, int], None] | None = None
+    ) -> Iterator[ByteArray]:
+        """The upscaled picture in horizontal strips from top to bottom, each uint8 [rows, s*w, channels].
+
+        For results larger than memory. `reserve`: bytes the caller will hold besides the picture. `on_tile` is called
+        with (tiles done, tiles in total). Raises `SparsrError` as a call does, before anything is computed.
+        """
+        _checked(image)
+        height, width = image.shape[:2]
+        padded = _at_least(image, self.card.minimum_size)
+        tiling = self.tiling(padded.shape[0], padded.shape[1], channels=image.shape[2], reserve=reserve)
+        whole = self._strips(padded, tiling, on_tile or (lambda done, total: None))
+        if padded is image:
+            return whole
+        return _cropped(whole, height * self.scale, width * self.scale)
+
+    def tiling(self, height: int, width: int, channels: int = 3, reserve: int = 0) -> Tiling:
+        """The tiles a picture of that size is computed in. Raises `SparsrError` if `max_memory` is too small."""
+        radius = self.card.receptive_radius
+        halo = APPROXIMATE_OVERLAP if radius is None else radius
+        halo = max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
+        if self._tile is not None:
+            return fixed(height, width, halo, self._tile)
+        cost = self._cost(width, channels)
+        held = self.held + reserve + height * width * channels
+        try:
+            return plan(height, width, halo, cost, self.max_memory - held)
+        except ValueError as error:
+            needed = held + cost.smallest(height, width, halo)
+            raise SparsrError(
+                f"{format_bytes(self.max_memory)} of memory are too few to upscale {width}x{height} pixels",
+                f"allow at least {format_bytes(needed)}",
+            ) from error
+
+    def _cost(self, width: int, channels: int) -> Cost:
+        kind, card = self._kind, self.card
+        network = kind.activation_factor * card.peak_activation_bytes_per_pixel
+        network += kind.convolution_bytes * len(card.widths)
+        ends = 2 * _FLOAT_RGB + _FLOAT_OUTPUTS * _FLOAT_RGB * self.scale**2
+        return Cost(int(network) + ends, _STRIPS_ALIVE * width * self.scale**2 * channels)
+
+    def _strips(
+        self, image: ByteArray, tiling: Tiling, on_tile: Callable[[int, int], None]
+    ) -> Iterator[ByteArray]:
+        s, width, channels = self.scale, image.shape[1], image.shape[2]
+        constant_alpha = channels == 4 and image[..., 3].min() == image[..., 3].max()
+        done, total = 0, len(tiling.rows) * len(tiling.columns)
+        for rows in tiling.rows:
+            strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
+            for columns in tiling.columns:
+                window = image[rows.start : rows.stop, columns.start : columns.stop]
+                tile = strip[:, s * columns.keep_start : s * columns.keep_stop]
+                tile[..., :3] = self._run(window[..., :3], rows, columns)
+                if constant_alpha:
+                    tile[..., 3] = window[0, 0, 3]
+                elif channels == 4:
+                    tile[..., 3] = self._run(window[..., 3:].repeat(3, axis=2), rows, columns)[..., 1]
+                done += 1
+                on_tile(done, total)
+            yield strip
+
+    def _run(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
+        """What is kept of the network's result for one window."""
+        s, value_range = self.scale, self.card.value_range
+        values = window.astype(np.float32)
+        values *= np.float32(value_range / 255)
+        if self._layout == "NCHW":
+            values = np.ascontiguousarray(values.transpose(2, 0, 1))
+        result = self._infer(values[None])[0]
+        if self._layout == "NCHW":
+            result = result.transpose(1, 2, 0)
+        kept = result[_kept(rows, s), _kept(columns, s)]
+        return to_bytes(kept, value_range)
+
+    def _infer(self, values: FloatArray) -> FloatArray:
+        height, width = values.shape[2:] if self._layout == "NCHW" else values.shape[1:3]
+        try:
+            result = self.engine.run(values)
+        except Exception as error:  # every engine has its own exception types, without a common base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SparsrError(
+                f"the engine {self.engine.name} failed on {width}x{height} pixels: {reason}",
+                "allow less memory, so that tiles get smaller, or try another engine",
+            ) from error
+        rows, columns = self.scale * height, self.scale * width
+        expected = (1, 3, rows, columns) if self._layout == "NCHW" else (1, rows, columns, 3)
+        if result.shape != expected or result.dtype != np.float32:
+            raise SparsrError(
+                f"the model gives {result.dtype} {result.shape} for {width}x{height} pixels, not float32 {expected}",
+                "export the bundle again",
+            )
+        return result
+
+
+def to_bytes(values: FloatArray, value_range: float) -> ByteArray:
+    """Values 0..`value_range` as the nearest of 0..255 (halves up), what lies outside cut off; works in place."""
+    values *= np.float32(255 / value_range)
+    values += np.float32(0.5)
+    np.clip(values, 0, 255, out=values)
+    return values.astype(np.uint8)  # rounds down
+
+
+def _kept(span: Span, scale: int) -> slice:
+    return slice(scale * (span.keep_start - span.start), scale * (span.keep_stop - span.start))
+
+
+def _checked(image: Any) -> ByteArray:
+    """The picture itself if it is one; `SparsrError` otherwise."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = f"{image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__
+        raise SparsrError(
+            f"a picture must be a uint8 numpy array, not {found}", "convert it: values 0..255, uint8"
+        )
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
+        raise SparsrError(
+            f"a picture must have the shape (height, width, 3), not {image.shape}",
+            "repeat a grey picture three times along a last axis",
+        )
+    return image
+
+
+def _at_least(image: ByteArray, side: int) -> ByteArray:
+    """The picture, continued to the bottom and right by its border pixels up to `side` pixels a side."""
+    missing = [max(0, side - length) for length in image.shape[:2]]
+    return np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else image
+
+
+def _cropped(strips: Iterator[ByteArray], height: int, width: int) -> Iterator[ByteArray]:
+    for strip in strips:
+        if height > 0:
+            yield strip[:height, :width]
+        height -= len(strip)

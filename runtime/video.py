@@ -1,0 +1,189 @@
+"""Upscaling videos frame by frame with constant memory. Needs PyAV."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import SparsrError
+from .files import atomic_file
+from .progress import Progress
+from .upscaler import ByteArray, Upscaler
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
+OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v")
+_ENCODERS = {"libx264": {"crf": "17", "preset": "medium"}, "mpeg4": {"qscale": "2"}}
+_DEFAULT_RATE = Fraction(25)
+_HD_HEIGHT = 720  # untagged video is taken for BT.709 from this height on, for BT.601 below
+_BT709, _BT601 = 1, 6  # code points of ITU-T H.273
+_BT601_CODES = (5, 6)
+
+
+def upscale_video(source: Path, target: Path, upscaler: Upscaler, max_pixels: int) -> str | None:
+    """Write the upscaled video `source` to `target`, H.264 where the machine has it, and return a remark or None.
+
+    Times of the frames, pixel shape, rotation and colour matrix are kept; audio is copied if the target's container
+    can hold it. Frames with an odd side gain one row or column, because H.264 stores colour for pairs of pixels.
+    Raises `SparsrError` if PyAV is missing, `source` is no readable video or has frames of more than `max_pixels`;
+    `target` is only there if the whole video could be written.
+    """
+    av = _import_av()
+    with _clear_errors(av, source, target), av.open(str(source)) as reader:
+        video = _video_stream(reader, source, max_pixels)
+        with atomic_file(target) as temporary, av.open(str(temporary), "w") as writer:
+            job = _Job(av, reader, writer, video, upscaler)
+            with Progress(source.name, _frame_count(video), "frames") as progress:
+                job.run(progress)
+            if not progress.done:
+                raise SparsrError(f"{source} holds no frames", "check the file in a player")
+    return job.remark
+
+
+class _Job:
+    """One video on its way from the reader to the writer."""
+
+    def __init__(self, av: Any, reader: Any, writer: Any, video: Any, upscaler: Upscaler) -> None:
+        self._av, self._reader, self._writer, self._video = av, reader, writer, video
+        self._upscaler = upscaler
+        self._output: Any = None
+        self._size: tuple[int, ...] = ()
+        self.remark: str | None = None
+        self._audio = self._copied_audio()
+
+    def run(self, progress: Progress) -> None:
+        """Decode, upscale and encode every frame; pass audio packets on."""
+        waiting = []  # audio that comes before the first frame, when the size of the output is not known yet
+        streams = [self._video, *([self._audio[0]] if self._audio else [])]
+        for packet in self._reader.demux(streams):
+            if packet.stream is not self._video:
+                waiting.append(packet)
+            else:
+                for frame in packet.decode():
+                    self._frame(frame)
+                    progress.advance()
+            if self._output:
+                self._pass_on(waiting)
+        if self._output:
+            self._writer.mux(self._output.encode(None))
+
+    def _copied_audio(self) -> tuple[Any, Any] | None:
+        audio = next(iter(self._reader.streams.audio), None)
+        if audio is None:
+            return None
+        if audio.codec_context.name not in self._writer.supported_codecs:
+            self.remark = f"the sound is left out: the output's format cannot hold {audio.codec_context.name}"
+            return None
+        return audio, self._writer.add_stream_from_template(audio)
+
+    def _pass_on(self, packets: list[Any]) -> None:
+        for packet in packets:
+            if packet.dts is not None and self._audio:
+                packet.stream = self._audio[1]
+                self._writer.mux(packet)
+        packets.clear()
+
+    def _frame(self, frame: Any) -> None:
+        matrix = self._matrix(frame)
+        rgb = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
+        turned = np.ascontiguousarray(np.rot90(rgb, getattr(frame, "rotation", 0) // 90))
+        if self._size and turned.shape != self._size:
+            raise SparsrError(
+                "the frames of the video change their size midway", "cut it there and upscale the parts"
+            )
+        pixels = _even(self._upscaler(turned))
+        if self._output is None:
+            self._size = turned.shape
+            self._output = self._encoder(pixels.shape[0], pixels.shape[1], matrix)
+        upscaled = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        upscaled = upscaled.reformat(format="yuv420p", dst_colorspace=matrix)
+        upscaled.pts, upscaled.time_base = frame.pts, frame.time_base
+        self._writer.mux(self._output.encode(upscaled))
+
+    def _encoder(self, height: int, width: int, matrix: int) -> Any:
+        name = next((name for name in _ENCODERS if name in self._av.codecs_available), None)
+        if name is None:
+            raise SparsrError("this PyAV has no H.264 or MPEG-4 encoder", "pip install --force-reinstall av")
+        rate = self._video.average_rate or self._video.guessed_rate or _DEFAULT_RATE
+        stream = self._writer.add_stream(name, rate=rate, options=_ENCODERS[name])
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = self._video.time_base
+        context.sample_aspect_ratio = self._video.sample_aspect_ratio or Fraction(1)
+        context.colorspace = matrix
+        context.color_range = 1  # limited, what swscale makes by default
+        return stream
+
+    @staticmethod
+    def _matrix(frame: Any) -> int:
+        """The frame's RGB to YUV matrix as a code point of H.273."""
+        tagged = int(frame.colorspace)
+        if tagged in _BT601_CODES:
+            return _BT601
+        return _BT709 if tagged == _BT709 or frame.height >= _HD_HEIGHT else _BT601
+
+
+def _video_stream(reader: Any, source: Path, max_pixels: int) -> Any:
+    if not reader.streams.video:
+        raise SparsrError(f"{source} has no video in it", "check the file in a player")
+    video = reader.streams.video[0]
+    if video.width * video.height > max_pixels:
+        raise SparsrError(
+            f"the frames of {source} have {video.width}x{video.height} pixels, "
+            f"more than the {max_pixels / 1e6:g} million allowed",
+            "raise the limit with --max-pixels",
+        )
+    video.thread_type = "AUTO"
+    return video
+
+
+def _frame_count(video: Any) -> int | None:
+    """Frames the stream announces; None if it does not tell."""
+    if video.frames:
+        return int(video.frames)
+    if video.duration and video.average_rate:
+        return max(1, round(video.duration * video.time_base * video.average_rate))
+    return None
+
+
+def _even(pixels: ByteArray) -> ByteArray:
+    """The picture with its last row or column repeated where a side is odd."""
+    height, width = pixels.shape[:2]
+    return (
+        np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if height % 2 or width % 2
+        else pixels
+    )
+
+
+def _import_av() -> Any:
+    try:
+        import av
+        import av.logging
+    except ImportError as error:
+        raise SparsrError(
+            f"videos need the package av, which does not import ({error})", "pip install av"
+        ) from error
+    av.logging.set_level(av.logging.PANIC)  # what matters arrives as an exception
+    return av
+
+
+@contextmanager
+def _clear_errors(av: Any, source: Path, target: Path) -> Iterator[None]:
+    """Turn FFmpeg's exceptions into `SparsrError`, those of the disk into OSError."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        if not source.exists():
+            raise SparsrError(f"{source} does not exist", "check the path") from error
+        raise SparsrError(
+            f"{source} is damaged or not a video ({error.strerror})", "copy or save it again"
+        ) from error
