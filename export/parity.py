@@ -103,7 +103,7 @@ def random_pixels(rng: np.random.Generator, height: int, width: int) -> NDArray[
     frequency[0, 0] = 1
     white = rng.normal(size=(height, width, 3))
     noise = np.fft.ifft2(np.fft.fft2(white, axes=(0, 1)) / frequency[..., None], axes=(0, 1)).real
-    return np.clip(np.round(128 + 64 * noise / noise.std()), 0, 255)
+    return np.clip(np.round(128 + 48 * noise / noise.std()), 0, 255)
 
 
 def _side(graph: DeployGraph, macs: float) -> int:

@@ -75,17 +75,36 @@ def layer_graphs(seed=0):
         chain("mul", conv(rng, 3, 3), (L.Mul(), ["image", "n0"])),
         chain("mul_broadcast", L.GlobalMean(), conv(rng, 3, 3, 1), (L.Mul(), ["image", "n1"])),
         chain("concat", conv(rng, 3, 4), (L.Concat(), ["image", "n0", "image"])),
-        chain("slice", conv(rng, 3, 7), L.SliceChannels(2, 6), ("tail", L.SliceChannels(1, 3), ["n0"]), (L.Concat(), ["n1", "tail"])),
+        chain(
+            "slice",
+            conv(rng, 3, 7),
+            L.SliceChannels(2, 6),
+            ("tail", L.SliceChannels(1, 3), ["n0"]),
+            (L.Concat(), ["n1", "tail"]),
+        ),
         chain("mean", L.GlobalMean()),
         chain("std", L.GlobalStd()),
         chain("max_pool", L.MaxPool(3, 2), minimum_size=3),
-        chain("resize_like", conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)), (L.ResizeLike(), ["n0", "image"]), minimum_size=3),
+        chain(
+            "resize_like",
+            conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)),
+            (L.ResizeLike(), ["n0", "image"]),
+            minimum_size=3,
+        ),
         chain("pad_edge", L.PadEdge(2)),
         chain("shuffle_conv", conv(rng, 3, 12, activation=RELU), L.DepthToSpace(2), scale=2),
         chain("shuffle_3", conv(rng, 3, 27), L.DepthToSpace(3), scale=3),
         chain("shuffle_twice", wide, L.DepthToSpace(2), conv(rng, 3, 12), L.DepthToSpace(2), scale=4),
         chain("shuffle_grouped", wide, conv(rng, 12, 16, groups=2, activation=RELU), L.DepthToSpace(2), scale=2),
-        chain("shuffle_shared", wide, L.DepthToSpace(2), ("c", conv(rng, 12, 12), ["n0"]), ("d", L.DepthToSpace(2), ["c"]), (L.Add(), ["n1", "d"]), scale=2),
+        chain(
+            "shuffle_shared",
+            wide,
+            L.DepthToSpace(2),
+            ("c", conv(rng, 12, 12), ["n0"]),
+            ("d", L.DepthToSpace(2), ["c"]),
+            (L.Add(), ["n1", "d"]),
+            scale=2,
+        ),
         chain("shuffle_other", wide, LEAKY, L.DepthToSpace(2), scale=2),
         chain("shuffle_image", (L.Concat(), ["image"] * 4), L.DepthToSpace(2), scale=2),
     ]
@@ -117,7 +136,9 @@ def _activate(activation, x):
     if activation is None:
         return x
     slope = activation.slope
-    return {"relu": F.relu, "leaky_relu": lambda t: F.leaky_relu(t, slope), "sigmoid": torch.sigmoid}[activation.function](x)
+    return {"relu": F.relu, "leaky_relu": lambda t: F.leaky_relu(t, slope), "sigmoid": torch.sigmoid}[
+        activation.function
+    ](x)
 
 
 def _conv(layer, x):
@@ -130,7 +151,9 @@ def _conv(layer, x):
 _RULES = {
     L.Activation: lambda layer, x: _activate(layer, x),
     L.Conv: _conv,
-    L.ChannelAffine: lambda layer, x: x * torch.from_numpy(layer.factor)[:, None, None] + torch.from_numpy(layer.offset)[:, None, None],
+    L.ChannelAffine: lambda layer, x: (
+        x * torch.from_numpy(layer.factor)[:, None, None] + torch.from_numpy(layer.offset)[:, None, None]
+    ),
     L.Add: lambda layer, a, b: _activate(layer.activation, a + b),
     L.Mul: lambda layer, a, b: a * b,
     L.Concat: lambda layer, *xs: torch.cat(xs, 1),
