@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.bundle import Bundle
 from runtime.card import BundleCard
 from runtime.errors import SparsrError
+from runtime.progress import Progress
 
 from .engines import ENGINES, FloatArray
 from .machine import available_cpus, describe, version
@@ -30,17 +32,18 @@ from .worker import Job
 
 MIN_ROUNDS = 3
 
-Report = Callable[[str, int, int], None]
-"""Told what is going on, steps done and steps in all."""
-
 
 @dataclass(frozen=True)
 class Subject:
     """A bundle to measure."""
 
     id: str
-    folder: Path
-    card: BundleCard
+    bundle: Bundle
+
+    @property
+    def card(self) -> BundleCard:
+        """The bundle's card."""
+        return self.bundle.card
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class _Entry:
             self.worker.close()
 
 
-def measure(plan: Plan, report: Report = lambda what, done, total: None) -> Results:
+def measure(plan: Plan) -> Results:
     """Measure every bundle of the plan in every engine. What fails becomes a row with its reason.
 
     Raises `SparsrError` for a plan that cannot be carried out, before anything is started.
@@ -99,8 +102,8 @@ def measure(plan: Plan, report: Report = lambda what, done, total: None) -> Resu
             for engine in plan.engines
         ]
         stack.callback(_close, entries)
-        _start(plan, entries, cpus, folder, report)
-        rounds = _run_rounds(plan, entries, report)
+        _start(plan, entries, cpus, folder)
+        rounds = _run_rounds(plan, entries)
         _stop(entries)
         _compare(plan, entries)
     settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus)
@@ -131,27 +134,27 @@ def _check(plan: Plan) -> None:
             raise SparsrError(f"{subject.id} takes images from {side}x{side}, not {plan.width}x{plan.height}")
 
 
-def _start(plan: Plan, entries: Sequence[_Entry], cpus: tuple[int, ...], folder: Path, report: Report) -> None:
+def _start(plan: Plan, entries: Sequence[_Entry], cpus: tuple[int, ...], folder: Path) -> None:
     """Load every worker, one after the other: conversion and compilation may use what memory there is."""
     images = {
         subject.id: _save_image(plan, subject.card.value_range, folder / f"input-{number}.npy")
         for number, subject in enumerate(plan.subjects)
     }
-    for done, entry in enumerate(entries):
-        report(f"loading {entry.subject.id} in {entry.engine}", done, len(entries))
-        try:
-            job = Job(
-                entry.engine,
-                str(_model_file(entry.subject, entry.engine)),
-                plan.threads,
-                cpus,
-                str(images[entry.subject.id]),
-                str(entry.output),
-            )
-            entry.worker = Worker(job, plan.timeout)
-        except SparsrError as error:
-            entry.fail(error)
-    report("loaded", len(entries), len(entries))
+    with Progress("loading and warming up", len(entries), "engines") as progress:
+        for entry in entries:
+            try:
+                job = Job(
+                    entry.engine,
+                    str(_model_file(entry.subject, entry.engine)),
+                    plan.threads,
+                    cpus,
+                    str(images[entry.subject.id]),
+                    str(entry.output),
+                )
+                entry.worker = Worker(job, plan.timeout)
+            except SparsrError as error:
+                entry.fail(error)
+            progress.advance()
 
 
 def _save_image(plan: Plan, value_range: float, path: Path) -> Path:
@@ -162,33 +165,35 @@ def _save_image(plan: Plan, value_range: float, path: Path) -> Path:
 
 
 def _model_file(subject: Subject, engine: str) -> Path:
+    """Path of the file the engine reads, once its hash is the one the card states."""
     wanted = ENGINES[engine].format
-    for file in subject.card.files:
-        if file.format == wanted:
-            return (subject.folder / file.name).resolve()
-    raise SparsrError(f"the bundle holds no {wanted} file", f"export it with --format {wanted}")
+    subject.bundle.model(wanted)
+    return (subject.bundle.path / subject.bundle.file(wanted).name).resolve()
 
 
-def _run_rounds(plan: Plan, entries: Sequence[_Entry], report: Report) -> int:
+def _run_rounds(plan: Plan, entries: Sequence[_Entry]) -> int:
     """Measure until the rounds or the time are up; the number of rounds completed."""
     end = time.monotonic() + plan.max_seconds
-    for done in range(plan.rounds):
-        live = [entry for entry in entries if entry.error is None]
-        if not live or (done >= min(MIN_ROUNDS, plan.rounds) and time.monotonic() > end):
-            report("measured (time is up)" if live else "nothing to measure", plan.rounds, plan.rounds)
-            return done
-        report("measuring", done, plan.rounds)
-        for entry in live:
-            assert entry.worker
-            try:
-                cpu, wall = entry.worker.run()
-            except WorkerError as error:
-                entry.fail(error)
-                continue
-            entry.cpu.append(cpu)
-            entry.wall.append(wall)
-    report("measured", plan.rounds, plan.rounds)
+    with Progress("measuring", plan.rounds, "rounds") as progress:
+        for done in range(plan.rounds):
+            live = [entry for entry in entries if entry.error is None]
+            if not live or (done >= MIN_ROUNDS and time.monotonic() > end):
+                return done
+            for entry in live:
+                _run_once(entry)
+            progress.advance()
     return plan.rounds
+
+
+def _run_once(entry: _Entry) -> None:
+    assert entry.worker
+    try:
+        cpu, wall = entry.worker.run()
+    except WorkerError as error:
+        entry.fail(error)
+    else:
+        entry.cpu.append(cpu)
+        entry.wall.append(wall)
 
 
 def _stop(entries: Sequence[_Entry]) -> None:
@@ -252,6 +257,7 @@ def _info(subject: Subject, plan: Plan) -> BundleInfo:
         parameters=card.parameters,
         gmacs_720p=card.gmacs_720p,
         files={file.name: file.bytes for file in card.files},
+        quality=card.training.get("metrics", {}),
         counterpart=plan.baseline or _counterpart(card, plan.subjects),
     )
 

@@ -57,6 +57,8 @@ class BundleInfo:
     gmacs_720p: float
     files: dict[str, int]
     """Bytes of each model file."""
+    quality: dict[str, dict[str, float]]
+    """What the card says of it: {data set: {"psnr_y": dB, "ssim_y": ...}}; empty if nothing."""
     counterpart: str | None
     """Id of the dense bundle it is compared with; its own id for that bundle itself."""
 
@@ -140,6 +142,13 @@ class Results:
         """The fastest correct row of a bundle, of one kind of engine or of all."""
         rows = [row for row in self.rows if row.bundle == bundle and row.correct and kind in (None, row.kind)]
         return min(rows, key=self.time, default=None)
+
+    def opponent(self, row: Row) -> Row | None:
+        """The row this one is compared with, None if there is none or it is that row itself."""
+        if row.opponent is None:
+            return None
+        key = (row.opponent.bundle, row.opponent.engine)
+        return next((other for other in self.rows if (other.bundle, other.engine) == key and other is not row), None)
 
     def time(self, row: Row) -> float:
         """The figure a measured row is ranked by: CPU-time minimum or wall median."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .results import Results, Row, Settings
-
-MIB = 2**20
+from .units import MIB, milliseconds
 
 
 def render(results: Results) -> str:
@@ -30,12 +29,6 @@ def describe(settings: Settings) -> str:
     threads = f"{settings.threads} thread{'s' if settings.threads > 1 else ''}"
     pinned = f", pinned to CPU {', '.join(map(str, settings.cpus))}" if settings.cpus else ""
     return f"input {settings.width}x{settings.height}, float32, {threads}{pinned}, {settings.rounds} interleaved rounds"
-
-
-def milliseconds(seconds: float) -> str:
-    """`12.3 ms`; three significant digits or whole milliseconds."""
-    value = seconds * 1000
-    return f"{value:.0f} ms" if value >= 100 else f"{value:#.3g} ms"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

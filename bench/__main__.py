@@ -1,0 +1,137 @@
+"""Command line of the measurements: `python -m bench run|page`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from runtime.bundle import Bundle
+from runtime.errors import CheckFailedError, run_cli
+
+from . import results, table
+from .engines import ENGINES
+from .measure import Plan, Subject, measure
+from .report.page import write_page
+from .report.pictures import Pictures
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; 0 fine, 1 nothing could be measured, 2 wrong use or input."""
+    options = _parser().parse_args(arguments)
+    return run_cli(lambda: options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure bundles and show the result.")
+    commands = parser.add_subparsers(required=True, metavar="run|page")
+    _add_run(commands)
+    _add_page(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="measure bundles in engines, interleaved",
+        description="Time and memory of every bundle in every engine, each in its own process, rounds interleaved.",
+    )
+    run.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
+    run.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
+    run.add_argument("--threads", type=_positive, default=1, metavar="N", help="per engine (default 1)")
+    run.add_argument("--engines", type=_names, default=tuple(ENGINES), metavar="A,B", help=f"of {','.join(ENGINES)}")
+    run.add_argument("--rounds", type=_positive, default=15, metavar="N", help="default 15")
+    run.add_argument(
+        "--max-seconds", type=float, default=120, metavar="S", help="end early, after 3 rounds (default 120)"
+    )
+    run.add_argument(
+        "--timeout", type=float, default=300, metavar="S", help="for one answer of an engine (default 300)"
+    )
+    run.add_argument("--baseline", type=Path, metavar="BUNDLE", help="the dense bundle to compare all others with")
+    run.add_argument("--json", type=Path, metavar="OUT", help="write the results (schema sparsr-bench/1)")
+    run.set_defaults(command=_run)
+
+
+def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    page = commands.add_parser(
+        "page",
+        help="a page from results and pictures",
+        description="Write one self-contained HTML page, and a PNG comparison beside it.",
+    )
+    page.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE")
+    page.add_argument("--before", type=Path, required=True, metavar="IMG", help="the input")
+    page.add_argument("--after", type=Path, required=True, metavar="IMG", help="the upscaled output")
+    page.add_argument("--reference", type=Path, metavar="IMG", help="the true large image, if there is one")
+    page.add_argument("--bench", type=Path, required=True, metavar="JSON", help="what `run --json` wrote")
+    page.add_argument("--out", type=Path, required=True, metavar="HTML")
+    page.set_defaults(command=_page)
+
+
+def _run(options: argparse.Namespace) -> int:
+    subjects = _subjects([*options.bundles, *([options.baseline] if options.baseline else [])])
+    named = options.baseline and next(
+        subject.id for subject in subjects if _same(subject.bundle.path, options.baseline)
+    )
+    width, height = options.size
+    plan = Plan(
+        subjects,
+        options.engines,
+        width,
+        height,
+        options.threads,
+        options.rounds,
+        named,
+        options.max_seconds,
+        options.timeout,
+    )
+    measured = measure(plan)
+    if options.json:
+        results.save(measured, options.json)
+    print(table.render(measured))
+    if all(row.failure for row in measured.rows):
+        raise CheckFailedError("no engine could be measured", "the table says why; `python -m runtime doctor` helps")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    bundle = Bundle.open(options.bundle)
+    pictures = Pictures.read(options.before, options.after, options.reference)
+    written = write_page(options.out, options.bundle.resolve().name, bundle.card, pictures, results.load(options.bench))
+    print("\n".join(f"wrote {path}" for path in written))
+    return 0
+
+
+def _subjects(folders: list[Path]) -> tuple[Subject, ...]:
+    """The bundles, each once, called by their folders' names, or their whole paths where those are the same."""
+    unique = list({folder.resolve(): folder for folder in folders}.values())
+    names = Counter(folder.resolve().name for folder in unique)
+    return tuple(
+        Subject(folder.resolve().name if names[folder.resolve().name] == 1 else str(folder), Bundle.open(folder))
+        for folder in unique
+    )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 320x180")
+    return int(width), int(height)
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
