@@ -26,10 +26,12 @@ class _View:
     def shifted(self, low: int, high: int) -> _View:
         """Of a tensor whose pixel p reads the pixels p + low .. p + high of this one."""
         size = len(self.first)
-        reads = [[divmod(phase + d, size) for d in range(low, high + 1)] for phase in range(size)]
+        # Views move along with the pixel, so the outermost reads decide.
+        lowest = [divmod(phase + low, size) for phase in range(size)]
+        highest = [divmod(phase + high, size) for phase in range(size)]
         return _View(
-            tuple(min(self.first[phase] + step for step, phase in read) for read in reads),
-            tuple(max(self.last[phase] + step for step, phase in read) for read in reads),
+            tuple(self.first[phase] + step for step, phase in lowest),
+            tuple(self.last[phase] + step for step, phase in highest),
         )
 
     def enlarged(self, factor: int) -> _View:
