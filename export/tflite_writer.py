@@ -150,8 +150,11 @@ def _slice_channels(w: _Writer, node: Node, layer: SliceChannels, x: list[int]) 
 
 
 def _mean(w: _Writer, name: str, source: int, shapes: Shapes, target: int) -> int:
-    """Mean over all pixels, columns first: TFLite sums one by one in float32, and the sum of a whole image's pixels
-    loses so much that IMDN at 240x180 had twice the error. It costs nothing measurable."""
+    """Mean over all pixels, one axis at a time.
+
+    TFLite adds up one by one in float32: over both axes at once the mean of 700x900 pixels is off by 0.4 %, and
+    IMDN's error on 240x180 pixels doubles. Two steps cost nothing measurable.
+    """
     rows = w.feature_map(f"{name}.rows", [_with_size(shape, 2, 1) for shape in shapes])
     across, down = (w.constant(f"{name}.axis{axis}", [axis], np.int32) for axis in (2, 1))
     w.operator("MEAN", [source, across], rows, keepDims=True)

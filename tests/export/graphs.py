@@ -116,7 +116,7 @@ def small_network(seed=0, scale=2, channels=8, value_range=255.0):
     rng = np.random.default_rng(seed)
     mean = np.array([114.4, 111.5, 103.0], np.float32)
     unit = np.ones(3, np.float32)
-    graph = chain(
+    return chain(
         "small",
         ("sub_mean", L.ChannelAffine(unit / 255, -mean / 255), ["image"]),
         ("head", conv(rng, 3, channels), ["sub_mean"]),
@@ -129,7 +129,6 @@ def small_network(seed=0, scale=2, channels=8, value_range=255.0):
         scale=scale,
         value_range=value_range,
     )
-    return graph
 
 
 def _activate(activation, x):

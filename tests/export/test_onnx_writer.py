@@ -95,5 +95,5 @@ def test_a_layer_kind_without_writer_is_named():
     class Twist(Layer):
         pass
 
-    with pytest.raises(SparsrError, match="n0.*Twist"):
+    with pytest.raises(SparsrError, match=r"n0.*Twist"):
         write_onnx(chain("twisted", Twist()))

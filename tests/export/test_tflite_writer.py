@@ -144,5 +144,5 @@ def test_a_layer_kind_without_writer_is_named():
     class Twist(L.Layer):
         pass
 
-    with pytest.raises(SparsrError, match="n0.*Twist"):
+    with pytest.raises(SparsrError, match=r"n0.*Twist"):
         write_tflite(chain("twisted", Twist()))
