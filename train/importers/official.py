@@ -39,6 +39,9 @@ class _Found:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+Recogniser = Callable[[State, Path, int | None], _Found]
+
+
 def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
     """Rebuild the network of an official checkpoint (EDSR, LEDSR dense or pruned, IMDN, CARN-M, RFDN), on the CPU.
 
@@ -47,15 +50,14 @@ def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwo
     damaged, hostile, not recognised, or does not fit together.
     """
     path = Path(path)
-    state = _merge_weight_norm(_without_prefix(read_state_dict(path)))
-    if not all(tensor.isfinite().all() for tensor in state.values()):
-        raise SparsrError(f"{path} holds weights that are not finite numbers", "give another checkpoint")
+    state = _without_prefix(read_state_dict(path))
+    recogniser = _recogniser(state, path)
+    _check(state, path)
     try:
-        found = _recognise(state, path, scale)
-        network = _build(found, path)
-    except (KeyError, IndexError) as error:
+        found = recogniser(_merge_weight_norm(state), path, scale)
+    except KeyError as error:
         raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
-    network = _with_native_range(network, found, path)
+    network = _with_native_range(_build(found, path), found, path)
     record = {"imported_from": path.name, "sha256": sha256(path)}
     return network.eval(), card_for(network, "imported", training=record)
 
@@ -73,24 +75,33 @@ def _merge_weight_norm(state: State) -> State:
     merged = {name: tensor for name, tensor in state.items() if not name.endswith(".wn_scale")}
     for name in state.keys() - merged.keys():
         weight = name.removesuffix("wn_scale") + "weight"
-        if weight not in state or state[name].shape != state[weight].shape[:1]:
-            raise SparsrError(f"the scales {name} of the checkpoint have no filters that fit them")
         merged[weight] = state[weight] * (state[name] / filter_norms(state[weight]))[:, None, None, None]
     return merged
 
 
-def _recognise(state: State, path: Path, scale: int | None) -> _Found:
+def _recogniser(state: State, path: Path) -> Recogniser:
+    """What knows a checkpoint with these keys."""
     if any(name.endswith(".priority_scores") for name in state):
         raise SparsrError(f"{path} is an SLS checkpoint: N:M sparse networks cannot be imported yet")
     if any(name.endswith(".ch_mask") for name in state):
         raise SparsrError(f"{path} is an SMSR checkpoint: networks with sparse masks cannot be imported yet")
     for key, recogniser in _RECOGNISERS.items():
         if key in state:
-            return recogniser(state, path, scale)
+            return recogniser
     raise SparsrError(
         f"{path} is a PyTorch checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
         "EDSR, LEDSR (ASSL), IMDN, CARN-M and RFDN are known",
     )
+
+
+def _check(state: State, path: Path) -> None:
+    """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
+    for name, tensor in state.items():
+        filters = state.get(name.rpartition(".")[0] + ".weight", tensor)
+        if tensor.dim() != (4 if name.endswith(".weight") else 1) or len(tensor) != len(filters) or not tensor.numel():
+            raise SparsrError(f"{name} in {path} is no part of a convolution", "give another checkpoint")
+        if not tensor.isfinite().all():
+            raise SparsrError(f"{name} in {path} holds numbers that are not finite", "give another checkpoint")
 
 
 def _edsr(state: State, path: Path, _: int | None) -> _Found:
@@ -145,7 +156,7 @@ def _carn(state: State, path: Path, scale: int | None) -> _Found:
     return _Found("carn_m", math.prod(math.isqrt(n // channels) for n in filters), renamed, {"channels": channels})
 
 
-_RECOGNISERS: dict[str, Callable[[State, Path, int | None], _Found]] = {
+_RECOGNISERS: dict[str, Recogniser] = {
     "head.0.weight": _edsr,
     "fea_conv.weight": _distillation,
     "entry.weight": _carn,
@@ -167,9 +178,6 @@ def _build(found: _Found, path: Path) -> SRNetwork:
         network = build(found.architecture, found.scale, **found.options)
     convs = convolutions(network)
     shapes = {name: found.state[f"{name}.weight"].shape for name in convs if f"{name}.weight" in found.state}
-    for name, shape in shapes.items():
-        if len(shape) != 4:
-            raise SparsrError(f"the weights {name} of {path} are not those of a convolution")
     resize(network, {name: (shape[0], shape[1] * convs[name].groups) for name, shape in shapes.items()})
     state = {name: tensor.float().contiguous() for name, tensor in (_mean_shifts(network) | found.state).items()}
     _convert_range(network, state)

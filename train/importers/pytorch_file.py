@@ -36,6 +36,8 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+_MOST_SHARING = 4
+"""How many times over the tensors may use the same data (tied layers); more would be a bomb."""
 _WRAPPERS = ("state_dict", "params_ema", "params", "model_state_dict", "model", "net")
 """Keys under which projects put the weights, in order of preference."""
 
@@ -121,7 +123,9 @@ class _Unpickler(pickle._Unpickler):
             return _DTYPES[name]
         return _ALLOWED.get((module, name), _Inert)
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> Any:
+        if pid[0] == "module":  # the legacy format's class with its source code
+            return _Inert
         kind, dtype, key, _, elements, *view = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or type(elements) is not int or any(view):
             raise _Refused("refers to data in an unknown way")
@@ -148,8 +152,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     try:
         content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path.read_bytes())
-        records = _find_state_dict(content)
-        return {name: record.tensor() for name, record in records.items()}
+        tensors = {name: record.tensor() for name, record in _find_state_dict(content).items()}
+        if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARING * path.stat().st_size:
+            raise _Refused("describes more weights than it holds")
+        return tensors
     except _Refused as error:
         raise SparsrError(f"{path} {error}", "give a PyTorch checkpoint that holds a state dict") from error
     except OSError:

@@ -1,0 +1,463 @@
+"""Official checkpoints, in every wrapping they come in; and files that want to do harm."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import io
+import os
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runtime.errors import SparsrError
+from train import checkpoint
+from train.checkpoint import card_for
+from train.importers import import_official
+from train.importers.pytorch_file import read_state_dict
+from train.models import load_model
+from train.networks import build
+from train.networks.base import MeanShift
+from train.networks.weight_norm import add_weight_norm
+from train.networks.widths import convolutions
+from train.pruning.slimming import slim
+
+torch.set_num_threads(1)
+OFFICIAL = [
+    ("IMDN_x2.pth", 2, "IMDN_x2"),
+    ("IMDN_x4.pth", 4, "IMDN_x4"),
+    ("CARN_M_x234.pth", 2, "CARNM_x2"),
+    ("CARN_M_x234.pth", 3, "CARNM_x3"),
+    ("CARN_M_x234.pth", 4, "CARNM_x4"),
+    ("RFDN_AIM_x4.pth", 4, "RFDN_x4"),
+]
+
+
+@pytest.mark.parametrize(("file", "scale", "outputs"), OFFICIAL)
+def test_official_weights_give_the_authors_outputs(shared_data, file, scale, outputs):
+    network, card = import_official(shared_data / "checkpoints" / file, scale)
+    reference = np.load(shared_data / "reference_outputs" / f"{outputs}_c32.npz")
+    lr = torch.from_numpy(reference["c32_lr"]).permute(2, 0, 1)[None] / 255 * network.value_range
+    with torch.inference_mode():
+        sr = network(lr)[0].permute(1, 2, 0).numpy() / network.value_range * 255
+    assert np.abs(sr - reference["c32_sr"]).max() <= 1e-3
+    assert (card.scale, card.method, card.training["imported_from"]) == (scale, "imported", file)
+
+
+def test_an_imported_network_is_saved_and_loaded_as_ours(shared_data, tmp_path):
+    network, card = load_model(shared_data / "checkpoints/RFDN_AIM_x4.pth")
+    checkpoint.save(tmp_path / "rfdn.safetensors", network, card)
+    again, _ = load_model(tmp_path / "rfdn.safetensors")
+    lr = torch.rand(1, 3, 16, 17) * 255
+    assert torch.equal(again(lr), network(lr))
+
+
+def test_networks_not_known_are_refused_by_name(shared_data):
+    with pytest.raises(SparsrError, match="SMSR"):
+        load_model(shared_data / "checkpoints/SMSR_x2_model_1000.pt")
+    with pytest.raises(SparsrError, match="unknown network") as caught:
+        load_model(shared_data / "checkpoints/IMDN_RTC_x2.pth")
+    assert "IMDN" in caught.value.hint
+
+
+def test_a_file_for_several_scales_needs_one(shared_data):
+    path = shared_data / "checkpoints/CARN_M_x234.pth"
+    with pytest.raises(SparsrError, match="several scales") as caught:
+        load_model(path)
+    assert "[2, 3, 4]" in caught.value.hint
+    with pytest.raises(SparsrError, match="no scale 5"):
+        load_model(path, 5)
+    with pytest.raises(SparsrError, match="enlarges x4, not x2"):
+        load_model(shared_data / "checkpoints/IMDN_x4.pth", 2)
+
+
+# Synthetic checkpoints in the authors' wrappings: our LEDSR and EDSR use their keys.
+
+
+def network_of(architecture="ledsr", scale=2, seed=0, **options):
+    torch.manual_seed(seed)
+    return build(architecture, scale, **({"channels": 6, "blocks": 2} | options)).eval()
+
+
+def prefixed(state, prefix):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+WRAPPINGS = {
+    "plain": lambda network: network.state_dict(),
+    "parallel": lambda network: prefixed(network.state_dict(), "module."),
+    "with module": lambda network: {"arch": network, "state_dict": network.state_dict()},
+    "just pruned": lambda network: {
+        "pruned_wg": {"head.0": [1, 2]},
+        "kept_wg": {"head.0": [0]},
+        "model": network,
+        "state_dict": prefixed(network.state_dict(), "model."),
+    },
+    "training state": lambda network: {"epoch": 3, "best": np.float64(30.5), "params": network.state_dict()},
+}
+
+
+def assert_same_function(path, network, scale=None):
+    imported, card = load_model(path, scale)
+    lr = torch.rand(1, 3, 7, 9, generator=torch.Generator().manual_seed(1)) * 255
+    with torch.inference_mode():
+        torch.testing.assert_close(imported(lr), network(lr), rtol=1e-5, atol=1e-3)
+    assert (imported.architecture, imported.scale) == (network.architecture, network.scale)
+    assert not card.weight_norm
+    return imported
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_every_wrapping_in_both_formats(tmp_path, wrapping, zipped):
+    network = network_of()
+    torch.save(WRAPPINGS[wrapping](network), tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
+    if "module" in wrapping:  # what torch itself refuses to read
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(tmp_path / "net.pt", weights_only=True)
+    assert_same_function(tmp_path / "net.pt", network)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("architecture", ["ledsr", "edsr"])
+def test_scale_and_widths_come_from_the_shapes(tmp_path, architecture, scale):
+    network = network_of(architecture, scale, channels=9, blocks=3)
+    pruned = slim(network, {"head.0": [0, 2, 3, 7], "body.1.body.0": [1, 5]})
+    torch.save(pruned.state_dict(), tmp_path / "net.pt")
+    imported = assert_same_function(tmp_path / "net.pt", pruned)
+    assert convolutions(imported)["body.1.body.0"].out_channels == 2
+
+
+def test_weight_normalisation_is_merged(tmp_path):
+    network = network_of()
+    add_weight_norm(network)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("wn_scale"):
+                parameter.uniform_(-1, 1)
+    torch.save(network.state_dict(), tmp_path / "net.pt")
+    assert_same_function(tmp_path / "net.pt", network)
+
+
+def test_mean_shifts_keep_their_stored_values(tmp_path):
+    network = network_of()
+    with torch.no_grad():
+        for shift in (network.sub_mean, network.add_mean):
+            shift.weight.add_(0.1 * torch.randn_like(shift.weight))
+            shift.bias.add_(1)
+    torch.save(network.state_dict(), tmp_path / "net.pt")
+    imported = assert_same_function(tmp_path / "net.pt", network)
+    assert torch.equal(imported.add_mean.weight, network.add_mean.weight)
+
+
+def test_mean_shifts_left_out_are_the_constants(tmp_path):
+    network = network_of("edsr")
+    state = {name: tensor for name, tensor in network.state_dict().items() if "mean" not in name}
+    torch.save(state, tmp_path / "net.pt")
+    assert_same_function(tmp_path / "net.pt", network)
+
+
+@pytest.mark.parametrize("architecture", ["ledsr", "edsr", "carn_m"])
+def test_the_other_value_range_is_converted(tmp_path, architecture):
+    options = {"channels": 8} | ({} if architecture == "carn_m" else {"blocks": 2})
+    network = build(architecture, 2, **options).eval()
+    other = 256 - network.value_range
+    state = {
+        name: tensor * (other / network.value_range if name.endswith("bias") else 1)
+        for name, tensor in network.state_dict().items()
+    }
+    if architecture == "carn_m":
+        state = {
+            name.replace("upsample.", "upsample.up.body.").replace("_mean.", "_mean.shifter."): tensor
+            for name, tensor in state.items()
+        }
+    torch.save(state, tmp_path / "net.pt")
+    imported, _ = load_model(tmp_path / "net.pt")
+    lr = torch.rand(1, 3, 7, 9) * network.value_range
+    torch.testing.assert_close(imported(lr), network(lr), rtol=1e-4, atol=1e-4 * network.value_range)
+
+
+@pytest.mark.parametrize(("file", "own"), [("IMDN_x2.pth", 1.0), ("RFDN_AIM_x4.pth", 255.0)])
+def test_networks_with_sigmoids_keep_the_range_they_were_trained_on(shared_data, tmp_path, file, own):
+    state = torch.load(shared_data / "checkpoints" / file, map_location="cpu", weights_only=True)
+    other = 256 - own
+    for name in state:  # the same network for images of the other range
+        if "fea_conv.weight" in name:
+            state[name] *= own / other
+        if "upsampler.0." in name:
+            state[name] *= other / own
+    torch.save(state, tmp_path / "net.pth")
+    official, _ = load_model(shared_data / "checkpoints" / file)
+    imported, _ = load_model(tmp_path / "net.pth")
+    assert (official.value_range, imported.value_range) == (own, other)
+    lr = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(imported(lr * other) / other, official(lr * own) / own, rtol=1e-3, atol=1e-4)
+
+
+def test_checkpoints_that_cannot_be_imported(tmp_path):
+    state = network_of().state_dict()
+    cases = {
+        "SLS": state | {"head.0.priority_scores": torch.ones(31)},
+        "only the mobile CARN-M": {"entry.weight": torch.ones(4, 3, 3, 3)},
+        "lacks the weights 'tail.0.0.weight'": {k: v for k, v in state.items() if not k.startswith("tail")},
+        "not finite": state | {"head.0.bias": torch.full((6,), torch.nan)},
+        "no part of a convolution": state | {"head.0.weight": torch.ones(6)},
+        "do not fit ledsr": state | {"extra.weight": torch.ones(1, 1, 1, 1)},
+        "has 10 filters": state | {"tail.0.0.weight": torch.ones(10, 6, 3, 3), "tail.0.0.bias": torch.ones(10)},
+        "unknown network": {"conv.weight": torch.ones(1, 1, 1, 1)},
+        "no state dict": [1, 2],
+        "no scale 5": state | {"tail.0.0.weight": torch.ones(75, 6, 3, 3), "tail.0.0.bias": torch.ones(75)},
+    }
+    cases["do not fit"] = {k: v for k, v in state.items() if k != "body.1.body.2.bias"}
+    cases["of 17 blocks"] = build("edsr", 2, channels=2, blocks=17).state_dict()
+    for reason, content in cases.items():
+        torch.save(content, tmp_path / "net.pt")
+        with pytest.raises(SparsrError, match=reason.replace("(", r"\(")) as caught:
+            load_model(tmp_path / "net.pt")
+        assert "net.pt" in str(caught.value) or "no scale" in reason
+
+
+def test_widths_that_do_not_fit_together(tmp_path):
+    state = copy.deepcopy(network_of().state_dict())
+    state["body.0.body.2.weight"], state["body.0.body.2.bias"] = torch.ones(5, 6, 3, 3), torch.ones(5)
+    torch.save(state, tmp_path / "net.pt")
+    with pytest.raises(SparsrError, match="do not fit ledsr"):
+        load_model(tmp_path / "net.pt")
+
+
+def test_files_that_are_no_checkpoints(tmp_path):
+    (tmp_path / "empty.pth").touch()
+    (tmp_path / "text.pth").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a/readme", "nothing")
+    for name, reason in [
+        ("missing.pth", "does not exist"),
+        ("", "is a folder"),
+        ("empty.pth", "0 bytes"),
+        ("text.pth", "not a whole"),
+        ("other.zip", "without a PyTorch checkpoint"),
+    ]:
+        with pytest.raises(SparsrError, match=reason) as caught:
+            load_model(tmp_path / name)
+        assert caught.value.hint
+
+
+# Hostile files.
+
+
+def as_legacy(program):
+    head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    return b"".join(pickle.dumps(part, 2) for part in head) + program + pickle.dumps([], 2)
+
+
+def as_zip(program):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", "3\n")
+    return buffer.getvalue()
+
+
+class Attack:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("container", [as_legacy, as_zip, lambda program: program])
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("wrap", [lambda attack: attack, lambda attack: {"state_dict": {"a": attack}, "arch": attack}])
+def test_a_hostile_pickle_does_not_run(tmp_path, container, protocol, wrap):
+    marker = tmp_path / "attacked"
+    program = pickle.dumps(wrap(Attack(f"touch {marker}")), protocol)
+    pickle.loads(program)
+    assert marker.exists()  # the attack works ...
+    marker.unlink()
+    (tmp_path / "net.pt").write_bytes(container(program))
+    with pytest.raises(SparsrError):
+        load_model(tmp_path / "net.pt")
+    assert not marker.exists()  # ... but not here
+
+
+def test_a_hostile_object_beside_good_weights_is_ignored(tmp_path):
+    network, marker = network_of(), tmp_path / "attacked"
+    for zipped in (True, False):
+        content = {"state_dict": network.state_dict(), "arch": Attack(f"touch {marker}")}
+        torch.save(content, tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
+        assert_same_function(tmp_path / "net.pt", network)
+    assert not marker.exists()
+
+
+GLOBALS = ["builtins eval", "builtins getattr", "posix system", "torch load", "torch.hub load", "numpy load"]
+
+
+@pytest.mark.parametrize("name", GLOBALS)
+def test_no_function_is_reachable(tmp_path, name):
+    call = b"c" + name.replace(" ", "\n").encode() + b"\n(S'1+1'\ntR."
+    (tmp_path / "net.pt").write_bytes(as_zip(b"\x80\x02}X\x01\x00\x00\x00a" + call[:-1] + b"s."))
+    with pytest.raises(SparsrError, match="no state dict"):
+        load_model(tmp_path / "net.pt")
+
+
+def test_attributes_of_our_own_helpers_cannot_be_set(tmp_path):
+    # BUILD with slot state would setattr on whatever find_class returns.
+    program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(N}X\x04\x00\x00\x00evilK\x01stb."
+    (tmp_path / "net.pt").write_bytes(as_zip(program))
+    with pytest.raises(SparsrError):
+        load_model(tmp_path / "net.pt")
+    from train.importers import pytorch_file
+
+    assert not hasattr(pytorch_file._rebuild_tensor, "evil")
+
+
+def storage_program(elements, size, stride, offset=0):
+    """{"head.0.weight": tensor} whose storage and shape are as declared."""
+
+    class Storage:
+        pass
+
+    class Writer(pickle._Pickler):
+        def persistent_id(self, value):
+            return ("storage", torch.FloatStorage, "0", "cpu", elements) if isinstance(value, Storage) else None
+
+        def reducer_override(self, value):
+            return NotImplemented
+
+    class Tensor:
+        def __reduce__(self):
+            arguments = (Storage(), offset, size, stride, False, collections.OrderedDict())
+            return torch._utils._rebuild_tensor_v2, arguments
+
+    buffer = io.BytesIO()
+    Writer(buffer, 2).dump({"head.0.weight": Tensor()})
+    return buffer.getvalue()
+
+
+def zip_with_storage(program, data):
+    buffer = io.BytesIO(as_zip(program))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("archive/data/0", data)
+    return buffer.getvalue()
+
+
+BOMBS = {
+    "storage larger than its record": zip_with_storage(storage_program(1 << 34, (1 << 34,), (1,)), bytes(16)),
+    "storage larger than the file": as_legacy(storage_program(1 << 34, (1 << 34,), (1,))).replace(
+        pickle.dumps([], 2), pickle.dumps(["0"], 2)
+    )
+    + struct.pack("<q", 1 << 34),
+    "tensor larger than its storage": zip_with_storage(storage_program(4, (1 << 17, 1 << 17), (0, 0)), bytes(16)),
+    "tensor beyond its storage": zip_with_storage(storage_program(4, (4,), (1,), offset=2), bytes(16)),
+    "negative stride": zip_with_storage(storage_program(4, (2,), (-1,)), bytes(16)),
+    "bytearray of any size": as_zip(b"\x80\x05\x96" + struct.pack("<Q", 1 << 34) + b"."),
+    "bytes of any size": as_zip(b"\x80\x05\x8e" + struct.pack("<Q", 1 << 34) + b"."),
+    "frame of any size": as_zip(b"\x80\x05\x95" + struct.pack("<Q", 1 << 34) + b"."),
+    "memo of any size": as_zip(b"\x80\x02Nr" + struct.pack("<I", 0xFFFFFFFF) + b"."),
+}
+
+
+def test_the_bombs_would_be_fine_if_they_told_the_truth(tmp_path):
+    honest = storage_program(4, (2, 2), (2, 1))
+    legacy = as_legacy(honest).replace(pickle.dumps([], 2), pickle.dumps(["0"], 2))
+    data = struct.pack("<4f", 1, 2, 3, 4)
+    for raw in (zip_with_storage(honest, data), legacy + struct.pack("<q", 4) + data):
+        (tmp_path / "net.pt").write_bytes(raw)
+        assert read_state_dict(tmp_path / "net.pt")["head.0.weight"].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs_are_refused_without_memory(tmp_path, bomb):
+    (tmp_path / "net.pt").write_bytes(BOMBS[bomb])
+    tracemalloc.start()
+    try:
+        with pytest.raises(SparsrError):
+            load_model(tmp_path / "net.pt")
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_compressed_zip_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", storage_program(1 << 20, (1 << 20,), (1,)))
+        archive.writestr("archive/data/0", bytes(4 << 20))
+    with pytest.raises(SparsrError, match="compressed"):
+        load_model(tmp_path / "net.pt")
+
+
+def test_many_tensors_over_the_same_data_are_refused(tmp_path):
+    shared = torch.zeros(100_000)
+    torch.save({f"{i}.weight": shared for i in range(50)}, tmp_path / "net.pt")
+    with pytest.raises(SparsrError, match="more weights than it holds"):
+        load_model(tmp_path / "net.pt")
+
+
+@pytest.fixture(scope="module")
+def whole_files():
+    files = []
+    for zipped in (True, False):
+        buffer = io.BytesIO()
+        torch.save(network_of(channels=2, blocks=1).state_dict(), buffer, _use_new_zipfile_serialization=zipped)
+        files.append(buffer.getvalue())
+    return files
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(zipped=st.booleans(), share=st.floats(0, 1), changes=st.lists(st.tuples(st.integers(0), st.integers(0, 255))))
+def test_damaged_files_load_or_raise_our_error(tmp_path, whole_files, zipped, share, changes):
+    data = bytearray(whole_files[zipped])
+    for place, value in changes:
+        data[place % len(data)] = value
+    (tmp_path / "net.pt").write_bytes(data if changes else data[: int(share * (len(data) - 1))])
+    try:
+        load_model(tmp_path / "net.pt")
+    except SparsrError:
+        return
+    assert changes  # a file cut short never loads
+
+
+def test_plain_files_give_what_torch_gives(shared_data):
+    for name in ("SMSR_x2_model_1000.pt", "IMDN_x2.pth", "CARN_M_x234.pth"):
+        path = shared_data / "checkpoints" / name
+        ours, theirs = read_state_dict(path), torch.load(path, map_location="cpu", weights_only=True)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_dtypes_and_views_are_read(tmp_path):
+    base = torch.arange(24.0)
+    content = {
+        "half": base.half(),
+        "brain": base.bfloat16(),
+        "double": base.double(),
+        "int": base.long(),
+        "view": base[4:16].reshape(3, 4).T,
+        "parameter": torch.nn.Parameter(base),
+    }
+    for zipped in (True, False):
+        torch.save(content, tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
+        found = read_state_dict(tmp_path / "net.pt")
+        assert found.keys() == content.keys()
+        for key, tensor in content.items():
+            assert found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)
+
+
+def test_our_own_checkpoint_damaged(tmp_path):
+    network = network_of()
+    path = tmp_path / "net.safetensors"
+    checkpoint.save(path, network, card_for(network, "dense"))
+    assert isinstance(load_model(path)[0].sub_mean, MeanShift)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(SparsrError, match=r"net\.safetensors"):
+        load_model(path)
