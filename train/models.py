@@ -12,6 +12,7 @@ from .importers import import_official
 from .networks import SRNetwork
 
 _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
+_SAFETENSORS_BRACE = b"{"  # after eight bytes of length, which may begin like the above
 
 
 def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
@@ -27,10 +28,11 @@ def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, C
             f"the checkpoint {path} {reason}", "check the path; `python -m train list` names the trained models"
         )
     with path.open("rb") as file:
-        start = file.read(2)
+        start = file.read(9)
     if not start:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
-    network, card = import_official(path, scale) if start.startswith(_PYTORCH_STARTS) else checkpoint.load(path)
+    foreign = start.startswith(_PYTORCH_STARTS) and start[8:] != _SAFETENSORS_BRACE
+    network, card = import_official(path, scale) if foreign else checkpoint.load(path)
     if scale is not None and scale != network.scale:
         raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
     return network, card

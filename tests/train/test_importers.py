@@ -461,3 +461,14 @@ def test_our_own_checkpoint_damaged(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(SparsrError, match=r"net\.safetensors"):
         load_model(path)
+
+
+def test_our_own_checkpoint_whose_length_begins_like_a_pickle(tmp_path):
+    network = network_of()
+    path = tmp_path / "net.safetensors"
+    for padding in range(0, 512, 8):
+        checkpoint.save(path, network, card_for(network, "dense", training={"note": "x" * padding}))
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert load_model(path)[1].method == "dense"

@@ -98,7 +98,11 @@ def _check(state: State, path: Path) -> None:
     """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
     for name, tensor in state.items():
         filters = state.get(name.rpartition(".")[0] + ".weight", tensor)
-        if tensor.dim() != (4 if name.endswith(".weight") else 1) or len(tensor) != len(filters) or not tensor.numel():
+        if (
+            tensor.dim() != (4 if name.endswith(".weight") else 1)
+            or tensor.shape[:1] != filters.shape[:1]
+            or not tensor.numel()
+        ):
             raise SparsrError(f"{name} in {path} is no part of a convolution", "give another checkpoint")
         if not tensor.isfinite().all():
             raise SparsrError(f"{name} in {path} holds numbers that are not finite", "give another checkpoint")
