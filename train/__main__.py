@@ -41,7 +41,7 @@ def _list(_: argparse.Namespace) -> int:
         print(f"  {name:24s} {first.lstrip('# ')}")
     print("trained models")
     for path in sorted(ZOO.glob("*.safetensors")):
-        _, card = load_model(path)
+        card = load_model(path)[1]
         quality = ", ".join(f"{name} {entry['psnr_y']:.2f} dB" for name, entry in card.metrics.items())
         print(f"  {path.relative_to(ZOO.parent.parent)}  {card.method} x{card.scale}  {quality}")
     return 0
