@@ -69,6 +69,8 @@ def export_model(
     `CheckFailedError` if parity fails; then there is no bundle, or still the one that was there.
     """
     chosen = [_format(text) for text in dict.fromkeys(formats)]
+    if not chosen:
+        raise SparsrError("no format given", f"known: {', '.join(FORMATS)}")
     if out.resolve() in model.resolve().parents:
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
     with atomic_folder(out, CARD_NAME) as folder:

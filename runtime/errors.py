@@ -36,6 +36,7 @@ _OS_HINTS = {
     errno.EPERM: "choose a place you may write to",
     errno.EROFS: "choose a place you may write to",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EEXIST: "a file is in the way; choose another path",
     errno.EISDIR: "that path is a folder; name a file",
     errno.ENOENT: "check the path",
 }

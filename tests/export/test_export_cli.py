@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import errno
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import tflite_runtime.interpreter
+import torch
+from PIL import Image
+
+from export import __main__ as cli
+from export import exporter, parity
+from runtime.card import CARD_NAME
+from runtime.errors import CheckFailedError, run_cli
+from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
+from train.checkpoint import card_for, save
+from train.models import load_model
+from train.networks.weight_norm import add_weight_norm
+from train.pruning.slimming import slim
+
+
+@pytest.fixture(autouse=True)
+def small_images(monkeypatch):
+    """Certificates on smaller images: the networks here are random, only the way is tested."""
+    monkeypatch.setattr(parity, "_ENGINE_VALUES", 2e4)
+    monkeypatch.setattr(parity, "_REFERENCE_MACS", 3e6)
+
+
+@pytest.fixture()
+def checkpoint(tmp_path):
+    """A small pruned LEDSR with weight normalisation, as training leaves it."""
+    network = small("ledsr", 2)
+    add_weight_norm(network)
+    return store(slim(disturb(network), random_kept(network, 3)), tmp_path / "pruned.safetensors")
+
+
+def store(network, path):
+    save(path, network, card_for(network, "assl", training={"data": "T91"}))
+    return path
+
+
+def export(*arguments, capsys):
+    """(exit code, stdout, stderr) of the command line."""
+    sys.argv = ["export", *map(str, arguments)]
+    code = run_cli(cli._main)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def onnx_run(path):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda pixels: session.run(["upscaled"], {"image": pixels})[0]
+
+
+def tflite_run(path):
+    call = tflite_runtime.interpreter.Interpreter(str(path)).get_signature_runner("serving_default")
+    return lambda pixels: call(image=pixels.transpose(0, 2, 3, 1).copy())["upscaled"].transpose(0, 3, 1, 2)
+
+
+def check_bundle(bundle, network, sizes=((1, 1), (13, 8), (17, 31))):
+    """Both files against the torch network, at several sizes from one file, by an engine each."""
+    factor = 255 / network.value_range
+    for run in (onnx_run(bundle / "model.onnx"), tflite_run(bundle / "model.tflite")):
+        for height, width in sizes:
+            x = image(network, height, width)
+            with torch.no_grad():
+                expected = network(x.clone()).numpy() * factor
+            np.testing.assert_allclose(run(x.numpy() * np.float32(factor)), expected, rtol=0, atol=255e-5)
+
+
+@pytest.mark.parametrize("slimmed", [False, True])
+@pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
+def test_every_network_exports_and_its_files_compute_the_same(tmp_path, architecture, scale, slimmed):
+    network = small(architecture, scale)
+    if slimmed:
+        network = slim(network, random_kept(network, 5))
+    model = store(network, tmp_path / "model.safetensors")
+    card = exporter.export_model(model, tmp_path / "bundle", report=lambda line: None)
+    check_bundle(tmp_path / "bundle", network)
+    hops = {entry.hop for entry in card.parity}
+    assert hops == {f"torch -> {stage}" for stage in STAGES}
+    assert max(entry.max_abs for entry in card.parity) <= 1e-4
+    assert (card.scale, card.architecture, card.minimum_size) == (scale, architecture, network.minimum_size)
+
+
+STAGES = (
+    "graph",
+    "optimised graph",
+    "onnx (ort)",
+    "onnx (onnxsim, ort)",
+    "tflite (litert)",
+    "tflite (tflite_runtime)",
+)
+
+
+def test_the_command_writes_a_bundle_and_says_what_it_did(tmp_path, checkpoint, capsys):
+    picture = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)).save(picture)
+    out = tmp_path / "bundle"
+    code, stdout, stderr = export(checkpoint, "--out", out, "--verify", picture, capsys=capsys)
+    assert (code, [line for line in stderr.splitlines() if "INFO" not in line]) == (0, [])
+    assert {path.name for path in out.iterdir()} == {"model.onnx", "model.tflite", CARD_NAME}
+    for stage in STAGES:
+        assert f"torch -> {stage}" in stdout
+    assert "model.tflite" in stdout.splitlines()[-2] and "8-bit equal" in stdout
+    card = json.loads((out / CARD_NAME).read_text())
+    assert card["name"] == "pruned" and card["training"] == {"data": "T91"}
+    assert any("photo.png" in entry["image"] for entry in card["parity"])
+    check_bundle(out, load_model(checkpoint)[0])
+
+
+def test_exporting_again_gives_the_same_bytes(tmp_path, checkpoint):
+    folders = [tmp_path / "first", tmp_path / "elsewhere" / "second"]
+    for folder in folders:
+        exporter.export_model(checkpoint, folder, report=lambda line: None)
+    for file in ("model.onnx", "model.tflite", CARD_NAME):
+        first, second = ((folder / file).read_bytes() for folder in folders)
+        assert first == second
+
+
+def test_single_formats_and_names(tmp_path, checkpoint, capsys):
+    out = tmp_path / "bundle"
+    assert export(checkpoint, "--out", out, "--format", "tflite", "--name", "mine", capsys=capsys)[0] == 0
+    assert {path.name for path in out.iterdir()} == {"model.tflite", CARD_NAME}
+    assert json.loads((out / CARD_NAME).read_text())["name"] == "mine"
+    # A bundle may take the place of a bundle.
+    assert export(checkpoint, "--out", out, "--format", "onnx", capsys=capsys)[0] == 0
+    assert {path.name for path in out.iterdir()} == {"model.onnx", CARD_NAME}
+
+
+def test_checkpoints_called_best_are_named_by_their_folder(tmp_path):
+    folder = tmp_path / "assl_x2"
+    folder.mkdir()
+    model = store(small("ledsr", 2), folder / "best.safetensors")
+    assert exporter.export_model(model, tmp_path / "b", formats=["onnx"], report=lambda line: None).name == "assl_x2"
+
+
+def test_list_names_everything(capsys):
+    code, stdout, _ = export("list", capsys=capsys)
+    assert code == 0
+    for word in ("ledsr", "carn_m", "x4", "safetensors", "IMDN", "onnx", "tflite"):
+        assert word in stdout
+
+
+@pytest.fixture()
+def corrupted(monkeypatch):
+    """An ONNX writer that gets one weight slightly wrong."""
+
+    def write(graph, about):
+        node = graph.node("head.0")
+        weight = node.layer.weight.copy()
+        weight[0, 0, 1, 1] += 1.0
+        wrong = replace(node, layer=replace(node.layer, weight=weight))
+        return right.write(graph.with_nodes([wrong if n.name == node.name else n for n in graph.nodes]), about)
+
+    right = exporter.FORMATS["onnx"]
+    monkeypatch.setitem(exporter.FORMATS, "onnx", replace(right, write=write))
+
+
+def test_a_wrong_writer_fails_parity_and_leaves_nothing(tmp_path, checkpoint, corrupted, capsys):
+    code, stdout, stderr = export(checkpoint, "--out", tmp_path / "bundle", capsys=capsys)
+    assert code == 1
+    assert "parity failed at torch -> onnx (ort)" in stderr and "hint:" in stderr
+    assert "torch -> tflite (litert)" in stdout, "the table shows every hop"
+    assert [path.name for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json")] == []
+
+
+def test_a_failed_export_keeps_the_bundle_that_was_there(tmp_path, checkpoint, request):
+    out = tmp_path / "bundle"
+    exporter.export_model(checkpoint, out, report=lambda line: None)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    request.getfixturevalue("corrupted")
+    with pytest.raises(CheckFailedError):
+        exporter.export_model(checkpoint, out, report=lambda line: None)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def refused(tmp_path, capsys, *arguments):
+    """stderr of a command that must end with code 2, one sentence and a hint, and leave the folder as it was."""
+    before = sorted(path for path in tmp_path.rglob("*"))
+    code, _, stderr = export(*arguments, capsys=capsys)
+    assert code == 2
+    lines = [line for line in stderr.splitlines() if "INFO" not in line]
+    assert len(lines) == 2 and lines[0].startswith("error: ") and lines[1].startswith("hint: ")
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    return lines[0]
+
+
+def test_without_an_output_there_is_a_hint(tmp_path, checkpoint, capsys):
+    assert "no output folder" in refused(tmp_path, capsys, checkpoint)
+
+
+def test_a_missing_model_is_named(tmp_path, capsys):
+    assert "nowhere.pth" in refused(tmp_path, capsys, tmp_path / "nowhere.pth", "--out", tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04junk", b"PK\x03\x04", b"not a model at all" * 9])
+def test_files_that_are_no_models_are_refused(tmp_path, capsys, content):
+    (tmp_path / "odd.pth").write_bytes(content)
+    assert "odd.pth" in refused(tmp_path, capsys, tmp_path / "odd.pth", "--out", tmp_path / "bundle")
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path, checkpoint, capsys):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert "pruned" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+def test_a_hostile_pickle_does_not_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps({"head.weight": Bomb()}))
+    refused(tmp_path, capsys, tmp_path / "bomb.pth", "--out", tmp_path / "bundle")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_unknown_formats_are_refused(tmp_path, checkpoint, capsys):
+    out = ("--out", tmp_path / "bundle", "--format")
+    assert "'onxx'" in refused(tmp_path, capsys, checkpoint, *out, "onxx")
+    assert "no format" in refused(tmp_path, capsys, checkpoint, *out, ",")
+
+
+def test_foreign_folders_are_left_alone(tmp_path, checkpoint, capsys):
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"dear")
+    assert "holiday exists" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "holiday")
+
+
+def test_a_model_inside_the_output_is_not_deleted(tmp_path, capsys):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    model = store(small("ledsr", 2), folder / "card.safetensors")
+    assert "lies in" in refused(tmp_path, capsys, model, "--out", folder)
+
+
+def test_an_output_below_a_file_is_refused(tmp_path, checkpoint, capsys):
+    refused(tmp_path, capsys, checkpoint, "--out", checkpoint / "bundle")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, checkpoint, capsys, monkeypatch):
+    write = Path.write_bytes
+
+    def full(self, data):
+        if self.name == "model.tflite":
+            write(self, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert "No space left" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+def test_pictures_that_cannot_be_read_are_refused(tmp_path, checkpoint, capsys, content):
+    picture = tmp_path / "photo.png"
+    if content is not None:
+        picture.write_bytes(content)
+    message = refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle", "--verify", picture)
+    assert "photo.png" in message
+
+
+def test_the_wrong_scale_is_refused(tmp_path, checkpoint, capsys):
+    assert "x2" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle", "--scale", "3")
+
+
+def test_it_runs_as_a_module(tmp_path):
+    command = [sys.executable, "-m", "export", str(tmp_path / "none.pth"), "--out", str(tmp_path / "b")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stdout.count("\n") <= 1
+
+
+OFFICIAL = [
+    ("IMDN_x2.pth", 2, "IMDN_x2", "Set5/LR_bicubic/X2"),
+    ("IMDN_x4.pth", 4, "IMDN_x4", "Set5/LR_bicubic/X4"),
+    ("CARN_M_x234.pth", 3, "CARNM_x3", "Set5/LR_bicubic/X3"),
+    ("RFDN_AIM_x4.pth", 4, "RFDN_x4", "Set14/LR_bicubic/X4"),
+]
+
+
+@pytest.mark.parametrize(("file", "scale", "output", "pictures"), OFFICIAL)
+def test_official_checkpoints_export(tmp_path, shared_data, monkeypatch, file, scale, output, pictures):
+    """The bundle's files give what the authors' own code gave on a crop of a real image."""
+    monkeypatch.setattr(parity, "_ENGINE_VALUES", 2e5)  # real weights: enough values to count the differing ones
+    picture = sorted((shared_data / "benchmarks" / pictures).glob("*.png"))[2]
+    bundle = tmp_path / "bundle"
+    card = exporter.export_model(
+        shared_data / "checkpoints" / file, bundle, scale=scale, pictures=[picture], report=lambda line: None
+    )
+    assert card.scale == scale and card.method == "imported"
+    assert any(picture.name in entry.image for entry in card.parity)
+    crop = np.load(shared_data / "reference_outputs" / f"{output}_c32.npz")
+    pixels = crop["c32_lr"].astype(np.float32).transpose(2, 0, 1)[None]
+    for run in (onnx_run(bundle / "model.onnx"), tflite_run(bundle / "model.tflite")):
+        result = run(pixels)[0].transpose(1, 2, 0)
+        np.testing.assert_allclose(result, crop["c32_sr"], rtol=0, atol=255e-5)
