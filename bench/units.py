@@ -26,7 +26,12 @@ def times(factor: float) -> str:
 
 
 def count(number: float) -> str:
-    """`725 K`, `1.52 M`."""
+    """`725 K`, `1.52 M`; numbers below 10,000 as they are."""
     if number >= 1e6:
-        return f"{number / 1e6:.3g} M"
-    return f"{number / 1e3:.0f} K" if number >= 1e4 else f"{number:.0f}"
+        return f"{number / 1e6:.3g} M"
+    return f"{number / 1e3:.0f} K" if number >= 1e4 else f"{number:.0f}"
+
+
+def percent_floor(share: float) -> str:
+    """`99.99 %` of a share 0..1. Cut, not rounded: 100 % means all."""
+    return f"{int(share * 1e4) / 1e2:g} %"

@@ -8,7 +8,7 @@ from typing import Any
 from runtime.card import BundleCard, BundleFile
 
 from ..results import Results, Row
-from ..units import count, mebibytes, milliseconds
+from ..units import count, mebibytes, milliseconds, percent_floor
 from .markup import table, tag, text
 
 
@@ -53,9 +53,7 @@ def setting(results: Results) -> str:
 
 def card_details(card: BundleCard) -> str:
     """The bundle's card for people: the network, its files, its parity certificate, its training."""
-    radius = (
-        "sees the whole image" if card.receptive_radius is None else f"{card.receptive_radius} pixels (exact tiling)"
-    )
+    radius = card.receptive_radius
     network = {
         "Architecture": f"{card.architecture}, ×{card.scale}",
         "Method": card.method,
@@ -70,7 +68,8 @@ def card_details(card: BundleCard) -> str:
     files = table(header, [_file(file) for file in card.files], 4)
     parts = [_terms(network), tag("h3", "Files"), files]
     if card.parity:
-        parts += [tag("h3", "Parity certificate"), _parity(card)]
+        summary = tag("summary", f"All {len(card.parity)} checks")
+        parts += [tag("h3", "Parity certificate"), tag("details", summary, _parity(card))]
     if card.training:
         parts += [tag("h3", "Training"), _terms(card.training)]
     if card.tools:
@@ -111,7 +110,7 @@ def _parity(card: BundleCard) -> str:
                 text(entry.hop),
                 text(entry.image),
                 f"{entry.max_abs:.1e}",
-                f"{int(entry.identical_8bit * 1e6) / 1e4:g} %",
+                percent_floor(entry.identical_8bit),
                 str(entry.max_8bit),
             )
             for entry in card.parity

@@ -9,7 +9,7 @@ from runtime.card import BundleCard
 from ..engines import ENGINES
 from ..results import BundleInfo, Results, Row
 from ..statistics import PairedRatio
-from ..units import count, mebibytes, milliseconds, times
+from ..units import count, mebibytes, milliseconds, percent_floor, times
 from .markup import tag, text
 
 
@@ -98,10 +98,10 @@ def _disk(info: BundleInfo, dense: BundleInfo | None, row: Row | None) -> Figure
 
 
 def _work(info: BundleInfo, dense: BundleInfo | None) -> Figure:
-    detail = f"multiply-adds for a 1280×720 output, {count(info.parameters)} parameters"
+    detail = f"for a 1280×720 output, {count(info.parameters)} parameters"
     if dense:
-        detail += f". {dense.id}: {dense.gmacs_720p:.4g} G and {count(dense.parameters)}"
-    return Figure(f"{info.gmacs_720p:.3g} G", "of work", detail)
+        detail += f". {dense.id}: {dense.gmacs_720p:.3g} G and {count(dense.parameters)}"
+    return Figure(f"{info.gmacs_720p:.3g} G", "multiply-adds", detail)
 
 
 def _quality(info: BundleInfo, dense: BundleInfo | None) -> Figure | None:
@@ -112,7 +112,7 @@ def _quality(info: BundleInfo, dense: BundleInfo | None) -> Figure | None:
     detail = f"Y-PSNR on {name}" + (f"; {', '.join(others)}" if others else "")
     if dense and name in dense.quality:
         detail += f". {dense.id}: {dense.quality[name]['psnr_y']:.2f} dB"
-    return Figure(f"{scores['psnr_y']:.2f} dB", "of quality", detail)
+    return Figure(f"{scores['psnr_y']:.2f} dB", "of fidelity", detail)
 
 
 def _parity(card: BundleCard) -> Figure | None:
@@ -122,10 +122,8 @@ def _parity(card: BundleCard) -> Figure | None:
     largest = max(entry.max_8bit for entry in card.parity)
     exact = max(entry.max_abs for entry in card.parity)
     off = "none differs" if largest == 0 else f"none off by more than {largest}"
-    # Cut, not rounded: 100 % is written only where every value is equal.
-    share = f"{int(identical * 1e6) / 1e4:g} %"
     detail = f"8-bit values equal to the trained network's, {off}; float32 within {exact:.1e} of full range"
-    return Figure(share, "the same", f"{detail}, over {len(card.parity)} checks")
+    return Figure(percent_floor(identical), "identical", f"{detail}, over {len(card.parity)} checks")
 
 
 def render(found: list[Figure]) -> str:

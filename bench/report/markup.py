@@ -6,11 +6,14 @@ import html
 from collections.abc import Iterable
 from typing import Any
 
+_VOID = ("img", "input")  # elements without an end
+
 
 def tag(name: str, *content: str, **attributes: Any) -> str:
     """An element around markup that is already escaped; `class_` stands for `class`. Attributes are escaped."""
     words = [f'{key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for key, value in attributes.items()]
-    return f"<{' '.join([name, *words])}>{''.join(content)}</{name}>"
+    start = f"<{' '.join([name, *words])}>"
+    return start if name in _VOID else f"{start}{''.join(content)}</{name}>"
 
 
 def text(value: object) -> str:

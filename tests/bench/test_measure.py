@@ -1,0 +1,212 @@
+import json
+import statistics
+
+import numpy as np
+import pytest
+from bench_bundles import FAKE_OPENVINO, reference_output, write_tiny_bundle
+
+from bench.engines import ENGINES
+from bench.machine import available_cpus, version
+from bench.measure import Plan, Subject, difference, measure, reference_engine
+from bench.process import Worker, WorkerError
+from bench.worker import Job
+from runtime.errors import SparsrError
+
+MIB = 2**20
+rivals = [name for name, engine in ENGINES.items() if engine.kind == "rival"]
+
+
+def plan_for(subjects, engines, rounds=4, **options):
+    return Plan(tuple(subjects), tuple(engines), 20, 13, 1, rounds, **options)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return Subject("tiny", write_tiny_bundle(tmp_path / "tiny"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_computes_what_the_reference_does(engine, tiny, tmp_path):
+    missing = not version(ENGINES[engine].package) or (engine == "ncnn" and not version("pnnx"))
+    if missing and ENGINES[engine].kind == "rival":
+        pytest.skip(f"{engine} is not installed")
+    image = np.random.default_rng(3).integers(0, 256, (1, 7, 13, 3)).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    model = tiny.bundle.path / f"model.{ENGINES[engine].format}"
+    job = Job(engine, str(model), 1, (), str(tmp_path / "image.npy"), str(tmp_path / "output.npy"))
+    worker = Worker(job, 60)
+    try:
+        assert all(len(worker.run()) == 2 for _ in range(2))
+        baseline, peak = worker.stop()
+    finally:
+        worker.close()
+    assert 5 * MIB < baseline < peak
+    # Winograd kernels differ by more than rounding; half precision would by far more than this.
+    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), reference_output(8, image), rtol=0, atol=0.02)
+
+
+def test_every_rival_is_asked_for_single_precision(fake_engine, tiny):
+    fake_engine(
+        "openvino", FAKE_OPENVINO + "\n    def load(self):\n        raise ValueError(sorted(self.settings.items()))\n"
+    )
+    (row,) = measure(plan_for([tiny], ["openvino"])).rows
+    assert "('INFERENCE_PRECISION_HINT', 'f32')" in row.failure
+    assert "('INFERENCE_NUM_THREADS', 1)" in row.failure
+
+
+def test_rounds_are_interleaved_in_order(fake_engine, tmp_path):
+    log = tmp_path / "log"
+    fake_engine(
+        "openvino",
+        FAKE_OPENVINO.replace(
+            "n, c, h, w =",
+            f"open({str(log)!r}, 'a').write(self.model.parent.name + ' '); n, c, h, w =",
+        ),
+    )
+    subjects = [Subject(name, write_tiny_bundle(tmp_path / name)) for name in ("a", "b", "c")]
+    results = measure(plan_for(subjects, ["openvino"], rounds=3))
+    assert log.read_text().split() == ["a", "a", "b", "b", "c", "c", *"abcabcabc"]
+    assert results.settings.rounds == 3
+    assert [len(row.wall_samples) for row in results.rows] == [3, 3, 3]
+
+
+def test_time_limit_ends_after_three_rounds(fake_engine, tiny):
+    fake_engine("openvino", FAKE_OPENVINO)
+    assert measure(plan_for([tiny], ["openvino"], rounds=50, max_seconds=0.0)).settings.rounds == 3
+
+
+def test_a_fast_wrong_engine_is_seen_and_never_an_opponent(fake_engine, tiny):
+    fake_engine("openvino", FAKE_OPENVINO)
+    results = measure(plan_for([tiny], ["openvino", "ort", "litert"]))
+    wrong, ort, litert = results.rows
+    assert wrong.difference.max_8bit > 1 and not wrong.correct
+    assert ort.correct and litert.correct
+    assert wrong.difference.reference in ("ort", "litert")
+    assert all(row.opponent.engine != "openvino" for row in results.rows)
+    assert results.fastest("tiny") in (ort, litert)
+
+
+@pytest.mark.parametrize(
+    "source, reason, hint",
+    [
+        (
+            "raise ModuleNotFoundError(\"No module named 'openvino'\", name='openvino')",
+            "openvino is not installed",
+            "rivals",
+        ),
+        (
+            "import os, sys\nprint('last words', file=sys.stderr, flush=True)\nos.abort()",
+            "crashed with SIGABRT: last words",
+            "",
+        ),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "out of memory", ""),
+        ("import os\nos._exit(7)", "exit code 7", ""),
+        ("raise ValueError('no such layer')", "ValueError: no such layer", ""),
+        ("import time\ntime.sleep(600)", "no answer within", "--timeout"),
+    ],
+)
+def test_what_fails_becomes_a_row_with_its_reason(source, reason, hint, fake_engine, tiny):
+    fake_engine("openvino", source)
+    timeout = 4 if "sleep" in source else 60
+    broken, ort = measure(plan_for([tiny], ["openvino", "ort"], rounds=3, timeout=timeout)).rows
+    assert reason in broken.failure
+    assert hint in (broken.hint or "")
+    assert broken.cpu is None and broken.opponent is None
+    assert ort.failure is None and ort.wall.count == 3
+
+
+def test_failing_in_the_middle_spares_the_others(fake_engine, tiny):
+    late = FAKE_OPENVINO.replace(
+        "n, c, h, w =", "self.runs = getattr(self, 'runs', 0) + 1; assert self.runs < 5; n, c, h, w ="
+    )
+    fake_engine("openvino", late)
+    broken, ort = measure(plan_for([tiny], ["openvino", "ort"], rounds=6)).rows
+    assert "AssertionError" in broken.failure
+    assert ort.wall.count == 6
+
+
+def test_memory_is_the_engines_and_not_the_interpreters(fake_engine, tiny):
+    fake_engine("openvino", FAKE_OPENVINO)
+    (light,) = measure(plan_for([tiny], ["openvino"])).rows
+    fake_engine("openvino", FAKE_OPENVINO.replace("pass", "np.ones(25_000_000)"))  # 200 MB, freed at once
+    (heavy,) = measure(plan_for([tiny], ["openvino"])).rows
+    added = [row.memory.peak - row.memory.baseline for row in (light, heavy)]
+    assert added[0] < 100 * MIB
+    assert added[1] - added[0] == pytest.approx(200e6, rel=0.1)
+
+
+def test_ratios_are_to_the_fastest_engine_on_the_dense_counterpart(tmp_path):
+    pruned = Subject("pruned", write_tiny_bundle(tmp_path / "pruned", "assl", 4))
+    dense = Subject("dense", write_tiny_bundle(tmp_path / "dense", "dense", 16))
+    narrow = Subject("narrow", write_tiny_bundle(tmp_path / "narrow", "dense", 8))
+    results = measure(plan_for([pruned, narrow, dense], ["ort", "litert"], rounds=5))
+    assert [info.counterpart for info in results.bundles] == ["dense"] * 3
+    by_time = {row.engine: min(row.cpu_samples) for row in results.rows if row.bundle == "dense"}
+    fastest = min(by_time, key=by_time.get)
+    against = next(row for row in results.rows if (row.bundle, row.engine) == ("dense", fastest))
+    for row in results.rows:
+        assert (row.opponent.bundle, row.opponent.engine) == ("dense", fastest)
+        pairs = [theirs / ours for theirs, ours in zip(against.cpu_samples, row.cpu_samples, strict=True)]
+        assert row.opponent.ratio.median == pytest.approx(statistics.median(pairs))
+    named = measure(plan_for([pruned, narrow, dense], ["ort"], rounds=3, baseline="narrow"))
+    assert {row.opponent.bundle for row in named.rows} == {"narrow"}
+
+
+def test_without_a_dense_counterpart_there_are_no_ratios(tmp_path):
+    pruned = Subject("pruned", write_tiny_bundle(tmp_path / "pruned", "assl", 4))
+    (row,) = measure(plan_for([pruned], ["ort"], rounds=3)).rows
+    assert row.correct and row.opponent is None
+
+
+def test_a_changed_model_file_is_refused(tiny):
+    path = tiny.bundle.path / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    ort, litert = measure(plan_for([tiny], ["ort", "litert"])).rows
+    assert "sha256" in ort.failure
+    assert litert.failure is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"engines": ("nonsense",)}, {"threads": 4096}, {"width": 1}, {"baseline": "absent"}], ids=str
+)
+def test_a_plan_that_cannot_work_is_refused_before_anything_starts(change, tiny):
+    options = {"engines": ("ort",), "width": 20, "height": 13, "threads": 1, "rounds": 3} | change
+    with pytest.raises(SparsrError):
+        measure(Plan(subjects=(tiny,), **options))
+
+
+def test_pinning_and_threads_reach_the_worker(fake_engine, tiny):
+    cpus = available_cpus()
+    told = "[sorted(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS']]"
+    fake_engine("openvino", f"import os, json\nraise ValueError(json.dumps({told}))")
+    (row,) = measure(plan_for([tiny], ["openvino"])).rows
+    assert json.loads(row.failure.removeprefix("ValueError: ")) == [[cpus[-1]], "1"]
+
+
+def test_a_closed_worker_answers_no_more(fake_engine, tiny, tmp_path):
+    fake_engine("openvino", FAKE_OPENVINO)
+    np.save(tmp_path / "image.npy", np.zeros((1, 4, 4, 3), np.float32))
+    model = str(tiny.bundle.path / "model.onnx")
+    job = Job("openvino", model, 1, (), str(tmp_path / "image.npy"), str(tmp_path / "out.npy"))
+    worker = Worker(job, 60)
+    worker._process.kill()
+    with pytest.raises(WorkerError, match="killed"):
+        worker.run()
+    worker.close()
+    worker.close()
+
+
+def test_reference_is_what_most_agree_with():
+    right, close, wrong = (np.full((1, 2, 2, 3), value, np.float32) for value in (10.0, 10.4, 90.0))
+    assert reference_engine({"x": wrong, "y": right, "z": close}) == "y"
+    assert reference_engine({"x": right}) == "x"
+
+
+def test_difference_is_that_of_8_bit_images():
+    reference = np.array([[[[-5.0, 100.4, 300.0]]]], np.float32)
+    output = np.array([[[[-9.0, 100.6, 260.0]]]], np.float32)
+    found = difference("x", reference, output)
+    assert found.max_8bit == 1  # the others are clipped to 0 and 255
+    assert found.max_abs == pytest.approx(40)
+    assert difference("x", reference, np.full_like(reference, np.nan)).max_8bit == 255
+    assert difference("x", reference, reference[..., :2]).max_8bit == 255

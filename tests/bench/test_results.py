@@ -1,0 +1,89 @@
+import dataclasses
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+from bench_results import make_results, make_row
+
+from bench import results as results_file
+from bench import table
+from bench.machine import describe
+from runtime.errors import SparsrError
+
+
+def test_a_saved_file_is_read_back_equal(tmp_path):
+    results = make_results()
+    results_file.save(results, tmp_path / "bench.json")
+    assert results_file.load(tmp_path / "bench.json") == results
+
+
+def test_the_file_is_plain_json_of_the_schema(tmp_path):
+    results_file.save(make_results(), tmp_path / "bench.json")
+    data = json.loads((tmp_path / "bench.json").read_text())
+    assert data["schema"] == "sparsr-bench/1"
+    assert set(data) == {"schema", "created", "machine", "settings", "bundles", "rows"}
+    row = data["rows"][0]
+    assert row["cpu"]["minimum"] == min(row["cpu_samples"])
+
+
+def test_unknown_fields_of_a_later_version_are_ignored(tmp_path):
+    results_file.save(make_results(), tmp_path / "bench.json")
+    data = json.loads((tmp_path / "bench.json").read_text())
+    data["rows"][0]["energy"] = 3
+    (tmp_path / "bench.json").write_text(json.dumps(data))
+    assert results_file.load(tmp_path / "bench.json") == make_results()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        '{"schema": "sparsr-bench/9"}',
+        '{"schema": "sparsr-bench/1"}',
+        '{"schema": "sparsr-bench/1", "created": 1, "machine": {}, "settings": {}, "bundles": [], "rows": []}',
+        '{"schema": "sparsr-bench/1", "created": "x", "machine": 3, "settings": {}, "bundles": 7, "rows": [4]}',
+    ],
+)
+def test_other_files_are_refused(content, tmp_path):
+    path = tmp_path / "bench.json"
+    path.write_text(content)
+    with pytest.raises(SparsrError, match=r"bench\.json"):
+        results_file.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(SparsrError, match="no results file"):
+        results_file.load(tmp_path / "absent.json")
+
+
+def test_fastest_follows_the_basis_and_skips_the_wrong():
+    steady = make_row("dense", "ort", cpu=[10, 10, 10], wall=[10, 10, 10])
+    lucky = make_row("dense", "litert", cpu=[9, 30, 30], wall=[30, 30, 30])
+    wrong = make_row("dense", "mnn", cpu=[1, 1, 1], wall=[1, 1, 1], max_8bit=40)
+    results = make_results([steady, lucky, wrong])
+    assert results.fastest("dense") is lucky
+    by_wall = dataclasses.replace(results, settings=dataclasses.replace(results.settings, basis="wall"))
+    assert by_wall.fastest("dense") is steady
+    assert results.fastest("dense", "rival") is None
+
+
+def test_the_machine_is_this_one():
+    machine = describe(("numpy", "no-such-package"))
+    assert machine.architecture == platform.machine()
+    assert machine.cores <= (os.cpu_count() or 1)
+    assert list(machine.packages) == ["numpy"]
+    assert set(machine.isa) <= set(Path("/proc/cpuinfo").read_text().split())
+
+
+def test_the_table_says_what_was_measured_and_what_was_not():
+    text = table.render(make_results())
+    lines = text.splitlines()
+    assert any(line.startswith("pruned") and "ort" in line and "2.00x (2.00..2.00)" in line for line in lines)
+    assert "pruned in ncnn: the package ncnn is not installed (pip install it)" in lines
+    pruned = [line.split()[1] for line in lines if line.startswith("pruned ") and " ms " in line]
+    assert pruned == ["ort", "litert"]  # from the fastest to the slowest
