@@ -86,7 +86,7 @@ def measure(
             sr = upscaler(bicubic.downscale(hr, scale))
             score = Score(psnr_y(sr, hr, scale), ssim_y(sr, hr, scale))
         except SparsrError as error:
-            raise SparsrError(f"{path}: {error}", error.hint) from error
+            raise SparsrError(f"{path}: {error}", error.hint or "leave it out of the folder") from error
         scores[path.name] = score
         if report:
             report(path.name, score)

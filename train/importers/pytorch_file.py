@@ -150,28 +150,28 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises `SparsrError` if the file is not a whole PyTorch checkpoint, is hostile, or holds no state dict.
     """
     path = Path(path)
+    raw = path.read_bytes()
+    file = io.BytesIO(raw)
     try:
-        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path.read_bytes())
+        content = _read_zip(file, len(raw)) if raw.startswith(b"PK") else _read_legacy(file)
         tensors = {name: record.tensor() for name, record in _find_state_dict(content).items()}
-        if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARING * path.stat().st_size:
+        if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARING * len(raw):
             raise _Refused("describes more weights than it holds")
         return tensors
     except _Refused as error:
         raise SparsrError(f"{path} {error}", "give a PyTorch checkpoint that holds a state dict") from error
-    except OSError:
-        raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise SparsrError(
             f"{path} is not a whole PyTorch checkpoint ({type(error).__name__})", "copy or download it again"
         ) from error
 
 
-def _read_zip(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
+def _read_zip(file: io.BytesIO, size: int) -> Any:
+    with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise _Refused("is a compressed zip, not one that PyTorch wrote")
-        if sum(member.file_size for member in members) > path.stat().st_size:
+        if sum(member.file_size for member in members) > size:
             raise _Refused("declares more data than it holds")
         program = next((member.filename for member in members if member.filename.endswith("/data.pkl")), None)
         if program is None:
@@ -184,9 +184,8 @@ def _read_zip(path: Path) -> Any:
     return content
 
 
-def _read_legacy(raw: bytes) -> Any:
+def _read_legacy(file: io.BytesIO) -> Any:
     """The format before PyTorch 1.6: pickles one after the other, then the storages."""
-    file = io.BytesIO(raw)
     storages: dict[str, _Storage] = {}
 
     def next_pickle() -> Any:
