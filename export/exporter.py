@@ -79,12 +79,7 @@ def export_model(
         lowered = lower(network, name or _default_name(model))
         graph, _ = optimise(lowered)
         report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
-        about = metadata(graph, checkpoint)
-        files = []
-        for kind in chosen:
-            content = kind.write(graph, about)
-            files.append(ModelFile(kind.name, kind.layout, content, kind.operators(content)))
-            report(f"wrote {files[-1].name}: {len(content) / 1e6:.2f} MB")
+        files = [_write(kind, graph, metadata(graph, checkpoint), report) for kind in chosen]
         compared = stages.graph_stages(lowered, graph)
         for file in files:
             compared += stages.file_stages(file.format, file.content)
@@ -94,6 +89,13 @@ def export_model(
         card = make_card(graph, network, checkpoint, files, [difference.entry for difference in differences])
         write_bundle(folder, files, card)
     return card
+
+
+def _write(kind: Format, graph: DeployGraph, about: Mapping[str, str], report: Report) -> ModelFile:
+    content = kind.write(graph, about)
+    file = ModelFile(kind.name, kind.layout, content, kind.operators(content))
+    report(f"wrote {file.name}: {len(content) / 1e6:.2f} MB")
+    return file
 
 
 def _format(name: str) -> Format:

@@ -1,9 +1,9 @@
 """DeployGraph -> TFLite: one short function per layer kind.
 
 Plain builtin operators in versions TFLite 2.14 knows, NHWC, with dynamic height and width. Measured with
-tflite_runtime 2.14 and ai_edge_litert 2.3: XNNPACK takes over whole graphs of these operators after the input is
-resized, grouped convolutions included. The one exception is `ResizeLike`: its size is computed while running, which
-switches XNNPACK off for the whole graph in 2.14.
+tflite_runtime 2.14 and ai_edge_litert 2.3: both hand dynamic graphs to XNNPACK once the input is resized, 4 to 11 times
+faster than without. LEDSR, EDSR and CARN-M (grouped convolutions included) run as one partition, RFDN as five: its
+resizes, whose size is computed while running, stay outside. 2.14 also leaves out IMDN's means over one axis.
 """
 
 from __future__ import annotations
