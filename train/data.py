@@ -165,8 +165,11 @@ def _load(paths: Sequence[Path], scale: int, cache: Path | None, max_pixels: int
     images = _read_cache(file, key)
     if images is None:
         images = _decode(paths, scale, max_pixels, report)
-        with atomic_file(file) as temporary:
-            save_file(vars(images), temporary, {"key": key})
+        try:
+            with atomic_file(file) as temporary:
+                save_file(vars(images), temporary, {"key": key})
+        except (SafetensorError, OSError) as error:  # only the next start is slower
+            report(f"the decoded images could not be kept in {file} ({error})")
     return images
 
 

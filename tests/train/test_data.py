@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
@@ -150,6 +151,20 @@ def test_damaged_cache_is_remade(folder, tmp_path, damage):
     file.write_bytes(damage(whole))
     assert torch.equal(patches(folder, cache=cache).batch(1, 2, 8)[1], patches(folder).batch(1, 2, 8)[1])
     assert file.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_training(folder, tmp_path, monkeypatch):
+    lines = []
+    data = patches(folder, cache=folder / "a.png" / "cache", report=lines.append)
+    assert data.images == 3 and "could not be kept" in lines[-1]
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data_module, "save_file", full)
+    assert patches(folder, cache=tmp_path / "cache", report=lines.append).images == 3
+    assert "No space left" in lines[-1] and not any((tmp_path / "cache").iterdir())
 
 
 def test_unusable_images_are_named_and_left_out(folder):
