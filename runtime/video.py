@@ -103,6 +103,7 @@ class _Job:
             self._output = self._encoder(pixels.shape[0], pixels.shape[1], matrix)
         upscaled = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
         upscaled = upscaled.reformat(format="yuv420p", dst_colorspace=matrix)
+        upscaled.colorspace = matrix
         upscaled.pts, upscaled.time_base = frame.pts, frame.time_base
         self._writer.mux(self._output.encode(upscaled))
 
