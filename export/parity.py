@@ -97,7 +97,8 @@ def probes(graph: DeployGraph, pictures: Sequence[Path] = ()) -> list[Probe]:
         pixels = read_image(path).rgb
         if min(pixels.shape[:2]) < smallest:
             raise SparsrError(f"{path} is too small for {graph.name}", f"no side may have less than {smallest} pixels")
-        images += [(path.name, _centre(pixels, side)) for side in sorted({small, min(large, max(pixels.shape[:2]))})]
+        sides = sorted({min(side, max(pixels.shape[:2])) for side in (small, large)})
+        images += [(path.name, _centre(pixels, side)) for side in sides]
     return [_probe(graph, name, pixels, small) for name, pixels in images]
 
 

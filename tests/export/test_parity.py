@@ -170,6 +170,12 @@ def test_pictures_are_cropped_for_slow_stages(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found[1].image[0].transpose(1, 2, 0), pixels)
 
 
+def test_a_picture_smaller_than_every_crop_is_tried_once(tmp_path):
+    Image.new("RGB", (6, 5)).save(tmp_path / "tiny.png")
+    found = [probe.name for probe in parity.probes(GRAPH, [tmp_path / "tiny.png"]) if "tiny" in probe.name]
+    assert found == ["tiny.png 6x5"]
+
+
 def test_pictures_too_small_for_the_network_are_refused(tmp_path):
     Image.new("RGB", (20, 6)).save(tmp_path / "strip.png")
     with pytest.raises(SparsrError, match=r"strip\.png is too small") as caught:
