@@ -94,9 +94,7 @@ class _Job:
         rgb = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
         turned = np.ascontiguousarray(np.rot90(rgb, getattr(frame, "rotation", 0) // 90))
         if self._size and turned.shape != self._size:
-            raise SparsrError(
-                "the frames of the video change their size midway", "cut it there and upscale the parts"
-            )
+            raise SparsrError("the frames of the video change their size midway", "cut it there and upscale the parts")
         pixels = _even(self._upscaler(turned))
         if self._output is None:
             self._size = turned.shape
@@ -156,11 +154,7 @@ def _frame_count(video: Any) -> int | None:
 def _even(pixels: ByteArray) -> ByteArray:
     """The picture with its last row or column repeated where a side is odd."""
     height, width = pixels.shape[:2]
-    return (
-        np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        if height % 2 or width % 2
-        else pixels
-    )
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else pixels
 
 
 def _import_av() -> Any:
@@ -168,9 +162,7 @@ def _import_av() -> Any:
         import av
         import av.logging
     except ImportError as error:
-        raise SparsrError(
-            f"videos need the package av, which does not import ({error})", "pip install av"
-        ) from error
+        raise SparsrError(f"videos need the package av, which does not import ({error})", "pip install av") from error
     av.logging.set_level(av.logging.PANIC)  # what matters arrives as an exception
     return av
 
@@ -185,6 +177,4 @@ def _clear_errors(av: Any, source: Path, target: Path) -> Iterator[None]:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         if not source.exists():
             raise SparsrError(f"{source} does not exist", "check the path") from error
-        raise SparsrError(
-            f"{source} is damaged or not a video ({error.strerror})", "copy or save it again"
-        ) from error
+        raise SparsrError(f"{source} is damaged or not a video ({error.strerror})", "copy or save it again") from error

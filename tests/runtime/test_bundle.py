@@ -1,8 +1,8 @@
 """Reading bundles: what is written is read back, and nothing that is wrong or hostile gets through."""
 
+import contextlib
 import hashlib
 import json
-import os
 
 import onnx
 import pytest
@@ -103,10 +103,8 @@ def test_any_value_in_any_field_is_read_or_refused(bundle, value):
 
     data = json.loads((bundle.path / "card.json").read_text())
     for name in data:
-        try:
+        with contextlib.suppress(ValueError):
             _check_values(_record(BundleCard, data | {name: value}, ""))
-        except ValueError:
-            pass
 
 
 def test_refuses_huge_cards(bundle_copy):
@@ -125,7 +123,7 @@ def test_refuses_missing_fields(bundle_copy):
 
 def test_refuses_links_out_of_the_folder(bundle_copy, tmp_path):
     (bundle_copy / "model.onnx").rename(tmp_path / "elsewhere.onnx")
-    os.symlink(tmp_path / "elsewhere.onnx", bundle_copy / "model.onnx")
+    (bundle_copy / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
     with pytest.raises(SparsrError, match="is a link"):
         Bundle.open(bundle_copy)
 
@@ -181,10 +179,8 @@ def test_refuses_external_data(bundle_copy, place):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_walked_or_refused(content):
-    try:
+    with contextlib.suppress(SparsrError):
         refuse_external_data(content)
-    except SparsrError:
-        pass
 
 
 @pytest.mark.parametrize("content", [b"\x00", b"not a model at all", b"\x08"])
