@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from runtime.errors import SparsrError
 from runtime.files import write_text
+from runtime.records import read_record
 
 from .machine import Machine
 from .statistics import PairedRatio, Summary
@@ -178,32 +177,6 @@ def load(path: str | Path) -> Results:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise SparsrError(f"{path} has the schema {data['schema']!r}, not {SCHEMA}", hint)
-        return typing.cast(Results, _build(Results, data))
+        return read_record(Results, data, ignore_unknown=True)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SparsrError(f"{path} is not a results file ({type(error).__name__}: {error})", hint) from error
-
-
-def _build(kind: Any, value: Any) -> Any:
-    """`value`, as JSON holds it, as the type `kind`: nested dataclasses, tuples, dictionaries, unions with None."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        return _build(next(argument for argument in arguments if argument is not type(None)), value)
-    if origin is Literal:
-        if value not in arguments:
-            raise ValueError(f"{value!r} is none of {arguments}")
-        return value
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        types_of = typing.get_type_hints(kind)
-        known = {field.name for field in dataclasses.fields(kind)}
-        return kind(**{name: _build(types_of[name], item) for name, item in value.items() if name in known})
-    if origin is tuple:
-        return tuple(_build(arguments[0], item) for item in value)
-    if origin is dict:
-        return {str(name): _build(arguments[1], item) for name, item in value.items()}
-    if kind is float:
-        return float(value)
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is not a {kind.__name__}")
-    return value

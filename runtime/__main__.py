@@ -13,7 +13,7 @@ from .bundle import Bundle
 from .card import BundleCard
 from .doctor import doctor
 from .engines import ENGINES
-from .errors import EXIT_BAD_INPUT, SparsrError, run_cli
+from .errors import SparsrError, run_cli
 from .images import MAX_PIXELS, image_format
 from .memory import format_bytes, parse_bytes
 from .progress import clock
@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
         "--max-pixels",
-        type=float,
-        default=MAX_PIXELS / 1e6,
+        type=millions,
+        default=MAX_PIXELS,
         metavar="MILLIONS",
         help="refuse larger input (100)",
     )
@@ -65,27 +65,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def millions(text: str) -> int:
+    """A positive number of millions, as a whole number. argparse reports the ValueError by this function's name."""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError
+    return int(value * 1e6)
+
+
 def _upscale(options: argparse.Namespace) -> int:
     source, target = options.input, options.output
     _check_paths(source, target)
     upscaler = Upscaler(options.model, options.engine, options.threads, parse_bytes(options.max_memory), options.tile)
     if not upscaler.exact:
         print("note: this network sees the whole picture; tiles, if needed, are approximate", file=sys.stderr)
-    max_pixels = int(options.max_pixels * 1e6)
     start = time.monotonic()
     if source.is_dir():
-        failed = upscale_folder(source, target, upscaler, max_pixels)
+        failed = upscale_folder(source, target, upscaler, options.max_pixels)
         if failed:
-            print(f"error: {failed} of the pictures could not be upscaled", file=sys.stderr)
-            return EXIT_BAD_INPUT
+            raise SparsrError(f"{failed} of the pictures could not be upscaled", "the reasons stand above")
         return 0
     if source.suffix.lower() in VIDEO_SUFFIXES:
-        remark = upscale_video(source, target, upscaler, max_pixels)
+        remark = upscale_video(source, target, upscaler, options.max_pixels)
         if remark:
             print(f"note: {remark}", file=sys.stderr)
         print(f"{target}: done in {clock(time.monotonic() - start)}")
         return 0
-    height, width = upscale_picture(source, target, upscaler, max_pixels)
+    height, width = upscale_picture(source, target, upscaler, options.max_pixels)
     print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
     return 0
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import math
-import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Self
 
 from .card import CARD_NAME, SCHEMA, BundleCard, BundleFile
 from .errors import SparsrError
+from .records import read_record
 
 MAX_CARD_BYTES = 4_000_000
 MAX_MODEL_BYTES = 1_000_000_000
@@ -26,7 +24,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "peak_activation_bytes_per_pixel": (1, 1e7),
 }
 _HINT = "export the bundle again, or fetch it anew"
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _read_card(path: Path) -> BundleCard:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else type(data).__name__
             raise ValueError(f"its schema is {str(found)[:40]!r}, this version reads {SCHEMA}")
-        card = _record(BundleCard, data, "")
+        card = read_record(BundleCard, data)
         _check_values(card)
     except (ValueError, RecursionError) as error:
         raise SparsrError(f"{path} is not a valid card: {str(error) or 'nested too deeply'}", _HINT) from error
@@ -105,47 +102,6 @@ def _read_card(path: Path) -> BundleCard:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
-
-
-def _record(kind: type[Record], data: Any, where: str) -> Record:
-    """The dataclass `kind` from a JSON object, every field of exactly the declared type."""
-    if not isinstance(data, dict):
-        raise ValueError(f"{where or 'it'} should be an object")
-    hints = get_type_hints(kind)
-    unknown = [name for name in data if name not in hints]
-    if unknown:
-        raise ValueError(f"unknown field {where}{unknown[0][:40]}")
-    optional = {
-        field.name
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-    }
-    missing = [name for name in hints if name not in data and name not in optional]
-    if missing:
-        raise ValueError(f"{where}{missing[0]} is missing")
-    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in data.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """`value` if it is of the declared type `hint`, JSON arrays as tuples and objects as dataclasses."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if dataclasses.is_dataclass(hint):
-        return _record(hint, value, f"{where}.")  # type: ignore[arg-type]
-    if origin is types.UnionType:  # only `X | None` occurs
-        return None if value is None else _value(arguments[0], value, where)
-    if origin is Literal and value in arguments:
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_value(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {key: _value(arguments[1], item, f"{where}.{key[:40]}") for key, item in value.items()}
-    if hint is float and type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value):
-        return float(value)
-    if hint in (int, str) and type(value) is hint:
-        return value
-    raise ValueError(f"{where} should be {getattr(hint, '__name__', hint)}, not {str(value)[:40]!r}")
 
 
 def _check_values(card: BundleCard) -> None:

@@ -32,6 +32,8 @@ class CheckFailedError(SparsrError):
 
 _OS_HINTS = {
     errno.ENOSPC: "free some space on that disk, or name another output",
+    errno.EFBIG: "this account or disk does not take files of that size; name another output",
+    errno.EDQUOT: "free some space of your quota, or name another output",
     errno.EACCES: "choose a place you may write to",
     errno.EPERM: "choose a place you may write to",
     errno.EROFS: "choose a place you may write to",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from . import FloatArray
@@ -24,9 +27,27 @@ class TFLiteEngine:
         if image.shape != self._shape:
             self._shape = ()  # stays so if allocating fails
             self._interpreter.resize_tensor_input(self._input, image.shape, strict=False)
-            self._interpreter.allocate_tensors()
+            with _notes_held_back():
+                self._interpreter.allocate_tensors()
             self._shape = image.shape
         self._interpreter.set_tensor(self._input, image)
         self._interpreter.invoke()
         result: FloatArray = self._interpreter.get_tensor(self._output)
         return result
+
+
+@contextmanager
+def _notes_held_back() -> Iterator[None]:
+    """Keep the interpreter's `INFO:` lines off stderr (there is no setting for it); warnings and errors pass."""
+    if not hasattr(os, "memfd_create"):  # other than Linux: not worth the trouble
+        yield
+        return
+    stderr, held = os.dup(2), os.memfd_create("stderr")
+    os.dup2(held, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.lseek(held, 0, os.SEEK_SET)
+        with os.fdopen(held, "rb") as lines, os.fdopen(stderr, "wb") as shown:
+            shown.writelines(line for line in lines if not line.startswith(b"INFO:"))

@@ -6,7 +6,7 @@ import json
 
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import Bundle, Upscaler
@@ -95,16 +95,18 @@ def test_refuses_damaged_cards(bundle_copy, text):
         Bundle.open(bundle_copy)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), st.lists, max_leaves=5)
 )
 def test_any_value_in_any_field_is_read_or_refused(bundle, value):
-    from runtime.bundle import _check_values, _record
+    from runtime.bundle import _check_values
+    from runtime.records import read_record
 
     data = json.loads((bundle.path / "card.json").read_text())
     for name in data:
         with contextlib.suppress(ValueError):
-            _check_values(_record(BundleCard, data | {name: value}, ""))
+            _check_values(read_record(BundleCard, data | {name: value}))
 
 
 def test_refuses_huge_cards(bundle_copy):
@@ -177,6 +179,7 @@ def test_refuses_external_data(bundle_copy, place):
         Upscaler(bundle_copy)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_walked_or_refused(content):
     with contextlib.suppress(SparsrError):

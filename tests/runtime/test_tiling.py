@@ -1,7 +1,7 @@
 """Tilings: every pixel once, enough surroundings, windows inside the picture, all of one size, within the limit."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.tiling import Cost, fixed, plan, spans
@@ -10,6 +10,7 @@ LENGTHS = st.integers(1, 300)
 HALOS = st.integers(0, 40)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 300), HALOS)
 def test_spans_keep_every_pixel_once_with_its_surroundings(length, count, halo):
     result = spans(length, min(count, length), halo)
@@ -21,6 +22,7 @@ def test_spans_keep_every_pixel_once_with_its_surroundings(length, count, halo):
         assert min(length, span.keep_stop + halo) <= span.stop <= length
 
 
+@settings(deadline=None)
 @given(LENGTHS, LENGTHS, HALOS, st.integers(1, 200), st.integers(0, 500), st.integers(0, 10**6))
 def test_plan_stays_within_the_budget(height, width, halo, pixel_bytes, row_bytes, budget):
     cost = Cost(pixel_bytes, row_bytes)
@@ -32,6 +34,7 @@ def test_plan_stays_within_the_budget(height, width, halo, pixel_bytes, row_byte
     assert rows * columns * pixel_bytes + rows * row_bytes <= budget
 
 
+@settings(deadline=None)
 @given(LENGTHS, LENGTHS, HALOS)
 def test_a_picture_that_fits_is_not_cut(height, width, halo):
     tiling = plan(height, width, halo, Cost(3, 2), height * (3 * width + 2))
