@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..errors import SparsrError
 from . import FloatArray
+
+_IDENTIFIER = b"TFL3"  # the file identifier of TensorFlow Lite's FlatBuffers schema, at byte 4
 
 
 class TFLiteEngine:
@@ -34,6 +37,12 @@ class TFLiteEngine:
         self._interpreter.invoke()
         result: FloatArray = self._interpreter.get_tensor(self._output)
         return result
+
+
+def refuse_other_formats(model: bytes) -> None:
+    """Raise `SparsrError` for what is not a TFLite file: the interpreters follow the offsets in it unchecked."""
+    if model[4:8] != _IDENTIFIER:
+        raise SparsrError("the model is not a TFLite file", "export the bundle again")
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 from tflite_runtime.interpreter import Interpreter
 
-from .tflite import TFLiteEngine
+from .tflite import TFLiteEngine, refuse_other_formats
 
 
 def load(model: bytes, threads: int) -> TFLiteEngine:
     """An engine for the bytes of a TFLite file."""
+    refuse_other_formats(model)
     interpreter = Interpreter(model_content=model, num_threads=threads)
     return TFLiteEngine(interpreter, "tflite_runtime", version("tflite-runtime"), threads)
