@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,17 +103,18 @@ def write_image(path: str | Path, image: Picture | ByteArray) -> None:
     options = dict(_ENCODING.get(kind, {}))
     if picture.icc_profile and kind != "BMP":
         options["icc_profile"] = picture.icc_profile
+    # Encoded in memory: libtiff hides the disk's errors, and Pillow's own writing may stop short without one.
+    encoded = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(encoded, kind, **options)
+    except (OSError, ValueError, SystemError) as error:
+        height, width = picture.rgb.shape[:2]
+        raise SparsrError(
+            f"{path}: {kind} cannot hold a picture of {width}x{height} pixels ({error})",
+            "name a png file",
+        ) from error
     with atomic_file(path) as temporary:
-        try:
-            Image.fromarray(pixels).save(temporary, kind, **options)
-        except (OSError, ValueError, SystemError) as error:
-            if isinstance(error, OSError) and error.errno:
-                raise  # the disk's trouble, not the format's
-            height, width = picture.rgb.shape[:2]
-            raise SparsrError(
-                f"{path}: {kind} cannot hold a picture of {width}x{height} pixels ({error})",
-                "name a png file",
-            ) from error
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def image_format(path: str | Path) -> str:
