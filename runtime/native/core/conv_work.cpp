@@ -1,0 +1,159 @@
+// Convolutions packed for the fast kernels.
+#include <algorithm>
+
+#include "work.h"
+
+namespace sparsr {
+
+namespace {
+
+// Sparse kernels take this many input channels at a time, so that the rows they jump about in stay in the first cache.
+constexpr int block_channels = 32;
+
+class ConvWork : public Work {
+public:
+    ConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : op_(op), layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels) {
+        const View& out = operands_.output;
+        const auto lanes = size_t(kernels.lanes);
+        const auto block = size_t(op.block);
+        for (size_t o = 0; o < size_t(layer_.outputs); ++o)
+            offsets_.push_back(ptrdiff_t(o / (block * block) * out.stride() + o / block % block * out.buffer->row_stride +
+                                         o % block * lanes));
+    }
+
+    void run(int first, int last) override {
+        compute(first / op_.block, (last - first) / op_.block);
+        if (storable(op_.activation)) return;
+        for (int y = first; y < last; ++y) activate(op_.activation, operands_.output, y, kernels_);
+    }
+
+protected:
+    virtual void compute(int first, int rows) = 0;
+
+    const View& in() const { return operands_.inputs[0]; }
+    int vectors() const { return operands_.output.vectors() / op_.block; }
+    ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride); }
+    // What tap (0, 0) of channel 0 sees in vector 0 of output row `row`.
+    const float* in_rows(int row) const { return in().row(row - layer_.top) - layer_.left * kernels_.lanes; }
+    int32_t offset(int channel, int row, int column) const {
+        return int32_t((size_t(row) * in().buffer->row_stride + size_t(channel) * in().stride() +
+                        size_t(column * kernels_.lanes)) * sizeof(float));
+    }
+
+    Store store(int first) const {
+        Store store{};
+        const View &out = operands_.output, &residual = operands_.residual;
+        store.out = out.row(first * op_.block);
+        store.offsets = offsets_.data();
+        store.row = ptrdiff_t(out.buffer->row_stride) * op_.block;
+        store.step = ptrdiff_t(op_.block) * kernels_.lanes;
+        if (residual.buffer) {
+            store.residual = residual.row(first);
+            store.residual_channel = ptrdiff_t(residual.stride());
+            store.residual_row = ptrdiff_t(residual.buffer->row_stride);
+        }
+        store.slope = storable(op_.activation) ? op_.activation.slope : 1;
+        return store;
+    }
+
+    const Op& op_;
+    const Layer& layer_;
+    Operands operands_;
+    const Kernels& kernels_;
+    std::vector<ptrdiff_t> offsets_;
+};
+
+class SparseConvWork : public ConvWork {
+public:
+    SparseConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : ConvWork(op, std::move(operands), kernels), sums_(sum_bytes(), false) {
+        blocks_ = (in().channels + block_channels - 1) / block_channels;
+        taps_.reserve(layer_.weights.size());
+        for (int block = 0; block < blocks_; ++block)
+            for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
+                starts_.push_back(int32_t(taps_.size()));
+                pack(o, block);
+            }
+        starts_.push_back(int32_t(taps_.size()));
+    }
+
+private:
+    size_t sum_bytes() const {
+        return size_t(layer_.outputs) * size_t(sparse_sums * kernels_.lanes) * sizeof(float);
+    }
+
+    void pack(size_t output, int block) {
+        const auto begin = ptrdiff_t(taps_.size());
+        for (size_t i = layer_.first[output]; i < layer_.first[output + 1]; ++i) {
+            const Weight& weight = layer_.weights[i];
+            if (weight.channel / block_channels == block)
+                taps_.push_back({offset(weight.channel, weight.row, weight.column), weight.value});
+        }
+        std::sort(taps_.begin() + begin, taps_.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });
+    }
+
+    void compute(int first, int rows) override {
+        kernels_.sparse_conv({in_rows(first), in_row(), rows, vectors(), layer_.outputs, blocks_, taps_.data(),
+                              starts_.data(), layer_.bias.data(), sums_.data(), store(first)});
+    }
+
+    int blocks_ = 0;
+    std::vector<Tap> taps_;
+    std::vector<int32_t> starts_;
+    Mapping sums_;
+};
+
+class DenseConvWork : public ConvWork {
+public:
+    DenseConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : ConvWork(op, std::move(operands), kernels),
+          group_inputs_(in().channels / layer_.groups),
+          group_outputs_(layer_.outputs / layer_.groups) {
+        for (int row = 0; row < layer_.kernel_h; ++row)
+            for (int c = 0; c < group_inputs_; ++c)
+                for (int column = 0; column < layer_.kernel_w; ++column) taps_.push_back(offset(c, row, column));
+        group_size_ = (size_t(group_outputs_) + dense_outputs - 1) / dense_outputs * dense_outputs * taps_.size();
+        weights_.assign(group_size_ * size_t(layer_.groups), 0);
+        for (int o = 0; o < layer_.outputs; ++o) pack(o);
+    }
+
+private:
+    void pack(int output) {
+        const int group = output / group_outputs_, o = output % group_outputs_;
+        for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) {
+            const Weight& weight = layer_.weights[i];
+            const int channel = weight.channel - group * group_inputs_;
+            const int tap = (weight.row * group_inputs_ + channel) * layer_.kernel_w + weight.column;
+            const size_t place = (size_t(o / dense_outputs) * taps_.size() + size_t(tap)) * dense_outputs;
+            weights_[size_t(group) * group_size_ + place + size_t(o % dense_outputs)] += weight.value;
+        }
+    }
+
+    void compute(int first, int rows) override {
+        for (int group = 0; group < layer_.groups; ++group) {
+            Store to = store(first);
+            to.offsets += group * group_outputs_;
+            if (to.residual) to.residual += group * group_outputs_ * to.residual_channel;
+            const float* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
+            kernels_.dense_conv({from, in_row(), rows, vectors(), group_outputs_, int(taps_.size()), taps_.data(),
+                                 weights_.data() + size_t(group) * group_size_,
+                                 layer_.bias.data() + group * group_outputs_, to});
+        }
+    }
+
+    int group_inputs_, group_outputs_;
+    size_t group_size_ = 0;
+    std::vector<int32_t> taps_;
+    std::vector<float> weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operands operands, const Kernels& kernels) {
+    if (choice.kernel == Choice::Kernel::sparse)
+        return std::make_unique<SparseConvWork>(op, std::move(operands), kernels);
+    return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
+}
+
+}  // namespace sparsr
