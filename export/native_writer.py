@@ -55,7 +55,7 @@ def operators(model: bytes) -> tuple[str, ...]:
 
 def _layer(node: Node, index: Mapping[str, int], tensors: Tensors) -> dict[str, Any]:
     layer = node.layer
-    entry = {"kind": layer.kind, "name": node.name, "inputs": [index[name] for name in node.inputs]}
+    entry: dict[str, Any] = {"kind": layer.kind, "name": node.name, "inputs": [index[name] for name in node.inputs]}
     match layer:
         case Activation():
             entry["activation"] = dataclasses.asdict(layer)
@@ -108,7 +108,7 @@ def _stored(node: str, tensors: Tensors, **arrays: NDArray[Any]) -> dict[str, An
     entry = {}
     for key, array in arrays.items():
         if array.dtype == np.float32 and not np.isfinite(array).all():
-            raise SparsrError(f"{node}: its {key} holds values that are not numbers", "train or import the network again")
+            raise SparsrError(f"{node}: its {key} holds values that are not numbers", "train the network again")
         entry[key] = f"{node}.{key}"
         tensors[entry[key]] = array
     return entry

@@ -113,8 +113,8 @@ class NativeModel:
     def run(self, image: PixelArray, out: PixelArray, on_row: RowReady | None = None) -> bool:
         """Compute `out` from `image`, both [height, width, channels], uint8 or float32, in any memory order.
 
-        uint8 is 0..255, rounded and clipped; float32 is 0..the model's value range as it is. `on_row` is called with the
-        number of every finished row, from top to bottom, and ends the run by returning False; then the result is
+        uint8 is 0..255, rounded and clipped; float32 is 0..the model's value range as it is. `on_row` is called with
+        the number of every finished row, from top to bottom, and ends the run by returning False; then the result is
         False. Raises `SparsrError` if the model cannot run on the image.
         """
         height, width, channels = image.shape

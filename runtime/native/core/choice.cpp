@@ -6,9 +6,6 @@ namespace sparsr {
 
 namespace {
 
-// Share of weights below which the sparse kernel beats the dense ones.
-constexpr double sparse_density = 0.5;
-
 // Whether every place a kernel's taps reach can be told by a 32-bit number of bytes.
 bool reachable(const Layer& layer, const Buffer& input) {
     const double line = (double(input.vectors) + 2.0 * layer.kernel_w + layer.left) * input.lanes;
@@ -20,6 +17,23 @@ double density(const Layer& layer, int channels) {
     return double(layer.weights.size()) / all;
 }
 
+// Whether Winograd's 4x4 tiles fit the layer, and are wide enough for its products to outweigh the transforms.
+bool tileable(const Op& op, const Buffer& input) {
+    const Layer& layer = *op.layer;
+    const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1;
+    return fits && input.vectors >= 4 && std::min(input.channels, layer.outputs) >= 12;
+}
+
+// Time of each kernel for all weights of a layer relative to the dense one's.
+constexpr double sparse_cost = 2.0, winograd_cost = 0.55;
+
+Choice::Kernel fastest(const Op& op, const Buffer& input, double share, const Kernels&) {
+    const bool tiles = tileable(op, input);
+    const double dense = tiles ? winograd_cost : 1;
+    if (share * sparse_cost < dense) return Choice::Kernel::sparse;
+    return tiles ? Choice::Kernel::winograd : Choice::Kernel::dense;
+}
+
 }  // namespace
 
 const char* kernel_name(Choice::Kernel kernel) {
@@ -27,15 +41,17 @@ const char* kernel_name(Choice::Kernel kernel) {
     return names[size_t(kernel)];
 }
 
-Choice choose_conv(const Op& op, const Buffer& input, const Kernels&) {
+Choice choose_conv(const Op& op, const Buffer& input, const Kernels& kernels) {
     const Layer& layer = *op.layer;
     Choice choice;
     choice.step = op.block;
     if (!reachable(layer, input)) return choice;
     const int channels = int(layer.weights.empty() ? 1 : input.channels);
-    choice.kernel = density(layer, channels) < sparse_density ? Choice::Kernel::sparse : Choice::Kernel::dense;
-    choice.step = 2 * op.block;
+    choice.kernel = fastest(op, input, density(layer, channels), kernels);
+    choice.step = (choice.kernel == Choice::Kernel::winograd ? 4 : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
+    // The tiles of the last rows may reach further down.
+    if (choice.kernel == Choice::Kernel::winograd) choice.margin.bottom += 3;
     return choice;
 }
 

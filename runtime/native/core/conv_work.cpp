@@ -22,14 +22,15 @@ public:
                                          o % block * lanes));
     }
 
-    void run(int first, int last) override {
-        compute(first / op_.block, (last - first) / op_.block);
+    void run(int first, int last, float* scratch) override {
+        compute(first / op_.block, (last - first) / op_.block, scratch);
         if (storable(op_.activation)) return;
         for (int y = first; y < last; ++y) activate(op_.activation, operands_.output, y, kernels_);
     }
 
 protected:
-    virtual void compute(int first, int rows) = 0;
+    // Rows of the convolution itself, before depth-to-space.
+    virtual void compute(int first, int rows, float* scratch) = 0;
 
     const View& in() const { return operands_.inputs[0]; }
     int vectors() const { return operands_.output.vectors() / op_.block; }
@@ -67,7 +68,7 @@ protected:
 class SparseConvWork : public ConvWork {
 public:
     SparseConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : ConvWork(op, std::move(operands), kernels), sums_(sum_bytes(), false) {
+        : ConvWork(op, std::move(operands), kernels) {
         blocks_ = (in().channels + block_channels - 1) / block_channels;
         taps_.reserve(layer_.weights.size());
         for (int block = 0; block < blocks_; ++block)
@@ -78,11 +79,9 @@ public:
         starts_.push_back(int32_t(taps_.size()));
     }
 
-private:
-    size_t sum_bytes() const {
-        return size_t(layer_.outputs) * size_t(sparse_sums * kernels_.lanes) * sizeof(float);
-    }
+    size_t scratch() const override { return size_t(layer_.outputs) * size_t(sparse_sums * kernels_.lanes); }
 
+private:
     void pack(size_t output, int block) {
         const auto begin = ptrdiff_t(taps_.size());
         for (size_t i = layer_.first[output]; i < layer_.first[output + 1]; ++i) {
@@ -93,15 +92,14 @@ private:
         std::sort(taps_.begin() + begin, taps_.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });
     }
 
-    void compute(int first, int rows) override {
+    void compute(int first, int rows, float* scratch) override {
         kernels_.sparse_conv({in_rows(first), in_row(), rows, vectors(), layer_.outputs, blocks_, taps_.data(),
-                              starts_.data(), layer_.bias.data(), sums_.data(), store(first)});
+                              starts_.data(), layer_.bias.data(), scratch, store(first)});
     }
 
     int blocks_ = 0;
     std::vector<Tap> taps_;
     std::vector<int32_t> starts_;
-    Mapping sums_;
 };
 
 class DenseConvWork : public ConvWork {
@@ -130,7 +128,7 @@ private:
         }
     }
 
-    void compute(int first, int rows) override {
+    void compute(int first, int rows, float*) override {
         for (int group = 0; group < layer_.groups; ++group) {
             Store to = store(first);
             to.offsets += group * group_outputs_;
@@ -148,11 +146,68 @@ private:
     std::vector<float> weights_;
 };
 
+// G of F(4, 3): weights as the products see them.
+constexpr double winograd_weights[6][3] = {{1 / 4.0, 0, 0},
+                                           {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+                                           {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+                                           {1 / 24.0, 1 / 12.0, 1 / 6.0},
+                                           {1 / 24.0, -1 / 12.0, 1 / 6.0},
+                                           {0, 0, 1}};
+
+class WinogradConvWork : public ConvWork {
+public:
+    WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : ConvWork(op, std::move(operands), kernels), inputs_(in().channels), group_(kernels.winograd_group) {
+        whole_ = (layer_.outputs + group_ - 1) / group_ * group_;
+        weights_.assign(size_t(36) * size_t(whole_) * size_t(inputs_), 0);
+        std::vector<double> filter(size_t(inputs_) * 9);
+        for (int o = 0; o < layer_.outputs; ++o) {
+            std::fill(filter.begin(), filter.end(), 0);
+            for (size_t i = layer_.first[size_t(o)]; i < layer_.first[size_t(o) + 1]; ++i) {
+                const Weight& weight = layer_.weights[i];
+                filter[size_t(weight.channel) * 9 + weight.row * size_t(3) + weight.column] += weight.value;
+            }
+            for (int c = 0; c < inputs_; ++c) pack(o, c, &filter[size_t(c) * 9]);
+        }
+    }
+
+    size_t scratch() const override { return transformed() + products(); }
+
+private:
+    size_t transformed() const { return planes(inputs_); }
+    size_t products() const { return planes(whole_); }
+    size_t planes(int channels) const {
+        return 36 * (size_t(channels) * winograd_tiles + 1) * size_t(kernels_.lanes);
+    }
+
+    void pack(int output, int channel, const double* filter) {
+        const size_t place = (size_t(output / group_) * size_t(inputs_) + size_t(channel)) * size_t(group_) +
+                             size_t(output % group_);
+        for (int i = 0; i < 6; ++i)
+            for (int j = 0; j < 6; ++j) {
+                double sum = 0;
+                for (int k = 0; k < 9; ++k) sum += winograd_weights[i][k / 3] * filter[k] * winograd_weights[j][k % 3];
+                weights_[size_t(i * 6 + j) * size_t(whole_) * size_t(inputs_) + place] = float(sum);
+            }
+    }
+
+    void compute(int first, int rows, float* scratch) override {
+        kernels_.winograd_conv({in_rows(first), in_row(), ptrdiff_t(in().stride()), rows, vectors(), inputs_,
+                                layer_.outputs, weights_.data(), layer_.bias.data(), scratch, scratch + transformed(),
+                                store(first)});
+    }
+
+    int inputs_, group_, whole_ = 0;
+    std::vector<float> weights_;
+};
+
 }  // namespace
 
 std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operands operands, const Kernels& kernels) {
     if (choice.kernel == Choice::Kernel::sparse)
         return std::make_unique<SparseConvWork>(op, std::move(operands), kernels);
+    if (choice.kernel == Choice::Kernel::winograd)
+        return std::make_unique<WinogradConvWork>(op, std::move(operands), kernels);
     return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
 }
 

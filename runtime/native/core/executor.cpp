@@ -189,6 +189,7 @@ void Executor::rehearse() {
 void Executor::prepare_work() {
     for (Map& map : maps_)
         if (!map.writers.empty()) map.buffer.allocate();
+    size_t scratch = 1;
     for (Task& task : tasks_) {
         const Op& op = *task.op;
         if (op.kind == Op::Kind::source) continue;
@@ -201,7 +202,9 @@ void Executor::prepare_work() {
             case Choice::Kernel::lines: task.work = make_line_work(op, std::move(operands), kernels_); break;
             default: task.work = make_conv_work(op, task.choice, std::move(operands), kernels_);
         }
+        scratch = std::max(scratch, task.work->scratch());
     }
+    scratch_ = Mapping(scratch * sizeof(float), false);
 }
 
 void Executor::restart() {
@@ -257,7 +260,7 @@ void Executor::step(Task& task) {
 void Executor::perform(Task& task, int first, int last) {
     const View out = view(task.op->output);
     if (task.work)
-        task.work->run(first, last);
+        task.work->run(first, last, scratch_.data());
     else
         for (int y = first; y < last; ++y) read_row(out, y);
     finish_rows(out, first, last);

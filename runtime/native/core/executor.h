@@ -99,6 +99,7 @@ private:
     std::vector<Task> tasks_;        // of every op
     int sink_ = 0;                   // output rows handed over
     bool rehearsing_ = false;
+    Mapping scratch_;
     Image input_{};
 };
 

@@ -25,7 +25,7 @@ public:
         lines_.resize(operands_.inputs.size());
     }
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         for (int y = first; y < last; ++y)
             for (int c = 0; c < operands_.output.channels; ++c) run_line(c, y);
     }

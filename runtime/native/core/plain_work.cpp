@@ -50,7 +50,7 @@ class PlainConv : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         sums_.resize(size_t(out().width() / op_.block));
         for (int y = first / op_.block; y < last / op_.block; ++y)
             for (int o = 0; o < layer_.outputs; ++o) {
@@ -90,7 +90,7 @@ class Moments : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int, int) override {
+    void run(int, int, float*) override {
         for (int c = 0; c < out().channels; ++c) {
             const double pixels = double(in().height()) * in().width(), mean = sum(c, 0, 1) / pixels;
             put(c, 0, 0, float(layer_.kind == Kind::mean ? mean : std::sqrt(sum(c, mean, 2) / pixels)));
@@ -115,7 +115,7 @@ class PlainMaxPool : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         for (int y = first; y < last; ++y)
             for (int c = 0; c < out().channels; ++c)
                 for (int x = 0; x < out().width(); ++x) put(c, y, x, largest(c, y * layer_.stride, x * layer_.stride));
@@ -134,7 +134,7 @@ class PlainResize : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         for (int y = first; y < last; ++y) {
             const Between rows(y, in().height(), out().height());
             for (int x = 0; x < out().width(); ++x) {
@@ -165,7 +165,7 @@ class PlainPadEdge : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         const auto nearest = [this](int i, int size) { return std::clamp(i - layer_.amount, 0, size - 1); };
         for (int y = first; y < last; ++y)
             for (int c = 0; c < out().channels; ++c)
@@ -178,7 +178,7 @@ class PlainDepthToSpace : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
-    void run(int first, int last) override {
+    void run(int first, int last, float*) override {
         const int block = layer_.block;
         for (int y = first; y < last; ++y)
             for (int c = 0; c < out().channels; ++c)

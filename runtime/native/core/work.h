@@ -14,8 +14,10 @@ namespace sparsr {
 class Work {
 public:
     virtual ~Work() = default;
+    // Floats of working memory that `run` needs, aligned as vectors.
+    virtual size_t scratch() const { return 0; }
     // Computes the output's rows first <= y < last.
-    virtual void run(int first, int last) = 0;
+    virtual void run(int first, int last, float* scratch) = 0;
 };
 
 // Rows of zeros and vectors at the sides that a kernel reads beyond its input's image.

@@ -55,19 +55,22 @@ enum { sparse_sums = 10, dense_outputs = 4 };
 struct WinogradConv {
     const float* in;  // row above the tiles, vector -1
     ptrdiff_t in_row, in_channel;
-    int rows, vectors, inputs, outputs;  // rows: 1..4 of the tiles' four are stored
-    const float* weights;                // [36][outputs, rounded up to winograd_outputs][inputs], grouped; see pack
+    int rows;     // 1..4 of the tiles' four are stored
+    int vectors;  // at least 4
+    int inputs, outputs;
+    const float* weights;  // [36][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
     const float* bias;
-    float* transformed;                  // 36 * inputs * tiles vectors
-    float* products;                     // 36 * outputs, rounded up, * tiles vectors
+    float* transformed;    // 36 * (inputs * winograd_tiles + 1) vectors
+    float* products;       // 36 * (outputs, rounded up to groups, * winograd_tiles + 1) vectors
     Store store;
 };
 
-enum { winograd_outputs = 6, winograd_tiles = 4 };
+enum { winograd_tiles = 3 };
 
 struct Kernels {
     const char* name;
     int lanes;  // floats of a vector; 1: no kernels but the plain ones
+    int winograd_group;
     void (*sparse_conv)(const SparseConv&);
     void (*dense_conv)(const DenseConv&);
     void (*winograd_conv)(const WinogradConv&);

@@ -6,7 +6,7 @@
 namespace sparsr::SPARSR_ISA {
 
 extern const Kernels kernels;
-const Kernels kernels = {SPARSR_TEXT(SPARSR_ISA), lanes, sparse_conv, dense_conv, nullptr, fill_sides,
-                         affine, add, mul, leaky_line, sigmoid};
+const Kernels kernels = {SPARSR_TEXT(SPARSR_ISA), lanes, SPARSR_REGISTERS == 32 ? 8 : 4, sparse_conv, dense_conv,
+                         winograd_conv, fill_sides, affine, add, mul, leaky_line, sigmoid};
 
 }  // namespace sparsr::SPARSR_ISA
