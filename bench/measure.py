@@ -257,9 +257,20 @@ def _info(subject: Subject, plan: Plan) -> BundleInfo:
         parameters=card.parameters,
         gmacs_720p=card.gmacs_720p,
         files={file.name: file.bytes for file in card.files},
-        quality=card.training.get("metrics", {}),
+        quality=_quality(card),
         counterpart=plan.baseline or _counterpart(card, plan.subjects),
     )
+
+
+def _quality(card: BundleCard) -> dict[str, dict[str, float]]:
+    """The scores in the card's training record, whose form nothing else has checked."""
+    metrics = card.training.get("metrics")
+    entries = metrics.items() if isinstance(metrics, dict) else ()
+    return {
+        name: {key: float(value) for key, value in scores.items() if isinstance(value, int | float)}
+        for name, scores in entries
+        if isinstance(scores, dict) and isinstance(scores.get("psnr_y"), int | float)
+    }
 
 
 def _counterpart(card: BundleCard, subjects: Sequence[Subject]) -> str | None:

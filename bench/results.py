@@ -179,7 +179,7 @@ def load(path: str | Path) -> Results:
         if data["schema"] != SCHEMA:
             raise SparsrError(f"{path} has the schema {data['schema']!r}, not {SCHEMA}", hint)
         return typing.cast(Results, _build(Results, data))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SparsrError(f"{path} is not a results file ({type(error).__name__}: {error})", hint) from error
 
 

@@ -35,3 +35,8 @@ def count(number: float) -> str:
 def percent_floor(share: float) -> str:
     """`99.99 %` of a share 0..1. Cut, not rounded: 100 % means all."""
     return f"{int(share * 1e4) / 1e2:g} %"
+
+
+def giga(number: float) -> str:
+    """`40.7 G` of a number in 10^9; three significant digits, at least all before the point."""
+    return f"{number:,.0f} G" if number >= 1000 else f"{number:.3g} G"

@@ -86,7 +86,7 @@ def export_model(
         torch_run = stages.torch_run(network, graph.value_range)
         images = parity.probes(graph, pictures)
         differences = parity.certify(torch_run, compared, images, graph.value_range, report)
-        card = make_card(graph, network, checkpoint, files, [difference.entry for difference in differences])
+        card = make_card(graph, network, checkpoint, files, parity.certificate(differences))
         write_bundle(folder, files, card)
     return card
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,9 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m runtime", description="Upscale pictures and videos with a bundle."
-    )
+    parser = argparse.ArgumentParser(prog="python -m runtime", description="Upscale pictures and videos with a bundle.")
     commands = parser.add_subparsers(required=True, metavar="upscale|info|doctor")
 
     upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
@@ -47,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="such as 512M (default 1024M)",
     )
-    upscale.add_argument(
-        "--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory"
-    )
+    upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
         "--max-pixels",
         type=float,
@@ -71,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def _upscale(options: argparse.Namespace) -> int:
     source, target = options.input, options.output
     _check_paths(source, target)
-    upscaler = Upscaler(
-        options.model, options.engine, options.threads, parse_bytes(options.max_memory), options.tile
-    )
+    upscaler = Upscaler(options.model, options.engine, options.threads, parse_bytes(options.max_memory), options.tile)
     if not upscaler.exact:
         print("note: this network sees the whole picture; tiles, if needed, are approximate", file=sys.stderr)
     max_pixels = int(options.max_pixels * 1e6)
@@ -108,9 +103,7 @@ def _check_paths(source: Path, target: Path) -> None:
     if source.suffix.lower() not in VIDEO_SUFFIXES:
         image_format(target)
     elif target.suffix.lower() not in OUTPUT_SUFFIXES:
-        raise SparsrError(
-            f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}"
-        )
+        raise SparsrError(f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}")
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -132,9 +125,7 @@ def describe(card: BundleCard) -> str:
         ("values", f"0..{card.value_range:g}, at least {card.minimum_size}x{card.minimum_size} pixels"),
         (
             "tiles",
-            "approximate (sees the whole picture)"
-            if radius is None
-            else f"exact with {radius} pixels around",
+            "approximate (sees the whole picture)" if radius is None else f"exact with {radius} pixels around",
         ),
     ]
     for file in card.files:
@@ -152,4 +143,7 @@ def describe(card: BundleCard) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that `kill`, like Ctrl-C, leaves nothing half-written
     sys.exit(run_cli(main))

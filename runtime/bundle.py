@@ -69,9 +69,7 @@ class Bundle:
         self._check_file(file)
         content = (self.path / file.name).read_bytes()
         if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise SparsrError(
-                f"{self.path / file.name} is not the file its card describes (sha256 differs)", _HINT
-            )
+            raise SparsrError(f"{self.path / file.name} is not the file its card describes (sha256 differs)", _HINT)
         return content
 
     def _check_file(self, file: BundleFile) -> None:
@@ -101,9 +99,7 @@ def _read_card(path: Path) -> BundleCard:
         card = _record(BundleCard, data, "")
         _check_values(card)
     except (ValueError, RecursionError) as error:
-        raise SparsrError(
-            f"{path} is not a valid card: {str(error) or 'nested too deeply'}", _HINT
-        ) from error
+        raise SparsrError(f"{path} is not a valid card: {str(error) or 'nested too deeply'}", _HINT) from error
     return card
 
 

@@ -27,18 +27,20 @@ class BundleFile:
 
 @dataclass(frozen=True)
 class ParityEntry:
-    """How well one hop of the export agrees with the one before, on one image."""
+    """How well one hop of the export agrees with the torch network, over the images it was tried on."""
 
     hop: str
-    """For example `torch -> graph` or `graph -> onnx (onnxruntime)`."""
+    """For example `torch -> graph` or `torch -> onnx (ort)`."""
     image: str
-    """For example `random 17x23` or a file name."""
+    """The images, for example `random 17x23, photo.png 96x80`."""
     max_abs: float
     """Largest absolute difference as a fraction of the full value range."""
     identical_8bit: float
     """Share (0..1) of 8-bit output values that are equal."""
     max_8bit: int
     """Largest difference of the 8-bit outputs, in levels."""
+    values: int = 0
+    """How many 8-bit values were compared."""
 
 
 @dataclass(frozen=True)

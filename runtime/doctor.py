@@ -17,21 +17,19 @@ from .engines import ENGINES, EngineKind, available_cores, load_engine
 from .errors import EXIT_CHECK_FAILED
 from .selfcheck_models import MODELS
 
-_CPU_FEATURES = (
-    *(
-        "sse4_2",
-        "avx",
-        "avx2",
-        "fma",
-        "f16c",
-        "avx512f",
-        "avx512_vnni",
-        "avx512_bf16",
-        "avx512_fp16",
-        "amx_tile",
-    ),
-    *("asimd", "asimdhp", "asimddp", "i8mm", "sve"),
+_X86_FEATURES = (
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
 )
+_ARM_FEATURES = ("asimd", "asimdhp", "asimddp", "i8mm", "sve")
 _CHECK_TIMEOUT = 60  # seconds
 _PACKAGES = ("numpy", "pillow", "av")
 
@@ -83,10 +81,8 @@ def cpu_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
         lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
         return []
-    found = next(
-        (line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), []
-    )
-    return [name for name in _CPU_FEATURES if name in found]
+    found = next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), [])
+    return [name for name in _X86_FEATURES + _ARM_FEATURES if name in found]
 
 
 def _engine_trouble(kind: EngineKind) -> str | None:

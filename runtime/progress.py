@@ -13,9 +13,7 @@ _TERMINAL_INTERVAL, _LOG_INTERVAL = 0.2, 10.0  # seconds between two lines
 class Progress:
     """Counts the steps of a work. On a terminal the line is rewritten in place; in a log one comes every 10 s."""
 
-    def __init__(
-        self, what: str, total: int | None = None, unit: str = "", stream: TextIO | None = None
-    ) -> None:
+    def __init__(self, what: str, total: int | None = None, unit: str = "", stream: TextIO | None = None) -> None:
         self._what, self.total, self._unit = what, total, unit
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
@@ -26,9 +24,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._terminal:
             self._stream.write("\r\033[K")
             self._stream.flush()

@@ -93,9 +93,7 @@ def fixed(height: int, width: int, halo: int, tile: int) -> Tiling:
     return Tiling(spans(height, math.ceil(height / tile), halo), spans(width, math.ceil(width / tile), halo))
 
 
-def _candidates(
-    height: int, width: int, halo: int, cost: Cost, budget: int
-) -> Iterator[tuple[int, int, int]]:
+def _candidates(height: int, width: int, halo: int, cost: Cost, budget: int) -> Iterator[tuple[int, int, int]]:
     """(computed pixels, rows, columns) for every useful number of columns."""
     for columns in range(1, width + 1):
         window_width = min(width, math.ceil(width / columns) + 2 * halo)

@@ -76,9 +76,7 @@ def upscale_folder(source: Path, target: Path, upscaler: Upscaler, max_pixels: i
     return failed
 
 
-def _refuse_misfit(
-    target: Path, kind: str, height: int, width: int, picture: Picture, upscaler: Upscaler
-) -> None:
+def _refuse_misfit(target: Path, kind: str, height: int, width: int, picture: Picture, upscaler: Upscaler) -> None:
     """Raise `SparsrError` before the work rather than after it."""
     largest = _MAX_SIDE.get(kind)
     if largest and max(height, width) > largest:

@@ -118,9 +118,7 @@ class Upscaler:
         ends = 2 * _FLOAT_RGB + _FLOAT_OUTPUTS * _FLOAT_RGB * self.scale**2
         return Cost(int(network) + ends, _STRIPS_ALIVE * width * self.scale**2 * channels)
 
-    def _strips(
-        self, image: ByteArray, tiling: Tiling, on_tile: Callable[[int, int], None]
-    ) -> Iterator[ByteArray]:
+    def _strips(self, image: ByteArray, tiling: Tiling, on_tile: Callable[[int, int], None]) -> Iterator[ByteArray]:
         s, width, channels = self.scale, image.shape[1], image.shape[2]
         constant_alpha = channels == 4 and image[..., 3].min() == image[..., 3].max()
         done, total = 0, len(tiling.rows) * len(tiling.columns)
@@ -187,9 +185,7 @@ def _checked(image: Any) -> ByteArray:
     """The picture itself if it is one; `SparsrError` otherwise."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         found = f"{image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__
-        raise SparsrError(
-            f"a picture must be a uint8 numpy array, not {found}", "convert it: values 0..255, uint8"
-        )
+        raise SparsrError(f"a picture must be a uint8 numpy array, not {found}", "convert it: values 0..255, uint8")
     if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
         raise SparsrError(
             f"a picture must have the shape (height, width, 3), not {image.shape}",

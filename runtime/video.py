@@ -22,8 +22,14 @@ OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v")
 _ENCODERS = {"libx264": {"crf": "17", "preset": "medium"}, "mpeg4": {"qscale": "2"}}
 _DEFAULT_RATE = Fraction(25)
 _HD_HEIGHT = 720  # untagged video is taken for BT.709 from this height on, for BT.601 below
-_BT709, _BT601 = 1, 6  # code points of ITU-T H.273
-_BT601_CODES = (5, 6)
+# Matrices by their code points in ITU-T H.273. Both kinds of BT.601 are the same matrix, and PyAV takes 5 for
+# "leave as it is".
+_BT709, _BT601 = 1, 6
+_MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9}
+_NO_MATRIX = 2  # said of RGB; PyAV ignores the other matrix of a conversion where both are equal
+_LIMITED_RANGE = 1
+# Bits of swscale.h: bicubic, accurate rounding, colour computed at full resolution.
+_ACCURATE = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 
 def upscale_video(source: Path, target: Path, upscaler: Upscaler, max_pixels: int) -> str | None:
@@ -53,6 +59,7 @@ class _Job:
         self._av, self._reader, self._writer, self._video = av, reader, writer, video
         self._upscaler = upscaler
         self._output: Any = None
+        self._to_rgb, self._to_yuv = av.video.reformatter.VideoReformatter(), av.video.reformatter.VideoReformatter()
         self._size: tuple[int, ...] = ()
         self.remark: str | None = None
         self._audio = self._copied_audio()
@@ -91,18 +98,22 @@ class _Job:
 
     def _frame(self, frame: Any) -> None:
         matrix = self._matrix(frame)
-        rgb = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
+        rgb = self._to_rgb.reformat(
+            frame, format="rgb24", interpolation=_ACCURATE, src_color_range=frame.color_range,
+            src_colorspace=matrix, dst_colorspace=_NO_MATRIX,
+        ).to_ndarray()  # fmt: skip
         turned = np.ascontiguousarray(np.rot90(rgb, getattr(frame, "rotation", 0) // 90))
         if self._size and turned.shape != self._size:
-            raise SparsrError(
-                "the frames of the video change their size midway", "cut it there and upscale the parts"
-            )
+            raise SparsrError("the frames of the video change their size midway", "cut it there and upscale the parts")
         pixels = _even(self._upscaler(turned))
         if self._output is None:
             self._size = turned.shape
             self._output = self._encoder(pixels.shape[0], pixels.shape[1], matrix)
-        upscaled = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        upscaled = upscaled.reformat(format="yuv420p", dst_colorspace=matrix)
+        upscaled = self._to_yuv.reformat(
+            self._av.VideoFrame.from_ndarray(pixels, format="rgb24"), format="yuv420p", interpolation=_ACCURATE,
+            src_colorspace=_NO_MATRIX, dst_colorspace=matrix,
+        )  # fmt: skip
+        upscaled.colorspace, upscaled.color_range = matrix, _LIMITED_RANGE
         upscaled.pts, upscaled.time_base = frame.pts, frame.time_base
         self._writer.mux(self._output.encode(upscaled))
 
@@ -117,16 +128,16 @@ class _Job:
         context.time_base = self._video.time_base
         context.sample_aspect_ratio = self._video.sample_aspect_ratio or Fraction(1)
         context.colorspace = matrix
-        context.color_range = 1  # limited, what swscale makes by default
+        context.color_range = _LIMITED_RANGE
+        for name in ("color_primaries", "color_trc"):
+            setattr(context, name, getattr(self._video.codec_context, name))
         return stream
 
     @staticmethod
     def _matrix(frame: Any) -> int:
         """The frame's RGB to YUV matrix as a code point of H.273."""
-        tagged = int(frame.colorspace)
-        if tagged in _BT601_CODES:
-            return _BT601
-        return _BT709 if tagged == _BT709 or frame.height >= _HD_HEIGHT else _BT601
+        untagged = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+        return _MATRICES.get(int(frame.colorspace), untagged)
 
 
 def _video_stream(reader: Any, source: Path, max_pixels: int) -> Any:
@@ -155,22 +166,19 @@ def _frame_count(video: Any) -> int | None:
 def _even(pixels: ByteArray) -> ByteArray:
     """The picture with its last row or column repeated where a side is odd."""
     height, width = pixels.shape[:2]
-    return (
-        np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        if height % 2 or width % 2
-        else pixels
-    )
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else pixels
 
 
 def _import_av() -> Any:
     try:
         import av
         import av.logging
+        import av.video.reformatter
     except ImportError as error:
-        raise SparsrError(
-            f"videos need the package av, which does not import ({error})", "pip install av"
-        ) from error
-    av.logging.set_level(av.logging.PANIC)  # what matters arrives as an exception
+        raise SparsrError(f"videos need the package av, which does not import ({error})", "pip install av") from error
+    # Silence: what matters arrives as an exception. Any other level makes FFmpeg's threads wait for Python's lock, and
+    # Python, holding it, may be waiting for them (PyAV issue 751).
+    av.logging.set_level(None)
     return av
 
 
@@ -184,6 +192,4 @@ def _clear_errors(av: Any, source: Path, target: Path) -> Iterator[None]:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         if not source.exists():
             raise SparsrError(f"{source} does not exist", "check the path") from error
-        raise SparsrError(
-            f"{source} is damaged or not a video ({error.strerror})", "copy or save it again"
-        ) from error
+        raise SparsrError(f"{source} is damaged or not a video ({error.strerror})", "copy or save it again") from error

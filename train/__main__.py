@@ -1,4 +1,4 @@
-"""Command line: `python -m train run | eval | list`."""
+"""Command line: `python -m train run | init | eval | list`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 from runtime.errors import SparsrError, run_cli
 
-from . import evaluate, recipe
+from . import checkpoint, evaluate, recipe
 from .loop import train
 from .models import load_model
 from .networks import ARCHITECTURES
-from .prepare import prepare
+from .prepare import first_network, prepare
 
 ZOO = Path(__file__).parent / "zoo"
 
@@ -27,6 +27,15 @@ def _run(arguments: argparse.Namespace) -> int:
         train(run)
         if run.team.leads:
             print(f"done: {run.out / 'best.safetensors'}")
+    return 0
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    chosen = recipe.load(arguments.recipe, [*arguments.set, "network.start="])
+    torch.manual_seed(chosen.seed)
+    network = first_network(chosen)
+    checkpoint.save(arguments.out, network, checkpoint.card_for(network, "dense", training={"steps": 0}))
+    print(f"{arguments.out}: random weights, for measuring time and memory before training")
     return 0
 
 
@@ -58,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (several: start with torchrun)")
     run.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     run.set_defaults(action=_run)
+    init = commands.add_parser("init", help="an untrained network, to measure time and memory before training")
+    init.add_argument("recipe", help="the dense recipe that describes the network")
+    init.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
+    init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
+    init.set_defaults(action=_init)
     evaluate.add_command(commands)
     listing = commands.add_parser("list", help="architectures, recipes and trained models")
     listing.set_defaults(action=_list)

@@ -121,18 +121,8 @@ def _train_phase(run: Run, phase: Phase, optimiser: torch.optim.Adam, log: RunLo
         position.total += 1
         for group in optimiser.param_groups:
             group["lr"] = phase.learning_rate(position.step)
-        lr_images, hr_images = run.data.batch(
-            run.recipe.seed, position.total, run.recipe.data.batch, run.team.rank, run.team.world
-        )
-        unit = run.network.value_range / 255
         optimiser.zero_grad(set_to_none=True)
-        with mixed_precision(run.network, run.team.device, settings.precision == "bfloat16"):
-            output = parallel((lr_images * unit).contiguous(memory_format=torch.channels_last))
-        loss = F.l1_loss(output / unit, hr_images)
-        penalty = phase.penalty(run.network) if phase.penalty else torch.zeros(())
-        (loss + penalty.to(loss.device)).backward()
-        if phase.adjust_gradients:
-            phase.adjust_gradients(run.network, position.step)
+        loss, penalty = compute_gradients(run, phase, parallel)
         optimiser.step()
         log.step(position.total, phase.name, loss, penalty, optimiser.param_groups[0]["lr"])
         done = position.step == phase.steps
@@ -140,6 +130,24 @@ def _train_phase(run: Run, phase: Phase, optimiser: torch.optim.Adam, log: RunLo
             _validate(run, phase, log, last)
         if (done or position.total % settings.save_every == 0) and run.team.leads:
             _save_state(run, optimiser)
+
+
+def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tuple[Tensor, Tensor]:
+    """Gradients of the run's current step, left in the parameters; returns the loss and the penalty.
+
+    `parallel` is the run's network, wrapped so that several processes share the batch.
+    """
+    settings, position, data = run.recipe.train, run.position, run.recipe.data
+    lr_images, hr_images = run.data.batch(run.recipe.seed, position.total, data.batch, run.team.rank, run.team.world)
+    unit = run.network.value_range / 255
+    with mixed_precision(run.network, run.team.device, settings.precision == "bfloat16"):
+        output = parallel((lr_images * unit).contiguous(memory_format=torch.channels_last))
+    loss = F.l1_loss(output / unit, hr_images)
+    penalty = phase.penalty(run.network) if phase.penalty else torch.zeros((), device=loss.device)
+    (loss + penalty).backward()
+    if phase.adjust_gradients:
+        phase.adjust_gradients(run.network, position.step)
+    return loss, penalty
 
 
 def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from runtime.errors import SparsrError
 
-from .data import PatchData
+from .data import PatchData, report_to_stderr
 from .distributed import Team, team
 from .loop import STATE_NAME, Run, restore
 from .models import load_model
@@ -108,7 +108,15 @@ def _data(recipe: Recipe, out: Path, processes: Team) -> tuple[PatchData, list[t
     folders = [expand(folder) for folder in settings.folders]
     if not processes.leads:
         processes.wait()  # the leading process decodes, the others find its cache
-    data = PatchData(folders, recipe.network.scale, settings.patch, processes.device, cache, holdout=settings.holdout)
+    data = PatchData(
+        folders,
+        recipe.network.scale,
+        settings.patch,
+        processes.device,
+        cache,
+        settings.holdout,
+        report=report_to_stderr if processes.leads else lambda _: None,
+    )
     if processes.leads:
         processes.wait()
     return data, data.validation

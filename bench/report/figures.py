@@ -9,7 +9,7 @@ from runtime.card import BundleCard
 from ..engines import ENGINES
 from ..results import BundleInfo, Results, Row
 from ..statistics import PairedRatio
-from ..units import count, mebibytes, milliseconds, percent_floor, times
+from ..units import count, giga, mebibytes, milliseconds, percent_floor, times
 from .markup import tag, text
 
 
@@ -100,8 +100,8 @@ def _disk(info: BundleInfo, dense: BundleInfo | None, row: Row | None) -> Figure
 def _work(info: BundleInfo, dense: BundleInfo | None) -> Figure:
     detail = f"for a 1280×720 output, {count(info.parameters)} parameters"
     if dense:
-        detail += f". {dense.id}: {dense.gmacs_720p:.3g} G and {count(dense.parameters)}"
-    return Figure(f"{info.gmacs_720p:.3g} G", "multiply-adds", detail)
+        detail += f". {dense.id}: {giga(dense.gmacs_720p)} and {count(dense.parameters)}"
+    return Figure(giga(info.gmacs_720p), "multiply-adds", detail)
 
 
 def _quality(info: BundleInfo, dense: BundleInfo | None) -> Figure | None:

@@ -58,9 +58,7 @@ ENGINES: dict[str, EngineKind] = {
     for kind in (
         EngineKind("ort", "onnx", "onnxruntime", "onnxruntime", 1.65, 0),
         EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
-        EngineKind(
-            "tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION
-        ),
+        EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION),
     )
 }
 

@@ -38,9 +38,7 @@ def refuse_external_data(model: bytes) -> None:
     except (IndexError, ValueError) as error:
         raise SparsrError(f"the model is not an ONNX file ({error})", "export the bundle again") from error
     if external:
-        raise SparsrError(
-            "the ONNX model reads other files, which bundles never do", "do not trust this bundle"
-        )
+        raise SparsrError("the ONNX model reads other files, which bundles never do", "do not trust this bundle")
 
 
 def _reads_files(data: memoryview, message: str, depth: int) -> bool:

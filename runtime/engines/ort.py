@@ -19,9 +19,7 @@ class OrtEngine:
     def __init__(self, model: bytes, threads: int) -> None:
         refuse_external_data(model)
         self.threads = threads
-        self._session = onnxruntime.InferenceSession(
-            model, _options(threads), providers=["CPUExecutionProvider"]
-        )
+        self._session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     def run(self, image: FloatArray) -> FloatArray:

@@ -1,5 +1,8 @@
 import json
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from bench.worker import Job
 from runtime.errors import SparsrError
 
 MIB = 2**20
+ROOT = Path(__file__).resolve().parents[2]
 rivals = [name for name, engine in ENGINES.items() if engine.kind == "rival"]
 
 
@@ -158,6 +162,21 @@ def test_without_a_dense_counterpart_there_are_no_ratios(tmp_path):
     assert row.correct and row.opponent is None
 
 
+@pytest.mark.parametrize(
+    "metrics, quality",
+    [
+        ({"Set5": {"psnr_y": 31.5, "ssim_y": 0.9, "note": "x"}}, {"Set5": {"psnr_y": 31.5, "ssim_y": 0.9}}),
+        ({"Set5": {"psnr_y": "high"}, "Set14": 30, "B100": {}}, {}),
+        ([1, 2], {}),
+        (None, {}),
+    ],
+)
+def test_scores_are_taken_from_the_card_where_they_are_scores(metrics, quality, tmp_path):
+    subject = Subject("tiny", write_tiny_bundle(tmp_path / "tiny", training={"metrics": metrics}))
+    (info,) = measure(plan_for([subject], [])).bundles
+    assert info.quality == quality
+
+
 def test_a_changed_model_file_is_refused(tiny):
     path = tiny.bundle.path / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -210,3 +229,14 @@ def test_difference_is_that_of_8_bit_images():
     assert found.max_abs == pytest.approx(40)
     assert difference("x", reference, np.full_like(reference, np.nan)).max_8bit == 255
     assert difference("x", reference, reference[..., :2]).max_8bit == 255
+
+
+def test_what_was_freed_before_the_engine_is_not_counted():
+    code = (
+        "import numpy as np; from bench.worker import _reset_peak, _status\n"
+        "np.ones(25_000_000); earlier = _status('VmHWM'); print(earlier, _reset_peak(), _status('VmHWM'))"
+    )
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    earlier, size, peak = map(int, output.split())
+    assert earlier - peak > 150e6
+    assert size <= peak < size + 20 * MIB

@@ -14,7 +14,7 @@ from bench.report import page
 from bench.report.figures import figures, headline_row, verdict
 from bench.report.pictures import Pictures, densest_window, embedded
 from bench.statistics import PairedRatio
-from bench.units import count, mebibytes, milliseconds, percent_floor, times
+from bench.units import count, giga, mebibytes, milliseconds, percent_floor, times
 from runtime.errors import SparsrError
 
 VOID = {"meta", "img", "input"}
@@ -214,6 +214,8 @@ def test_embedded_pictures_are_the_pictures(pictures):
         (count, 708_123, "708\u00a0K"),
         (count, 1_517_571, "1.52\u00a0M"),
         (count, 42, "42"),
+        (giga, 40.68, "40.7 G"),
+        (giga, 1126.4, "1,126 G"),
         (percent_floor, 1.0, "100 %"),
         (percent_floor, 0.999999, "99.99 %"),
     ],

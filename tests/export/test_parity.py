@@ -7,7 +7,6 @@ from PIL import Image
 
 from export import parity
 from export.parity import Difference, Probe, Stage
-from runtime.card import ParityEntry
 from runtime.errors import CheckFailedError, SparsrError
 from runtime.layers import MaxPool
 
@@ -44,13 +43,21 @@ def add_somewhere(amount):
 def test_equal_stages_pass_with_perfect_figures():
     differences, _ = certify(stage(lambda result: result))
     assert len(differences) == len(IMAGES)
-    assert {(d.entry.max_abs, d.entry.identical_8bit, d.entry.max_8bit) for d in differences} == {(0.0, 1.0, 0)}
-    assert {d.entry.hop for d in differences} == {"torch -> changed"}
+    (entry,) = parity.certificate(differences)
+    assert (entry.max_abs, entry.identical_8bit, entry.max_8bit) == (0.0, 1.0, 0)
+    assert (entry.hop, entry.image) == ("torch -> changed", "random 9x7, random 33x40")
+    assert entry.values == 4 * 3 * (7 * 9 + 33 * 40)
+
+
+def test_the_certificate_never_looks_better_than_it_is():
+    one_of_ten_million = [entry(1, 10_000_000, max_abs=1.26e-7)]
+    (found,) = parity.certificate(one_of_ten_million)
+    assert found.identical_8bit < 1 and found.max_abs == 1.3e-7
 
 
 def test_differences_are_fractions_of_the_value_range():
     differences, _ = certify(stage(lambda result: result + np.float32(255e-7)))
-    assert all(5e-8 < d.entry.max_abs < 2e-7 for d in differences)
+    assert all(5e-8 < d.max_abs < 2e-7 for d in differences)
 
 
 @pytest.mark.parametrize(
@@ -80,29 +87,33 @@ def test_many_tiny_differences_fail_by_their_8bit_values():
         certify(stage(lambda result: result + np.float32(0.005)))
 
 
-def entry(differing, values, levels=1, max_abs=1e-7):
-    return Difference(
-        ParityEntry("torch -> x", "random", max_abs, 1 - differing / values, levels), values, differing, ""
-    )
+def entry(differing, values, levels=1, max_abs=1e-7, hop="torch -> x"):
+    return Difference(hop, "random", max_abs, levels, differing, values, "")
 
 
 def test_the_8bit_share_is_taken_over_all_images_of_a_hop():
-    parity.check([entry(1, 48, 1)])
-    parity.check([entry(2, 10_000), entry(8, 90_000)])
+    parity.check([entry(2, 10_000), entry(18, 190_000)])
     with pytest.raises(CheckFailedError):
-        parity.check([entry(2, 10_000), entry(9, 90_000)])
+        parity.check([entry(2, 10_000), entry(19, 190_000)])
+
+
+def test_hops_with_few_values_are_not_judged_by_luck():
+    parity.check([entry(10, 20_000)])
     with pytest.raises(CheckFailedError):
-        parity.check([entry(2, 48)])
-    with pytest.raises(CheckFailedError):
-        parity.check([entry(1, 1_000_000, levels=2)])
-    with pytest.raises(CheckFailedError):
-        parity.check([entry(0, 1_000_000, levels=0, max_abs=1.1e-4)])
+        parity.check([entry(11, 20_000)])
+
+
+def test_each_bar_alone_fails():
+    parity.check([entry(0, 1_000_000, 0, 1e-4), entry(100, 1_000_000, 1, 1e-4, "torch -> y")])
+    for bad in (entry(1, 1_000_000, levels=2), entry(0, 1_000_000, 0, 1.1e-4), entry(101, 1_000_000)):
+        with pytest.raises(CheckFailedError):
+            parity.check([bad])
 
 
 def test_the_hop_that_broke_is_named_first():
-    good, bad = entry(0, 100, 0), ParityEntry("torch -> later", "random", 0.5, 0.0, 99)
-    with pytest.raises(CheckFailedError, match="torch -> later"):
-        parity.check([good, Difference(bad, 100, 100, "")])
+    good, bad, worse = entry(0, 100, 0), entry(99, 100, 9, 0.1, "torch -> a"), entry(99, 100, 9, 0.5, "torch -> b")
+    with pytest.raises(CheckFailedError, match="torch -> a"):
+        parity.check([good, bad, worse])
 
 
 def test_a_stage_that_crashes_fails_the_check():
@@ -121,7 +132,7 @@ def test_halves_round_up_and_values_are_clipped():
 
 def test_slow_stages_see_small_images_only():
     differences, _ = certify(stage(lambda result: result, slow=True))
-    assert {d.entry.image for d in differences} == {probe.name for probe in IMAGES if probe.small}
+    assert {d.image for d in differences} == {probe.name for probe in IMAGES if probe.small}
     assert 0 < len(differences) < len(IMAGES)
 
 
@@ -159,6 +170,12 @@ def test_pictures_are_cropped_for_slow_stages(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found[1].image[0].transpose(1, 2, 0), pixels)
 
 
+def test_a_picture_smaller_than_every_crop_is_tried_once(tmp_path):
+    Image.new("RGB", (6, 5)).save(tmp_path / "tiny.png")
+    found = [probe.name for probe in parity.probes(GRAPH, [tmp_path / "tiny.png"]) if "tiny" in probe.name]
+    assert found == ["tiny.png 6x5"]
+
+
 def test_pictures_too_small_for_the_network_are_refused(tmp_path):
     Image.new("RGB", (20, 6)).save(tmp_path / "strip.png")
     with pytest.raises(SparsrError, match=r"strip\.png is too small") as caught:
@@ -172,5 +189,5 @@ def test_the_table_shows_the_worst_figures_and_the_values_behind_them():
     )
     assert [line for line in lines if line.startswith("torch -> changed")]
     assert lines[-1].startswith("largest: torch -> other")
-    worst = max(differences, key=lambda difference: difference.entry.max_abs)
+    worst = max(differences, key=lambda difference: difference.max_abs)
     assert worst.worst in lines[-1] and worst.worst.count("/") >= 1
