@@ -22,7 +22,7 @@ def library_path() -> Path:
     """The library, built if it is not there yet (seconds). Raises `SparsrError` if it cannot be built."""
     if prebuilt := os.environ.get(PREBUILT):
         return Path(prebuilt)
-    folder = _cache() / _digest()
+    folder = _cache() / digest()
     if not (folder / LIBRARY).is_file():
         _build(folder)
     return folder / LIBRARY
@@ -34,7 +34,8 @@ def source_files() -> list[Path]:
     return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
 
 
-def _digest() -> str:
+def digest() -> str:
+    """16 hex digits that change with any source file."""
     state = hashlib.sha256()
     for path in source_files():
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SparsrError
-from .builder import library_path
+from .builder import digest, library_path
 
 PixelArray = NDArray[np.uint8] | NDArray[np.float32]
 RowReady = Callable[[int], bool]
@@ -94,6 +94,11 @@ class NativeModel:
         info = Info()
         self._library.sparsr_get_info(self._handle, info)
         return info
+
+    @property
+    def version(self) -> str:
+        """State of the library's sources and the instruction set in use, for example `1f0c... avx512`."""
+        return f"{digest()[:8]} {self.info.instruction_set.decode()}"
 
     def description(self) -> str:
         """The operations and their kernels for the size last run, a line each."""
