@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <string_view>
 
 #include "core/error.h"
@@ -16,6 +17,9 @@ struct sparsr_model {
 };
 
 namespace {
+
+// More than any machine has, and far from where sums of sizes would overflow.
+constexpr size_t no_bound = size_t(1) << 46;
 
 void write_text(std::string_view text, char* to, size_t size) {
     if (!to || !size) return;
@@ -62,7 +66,7 @@ sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction
     guarded(error, error_size, [&] {
         require(data, "there is no model");
         const Kernels& kernels = chosen_kernels(instruction_set);
-        model = new sparsr_model{Executor(load_program(data, size), kernels, max_bytes ? size_t(max_bytes) : SIZE_MAX)};
+        model = new sparsr_model{Executor(load_program(data, size), kernels, max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound)};
     });
     return model;
 }

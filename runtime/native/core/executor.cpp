@@ -182,8 +182,8 @@ void Executor::rehearse() {
         if (buffer.vectors == 0) buffer.vectors = round_up(buffer.width, buffer.lanes);
         buffer.lay_out();
         bytes += map.writers.empty() ? 0 : buffer.bytes();
+        require(bytes <= max_bytes_, "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
     }
-    require(bytes <= max_bytes_, "the feature maps take " + std::to_string(bytes >> 20) + " MiB, more than is allowed");
 }
 
 void Executor::prepare_work() {

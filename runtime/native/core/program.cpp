@@ -14,6 +14,7 @@ namespace {
 
 // Generous for networks, small enough that no product of three of them overflows 64 bits.
 constexpr int max_layers = 4096, max_channels = 16384, max_kernel = 64, max_stride = 16, max_block = 8, max_scale = 64;
+constexpr size_t max_weights = size_t(1) << 30;
 
 const std::map<std::string, Kind> kinds = {
     {"Conv", Kind::conv},           {"Activation", Kind::activation}, {"ChannelAffine", Kind::affine},
@@ -123,6 +124,7 @@ private:
             read_dense(layer, file_.tensor(entry.at("weight").string("weight"), "F32"), channels);
         else
             read_sparse(layer, entry, channels);
+        require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
         layer.bias = floats(entry, "bias", size_t(layer.outputs));
     }
 
@@ -174,6 +176,11 @@ private:
         const int m = integer(entry, "m", 1, 256), per_group = channels / layer.groups;
         require(shape[3] == (per_group + m - 1) / m && shape[4] >= 0 && shape[4] <= m,
                 layer.name + " has a weight for other inputs");
+        // Without values nothing bounds the other sides.
+        if (shape[4] == 0) {
+            layer.first.assign(size_t(layer.outputs) + 1, 0);
+            return;
+        }
         size_t index = 0;
         for (int output = 0; output < layer.outputs; ++output) {
             layer.first.push_back(layer.weights.size());
