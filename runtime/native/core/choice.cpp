@@ -18,17 +18,15 @@ double density(const Layer& layer, int channels) {
 }
 
 // Whether Winograd's 4x4 tiles fit the layer, and are wide enough for its products to outweigh the transforms.
-bool tileable(const Op& op, const Buffer& input) {
-    const Layer& layer = *op.layer;
+bool tileable(const Layer& layer, int channels, int vectors) {
     const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1;
-    return fits && input.vectors >= 4 && std::min(input.channels, layer.outputs) >= 12;
+    return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
 }
 
 // Time of each kernel for all weights of a layer relative to the dense one's.
 constexpr double sparse_cost = 2.0, winograd_cost = 0.55;
 
-Choice::Kernel fastest(const Op& op, const Buffer& input, double share, const Kernels&) {
-    const bool tiles = tileable(op, input);
+Choice::Kernel fastest(double share, bool tiles) {
     const double dense = tiles ? winograd_cost : 1;
     if (share * sparse_cost < dense) return Choice::Kernel::sparse;
     return tiles ? Choice::Kernel::winograd : Choice::Kernel::dense;
@@ -41,13 +39,12 @@ const char* kernel_name(Choice::Kernel kernel) {
     return names[size_t(kernel)];
 }
 
-Choice choose_conv(const Op& op, const Buffer& input, const Kernels& kernels) {
+Choice choose_conv(const Op& op, int channels, const Buffer& input) {
     const Layer& layer = *op.layer;
     Choice choice;
     choice.step = op.block;
     if (!reachable(layer, input)) return choice;
-    const int channels = int(layer.weights.empty() ? 1 : input.channels);
-    choice.kernel = fastest(op, input, density(layer, channels), kernels);
+    choice.kernel = fastest(density(layer, channels), tileable(layer, channels, input.vectors));
     choice.step = (choice.kernel == Choice::Kernel::winograd ? 4 : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
     // The tiles of the last rows may reach further down.

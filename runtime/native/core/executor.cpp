@@ -165,7 +165,7 @@ Choice Executor::choose(const Op& op) const {
     const bool aligned = layer.stride == 1 && in.vectors * op.block == out.vectors &&
                          (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
     if (kernels_.lanes == 1 || !aligned) return choice;
-    return choose_conv(op, in, kernels_);
+    return choose_conv(op, plan_.channels[size_t(op.inputs[0])], in);
 }
 
 // How many rows every buffer must hold: the whole run without its arithmetic.

@@ -34,8 +34,8 @@ struct Choice {
 };
 
 const char* kernel_name(Choice::Kernel kernel);
-// For a convolution whose lanes stay where they are.
-Choice choose_conv(const Op& op, const Buffer& input, const Kernels& kernels);
+// For a convolution of `channels` channels of a buffer, whose lanes stay where they are.
+Choice choose_conv(const Op& op, int channels, const Buffer& input);
 
 // Input rows first <= y < last, maybe outside of the image, that output rows need.
 struct RowRange {
