@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint sanitize bench clean
 
 $(VENV)/.installed: requirements.txt runtime/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "SparSR needs Python 3.11 or newer")'
@@ -47,6 +47,14 @@ test: lint
 	$(RUN) -m pytest -m "not slow"
 
 # The demo's two networks in every engine, the rivals of bench/requirements-rivals.txt included.
+# The native engine's tests under the address and undefined-behaviour sanitizers.
+sanitize: $(VENV)/.installed-tests
+	cmake -S runtime/native -B build/sanitize -DSPARSR_SANITIZE=address,undefined
+	cmake --build build/sanitize --parallel
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 SPARSR_LIBRARY=build/sanitize/libsparsr.so \
+		$(RUN) -m pytest tests/export/test_native.py -k "not memory and not compiler"
+
 bench: $(VENV)/.installed-rivals demo
 	for threads in 1 2; do \
 	  $(RUN) -m bench run demo/assln_x4 --baseline demo/ledsr96_x4 --threads $$threads --json demo/bench-$$threads.json; \

@@ -27,7 +27,7 @@ class BenchEngine:
     """How an engine is found and loaded. Nothing is imported before `load` is called."""
 
     kind: Literal["runtime", "rival"]
-    format: Literal["onnx", "tflite"]
+    format: Literal["onnx", "tflite", "native"]
     package: str
     """Name of its distribution."""
     load: Callable[[Path, int], Run]

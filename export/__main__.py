@@ -10,7 +10,7 @@ from runtime.card import BundleCard
 from runtime.errors import SparsrError, run_cli
 from train.networks import ARCHITECTURES
 
-from .exporter import FORMATS, export_model
+from .exporter import DEFAULT_FORMATS, FORMATS, export_model
 
 _OFFICIAL = "official weights of ASSL, EDSR, IMDN, CARN-M and RFDN (.pth, .pt), recognised by their keys"
 
@@ -36,7 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list` to see what can be exported")
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
-    parser.add_argument("--format", default=",".join(FORMATS), help="model files to write (default: %(default)s)")
+    known = ",".join(DEFAULT_FORMATS)
+    parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")
     parser.add_argument(
         "--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help="pictures for the parity certificate"
     )

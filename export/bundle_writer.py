@@ -26,13 +26,14 @@ from .receptive import peak_activation_bytes, receptive_radius
 
 _TOOLS = ("torch", "numpy", "onnx", "onnxruntime", "onnxsim", "flatbuffers", "ai-edge-litert", "tflite-runtime")
 _PROBE_SIDE = 96
+_SUFFIXES = {"native": "safetensors"}
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """A model file in memory."""
 
-    format: Literal["onnx", "tflite"]
+    format: Literal["onnx", "tflite", "native"]
     layout: Literal["NCHW", "NHWC"]
     content: bytes
     operators: tuple[str, ...]
@@ -40,7 +41,7 @@ class ModelFile:
     @property
     def name(self) -> str:
         """File name in the bundle."""
-        return f"model.{self.format}"
+        return f"model.{_SUFFIXES.get(self.format, self.format)}"
 
     def entry(self) -> BundleFile:
         """The card's entry of this file."""

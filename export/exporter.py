@@ -12,7 +12,7 @@ from runtime.errors import SparsrError
 from runtime.files import atomic_folder
 from train.models import load_model
 
-from . import onnx_writer, parity, stages, tflite_writer
+from . import native_writer, onnx_writer, parity, stages, tflite_writer
 from .bundle_writer import ModelFile, make_card, metadata, write_bundle
 from .graph import DeployGraph
 from .lowering import lower
@@ -26,7 +26,7 @@ _GENERIC_NAMES = ("best", "last")  # what training calls its checkpoints
 class Format:
     """A kind of model file the exporter can write."""
 
-    name: Literal["onnx", "tflite"]
+    name: Literal["onnx", "tflite", "native"]
     layout: Literal["NCHW", "NHWC"]
     summary: str
     write: Callable[[DeployGraph, Mapping[str, str]], bytes]
@@ -48,7 +48,16 @@ FORMATS = {
         tflite_writer.write_tflite,
         tflite_writer.operators,
     ),
+    "native": Format(
+        "native",
+        "NHWC",
+        "program and weights of the native engine, which needs a C++ compiler once",
+        native_writer.write_native,
+        native_writer.operators,
+    ),
 }
+DEFAULT_FORMATS = ("onnx", "tflite")
+"""What every machine can check."""
 
 
 def export_model(
@@ -56,7 +65,7 @@ def export_model(
     out: Path,
     *,
     scale: int | None = None,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = DEFAULT_FORMATS,
     pictures: Sequence[Path] = (),
     name: str | None = None,
     report: Report = print,

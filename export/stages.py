@@ -41,7 +41,7 @@ def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
     ]
 
 
-def file_stages(kind: Literal["onnx", "tflite"], model: bytes) -> list[Stage]:
+def file_stages(kind: Literal["onnx", "tflite", "native"], model: bytes) -> list[Stage]:
     """A model file in every engine of the runtime that takes its format; they can share this process."""
     names = [name for name, engine in ENGINES.items() if engine.format == kind]
     stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
@@ -58,7 +58,7 @@ def simplified(model: bytes) -> bytes:
     return bytes(result.SerializeToString())
 
 
-def _engine_run(name: str, kind: Literal["onnx", "tflite"], model: bytes) -> Run:
+def _engine_run(name: str, kind: Literal["onnx", "tflite", "native"], model: bytes) -> Run:
     engine = load_engine(name, model)
     if kind == "onnx":
         return engine.run

@@ -16,7 +16,7 @@ class BundleFile:
 
     name: str
     """File name inside the bundle; never a path that leaves it."""
-    format: Literal["onnx", "tflite"]
+    format: Literal["onnx", "tflite", "native"]
     layout: Literal["NCHW", "NHWC"]
     """Order of the input's and the output's dimensions; batch is always 1."""
     bytes: int

@@ -45,7 +45,7 @@ def doctor() -> int:
     working, advice = 0, []
     for kind in ENGINES.values():
         trouble = _engine_trouble(kind)
-        installed = _version(kind.package)
+        installed = "SparSR's own" if kind.format == "native" else _version(kind.package)
         print(f"{kind.name:16}{installed or 'missing'}{', works' if not trouble else ''}")
         working += not trouble
         if trouble:

@@ -18,4 +18,11 @@ MODELS = {
         "jH^KX_SZi|A{n|+2LKZWlC#^)R9LHY`(_HloF2QT9GjEjS(MtQz37#D1dy+8=$F373d;zmpRWDGeGe$C@a;iCW&8IZSxpX_H"
         "0~K2&Vw)*G%};kv^L=+WbL?%7-_7Lv*u3|Km^_z9sQO145uf!mKLGHBZrK"
     ),
+    "native": (
+        "c-obb(Qbk;6o#2kVtU;<L1U1cU2NG4Y`YRdj<i4{l%_2v&XDY}_IPUxPISpKPeVfgbNcl^Jzo>g#Sx`xO*IhEkfta)A|*g7I"
+        "TNxeB-AKE#~7)sq&37Siih<5kbdxEgk!{^rhS%H`P39=JEt=)TAgMka84^_Di+wnpt9A0`QJm;(o_O3tm4n+MynZTbz7&3eK"
+        "^rbO{)!PI8(uaN(<W<XFJA;yZNc%`%5p93JUt{!yTC?)`6CcoY(>gVZ3lj?3OJlWYY>Ylx!KO5pve=tyQBgPi<V3oD_FCVcB"
+        "K&N9ypnhi58u`PRG&$mrF(mTjI_^r{)(I^9-{eeEddlFsnP9_=`ZJ_u^2__7EPHXN|KjUOZ!xtTY4uBcY7`(>D%0euI5A+X="
+        "C->7AX*Q*h0=ywcz5C6$pudqKi#=7Y^yqn|m@wU(N?o3Qfd;>=p>1h"
+    ),
 }

@@ -41,9 +41,9 @@ class EngineKind:
     """
 
     name: str
-    format: Literal["onnx", "tflite"]
+    format: Literal["onnx", "tflite", "native"]
     package: str
-    """The distribution pip installs."""
+    """The distribution pip installs; for our own engine what builds it."""
     module: str
     """What it is imported as."""
     activation_factor: float
@@ -59,6 +59,7 @@ ENGINES: dict[str, EngineKind] = {
         EngineKind("ort", "onnx", "onnxruntime", "onnxruntime", 1.65, 0),
         EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
         EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION),
+        EngineKind("native", "native", "cmake", "ctypes", 1.2, 0),
     )
 }
 

@@ -1,0 +1,129 @@
+"""DeployGraph -> the native engine's model file: a safetensors file whose metadata holds the program as JSON.
+
+A convolution with at most N weights other than zero in every group of M input channels, for every output and tap, is
+written as their values and their places in the group if that takes less room than all weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import SparsrError
+from runtime.layers import Activation, ChannelAffine, Conv, FloatArray, Layer
+
+from .graph import DeployGraph, Node
+
+PROGRAM = "sparsr.program"
+SCHEMA = "sparsr-program/1"
+GROUP_SIZES = (4, 8, 16, 32)
+_ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def write_native(graph: DeployGraph, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of `model.safetensors`. `metadata` is stored beside the program."""
+    tensors: Tensors = {}
+    index = {graph.input: 0} | {node.name: number for number, node in enumerate(graph.nodes, 1)}
+    program = {
+        "schema": SCHEMA,
+        "name": graph.name,
+        "input_channels": graph.input_channels,
+        "scale": graph.scale,
+        "value_range": graph.value_range,
+        "minimum_size": graph.minimum_size,
+        "output": index[graph.output],
+        "layers": [_layer(node, index, tensors) for node in graph.nodes],
+    }
+    text = json.dumps(program, separators=(",", ":"), allow_nan=False)
+    return _safetensors(tensors, dict(metadata) | {PROGRAM: text})
+
+
+def operators(model: bytes) -> tuple[str, ...]:
+    """Layer kinds of a native model file, sorted."""
+    size = int.from_bytes(model[:8], "little")
+    program = json.loads(json.loads(model[8 : 8 + size])["__metadata__"][PROGRAM])
+    return tuple(sorted({layer["kind"] for layer in program["layers"]}))
+
+
+def _layer(node: Node, index: Mapping[str, int], tensors: Tensors) -> dict[str, Any]:
+    layer = node.layer
+    entry: dict[str, Any] = {"kind": layer.kind, "name": node.name, "inputs": [index[name] for name in node.inputs]}
+    match layer:
+        case Activation():
+            entry["activation"] = dataclasses.asdict(layer)
+        case Conv():
+            entry |= _conv(node.name, layer, tensors)
+        case ChannelAffine():
+            entry |= _stored(node.name, tensors, factor=layer.factor, offset=layer.offset)
+        case _:
+            entry |= _options(layer)
+    return entry
+
+
+def _options(layer: Layer) -> dict[str, Any]:
+    """A layer's plain parameters; an absent activation is left out."""
+    return {key: value for key, value in dataclasses.asdict(layer).items() if value is not None}
+
+
+def _conv(name: str, conv: Conv, tensors: Tensors) -> dict[str, Any]:
+    entry: dict[str, Any] = {"stride": conv.stride, "padding": list(conv.padding), "groups": conv.groups}
+    if conv.activation is not None:
+        entry["activation"] = dataclasses.asdict(conv.activation)
+    entry |= _stored(name, tensors, bias=conv.bias)
+    packed = min((pack(conv.weight, m) for m in GROUP_SIZES), key=lambda both: both[0].size)
+    values, places, m = packed[0], packed[1], packed[2]
+    if values.size * 5 < conv.weight.size * 4:
+        return entry | {"m": m} | _stored(name, tensors, values=values, indices=places)
+    return entry | _stored(name, tensors, weight=conv.weight)
+
+
+def pack(weight: FloatArray, m: int) -> tuple[FloatArray, NDArray[np.uint8], int]:
+    """(values, indices, m): the weights other than zero in every group of `m` input channels.
+
+    weight: [outputs, inputs, height, width]; values float32 and indices uint8: [outputs, height, width, groups, n],
+    n the largest number found in a group; groups with fewer are filled up with zeros at index 0. The last group may be
+    smaller than `m`.
+    """
+    outputs, inputs, height, width = weight.shape
+    groups = math.ceil(inputs / m)
+    padded = np.zeros((outputs, groups * m, height, width), np.float32)
+    padded[:, :inputs] = weight
+    grouped = padded.reshape(outputs, groups, m, height, width).transpose(0, 3, 4, 1, 2)
+    n = int((grouped != 0).sum(-1).max(initial=0))
+    places = np.argsort(grouped == 0, axis=-1, kind="stable")[..., :n]  # those other than zero first, in order
+    values = np.take_along_axis(grouped, places, -1)
+    return values, np.where(values == 0, 0, places).astype(np.uint8), m
+
+
+def _stored(node: str, tensors: Tensors, **arrays: NDArray[Any]) -> dict[str, Any]:
+    """Add arrays to the file's tensors; the entries that name them."""
+    entry = {}
+    for key, array in arrays.items():
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise SparsrError(f"{node}: its {key} holds values that are not numbers", "train the network again")
+        entry[key] = f"{node}.{key}"
+        tensors[entry[key]] = array
+    return entry
+
+
+def _safetensors(tensors: Tensors, metadata: Mapping[str, str]) -> bytes:
+    """A file in the safetensors format, its entries in the given order: the same input gives the same bytes."""
+    kinds = {np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    content = bytearray()
+    for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize):  # floats first: they stay aligned
+        data = np.ascontiguousarray(array).tobytes()
+        place = [len(content), len(content) + len(data)]
+        header[name] = {"dtype": kinds[array.dtype], "shape": list(array.shape), "data_offsets": place}
+        content += data
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text + bytes(content)

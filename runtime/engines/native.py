@@ -1,0 +1,28 @@
+"""libsparsr, this project's own engine, built on first use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..native.library import NativeModel
+from . import FloatArray
+
+
+class NativeEngine:
+    """A program for one image at a time, on one thread whatever was asked for."""
+
+    name = "native"
+    threads = 1
+
+    def __init__(self, model: bytes, threads: int) -> None:
+        self._model = NativeModel(model)
+        self.version = self._model.version
+
+    def run(self, image: FloatArray) -> FloatArray:
+        """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
+        result = np.empty((1, *self._model.output_shape(*image.shape[1:3])), np.float32)
+        self._model.run(image[0], result[0])
+        return result
+
+
+load = NativeEngine

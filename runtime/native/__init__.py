@@ -1,0 +1,1 @@
+"""libsparsr, the native engine: C++ sources, their build and their Python interface."""

@@ -1,0 +1,60 @@
+/* libsparsr: super-resolution networks on the CPU, row by row.
+ *
+ * Load a model once, run it on images of any size. A model may be used by one thread at a time.
+ * Functions that can fail return 0 or NULL and leave a sentence in `error` (cut to `error_size` bytes). */
+#ifndef SPARSR_C_API_H
+#define SPARSR_C_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPARSR_API __attribute__((visibility("default")))
+
+typedef struct sparsr_model sparsr_model;
+
+/* Pixels as they lie in memory: value (y, x, c) at data[y * row + x * column + c * channel], strides in elements. */
+typedef enum { SPARSR_UINT8 = 0, SPARSR_FLOAT32 = 1 } sparsr_type;
+typedef struct {
+    sparsr_type type; /* uint8: 0..255, rounded and clipped; float32: 0..the model's value range, as it is */
+    void* data;
+    ptrdiff_t row, column, channel;
+} sparsr_image;
+
+typedef struct {
+    int32_t input_channels, output_channels, scale, minimum_size, lanes, threads;
+    float value_range;
+    const char* instruction_set;
+    uint64_t buffer_bytes; /* feature maps of the size last run */
+} sparsr_info;
+
+/* Called with every finished row of the result, top to bottom; 0 ends the run. */
+typedef int (*sparsr_row_ready)(void* user, int32_t y, const void* row);
+
+/* Reads a model.safetensors with a program from memory, which may be freed afterwards. `instruction_set`: avx512, avx2,
+ * base or plain; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the feature maps
+ * of a run; 0 for no bound. */
+SPARSR_API sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes,
+                                     char* error, size_t error_size);
+
+/* Runs the model on one image of height x width pixels. `output->data` may be NULL: then every row is handed over in
+ * memory of the model's own. `ready` may be NULL. Returns 1 if done, 0 on error, -1 if `ready` ended the run. */
+SPARSR_API int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width,
+                          const sparsr_image* output, sparsr_row_ready ready, void* user, char* error, size_t error_size);
+
+/* Size of the result for an image; 0 if the model cannot take it. */
+SPARSR_API int sparsr_output_size(const sparsr_model* model, int32_t height, int32_t width, int32_t* out_height,
+                                  int32_t* out_width, char* error, size_t error_size);
+
+SPARSR_API void sparsr_get_info(const sparsr_model* model, sparsr_info* info);
+/* The operations and their kernels for the size last run, a line each; returns the length needed without the final 0. */
+SPARSR_API size_t sparsr_describe(const sparsr_model* model, char* text, size_t size);
+SPARSR_API void sparsr_free(sparsr_model* model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+#include "buffer.h"
+
+#include <new>
+#include <utility>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace sparsr {
+
+namespace {
+
+void* reserve(size_t bytes, int protection) {
+    void* place = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place == MAP_FAILED) throw std::bad_alloc();
+    return place;
+}
+
+#ifdef MFD_CLOEXEC
+bool map_twice(char* place, size_t bytes) {
+    const int file = memfd_create("sparsr", MFD_CLOEXEC);
+    if (file < 0) return false;
+    const int flags = MAP_SHARED | MAP_FIXED, access = PROT_READ | PROT_WRITE;
+    const bool done = ftruncate(file, off_t(bytes)) == 0 &&
+                      mmap(place, bytes, access, flags, file, 0) != MAP_FAILED &&
+                      mmap(place + bytes, bytes, access, flags, file, 0) != MAP_FAILED;
+    close(file);
+    return done;
+}
+#else
+bool map_twice(char*, size_t) { return false; }
+#endif
+
+}  // namespace
+
+Mapping::Mapping(size_t bytes, bool mirrored) : length_(mirrored ? 2 * bytes : bytes) {
+    data_ = reserve(length_, mirrored ? PROT_NONE : PROT_READ | PROT_WRITE);
+    if (mirrored && !map_twice(static_cast<char*>(data_), bytes)) {
+        munmap(data_, length_);
+        throw std::bad_alloc();
+    }
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), length_(std::exchange(other.length_, 0)) {}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(length_, other.length_);
+    return *this;
+}
+
+Mapping::~Mapping() {
+    if (data_) munmap(data_, length_);
+}
+
+size_t Mapping::page() { return size_t(sysconf(_SC_PAGESIZE)); }
+
+bool Mapping::can_mirror() {
+    static const bool possible = [] {
+        try {
+            Mapping probe(page(), true);
+            return true;
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
+    }();
+    return possible;
+}
+
+void Buffer::lay_out() {
+    channel_stride = size_t(left + vectors + right) * size_t(lanes);
+    const size_t page = Mapping::page() / sizeof(float);
+    row_stride = (channel_stride * size_t(channels) + page - 1) / page * page;
+    columns.resize(size_t(width));
+    for (int x = 0; x < width; ++x) columns[size_t(x)] = x % vectors * lanes + x / vectors;
+    dead.clear();
+    for (int x = width; x < vectors * lanes; ++x) dead.push_back(x % vectors * lanes + x / vectors);
+}
+
+void Buffer::allocate() { memory = Mapping(bytes(), capacity < top + height + bottom); }
+
+}  // namespace sparsr

@@ -1,0 +1,67 @@
+// Rows of feature maps in memory.
+//
+// A row holds its channels one after the other, a channel `left + vectors + right` vectors of `lanes` floats. Lane l of
+// vector j is image column l * vectors + j: the neighbour to the right of every lane is the next vector, so all taps of a
+// convolution are aligned loads. The vectors left and right of them repeat the neighbours across lanes; what lies outside
+// of the image is zero.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace sparsr {
+
+// Memory of its own, or a ring whose bytes appear a second time right behind it, so that a window that runs over the end
+// is contiguous all the same.
+class Mapping {
+public:
+    Mapping() = default;
+    Mapping(size_t bytes, bool mirrored);  // throws std::bad_alloc
+    Mapping(Mapping&& other) noexcept;
+    Mapping& operator=(Mapping&& other) noexcept;
+    ~Mapping();
+
+    float* data() const { return static_cast<float*>(data_); }
+    static size_t page();
+    static bool can_mirror();  // whether this system has such rings
+
+private:
+    void* data_ = nullptr;
+    size_t length_ = 0;
+};
+
+struct Buffer {
+    int channels = 0, height = 0, width = 0;
+    int lanes = 1, vectors = 0, left = 0, right = 0;
+    int top = 0, bottom = 0;  // rows of zeros above and below the image
+    int capacity = 0;         // rows held at once
+    size_t channel_stride = 0, row_stride = 0;  // floats
+    std::vector<int> columns;  // offset of every image column from vector 0
+    std::vector<int> dead;     // offsets of the places beyond the last column
+    Mapping memory;
+
+    // Sets strides and tables from the sizes.
+    void lay_out();
+    // Bytes it will take with its present capacity.
+    size_t bytes() const { return row_stride * size_t(capacity) * sizeof(float); }
+    void allocate();
+
+    // Row -top <= y < height + bottom: vector 0 of channel 0.
+    float* row(int y) const {
+        return memory.data() + size_t((y + top) % capacity) * row_stride + size_t(left * lanes);
+    }
+};
+
+// Some channels of a buffer.
+struct View {
+    const Buffer* buffer = nullptr;
+    int first = 0, channels = 0;
+
+    float* row(int y) const { return buffer->row(y) + size_t(first) * buffer->channel_stride; }
+    size_t stride() const { return buffer->channel_stride; }
+    int height() const { return buffer->height; }
+    int width() const { return buffer->width; }
+    int vectors() const { return buffer->vectors; }
+};
+
+}  // namespace sparsr

@@ -1,0 +1,55 @@
+#include <algorithm>
+
+#include "work.h"
+
+namespace sparsr {
+
+namespace {
+
+// Whether every place a kernel's taps reach can be told by a 32-bit number of bytes.
+bool reachable(const Layer& layer, const Buffer& input) {
+    const double line = (double(input.vectors) + 2.0 * layer.kernel_w + layer.left) * input.lanes;
+    return line * input.channels * sizeof(float) * (layer.kernel_h + 1) < 2e9;
+}
+
+double density(const Layer& layer, int channels) {
+    const double all = double(layer.outputs) * (channels / layer.groups) * layer.kernel_h * layer.kernel_w;
+    return double(layer.weights.size()) / all;
+}
+
+// Whether Winograd's 4x4 tiles fit the layer, and are wide enough for its products to outweigh the transforms.
+bool tileable(const Layer& layer, int channels, int vectors) {
+    const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1;
+    return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
+}
+
+// Time of each kernel for all weights of a layer relative to the dense one's.
+constexpr double sparse_cost = 2.0, winograd_cost = 0.55;
+
+Choice::Kernel fastest(double share, bool tiles) {
+    const double dense = tiles ? winograd_cost : 1;
+    if (share * sparse_cost < dense) return Choice::Kernel::sparse;
+    return tiles ? Choice::Kernel::winograd : Choice::Kernel::dense;
+}
+
+}  // namespace
+
+const char* kernel_name(Choice::Kernel kernel) {
+    static const char* const names[] = {"plain", "lines", "sparse", "dense", "winograd"};
+    return names[size_t(kernel)];
+}
+
+Choice choose_conv(const Op& op, int channels, const Buffer& input) {
+    const Layer& layer = *op.layer;
+    Choice choice;
+    choice.step = op.block;
+    if (!reachable(layer, input)) return choice;
+    choice.kernel = fastest(density(layer, channels), tileable(layer, channels, input.vectors));
+    choice.step = (choice.kernel == Choice::Kernel::winograd ? 4 : 2) * op.block;
+    choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
+    // The tiles of the last rows may reach further down.
+    if (choice.kernel == Choice::Kernel::winograd) choice.margin.bottom += 3;
+    return choice;
+}
+
+}  // namespace sparsr

@@ -1,0 +1,371 @@
+#include "executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "error.h"
+
+namespace sparsr {
+
+namespace {
+
+constexpr int max_side = 1 << 20;
+
+int round_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+Size conv_size(const Layer& layer, Size in) {
+    return {(in.height + layer.top + layer.bottom - layer.kernel_h) / layer.stride + 1,
+            (in.width + layer.left + layer.right - layer.kernel_w) / layer.stride + 1};
+}
+
+bool same(Size a, Size b) { return a.height == b.height && a.width == b.width; }
+
+Size layer_size(const Layer& layer, Size in, Size second) {
+    switch (layer.kind) {
+        case Kind::conv:
+            require(in.height + layer.top + layer.bottom >= layer.kernel_h &&
+                        in.width + layer.left + layer.right >= layer.kernel_w,
+                    "the image is too small for the layer " + layer.name);
+            return conv_size(layer, in);
+        case Kind::max_pool:
+            require(std::min(in.height, in.width) >= layer.kernel, "the image is too small for the layer " + layer.name);
+            return {(in.height - layer.kernel) / layer.stride + 1, (in.width - layer.kernel) / layer.stride + 1};
+        case Kind::mean:
+        case Kind::deviation: return {1, 1};
+        case Kind::depth_to_space: return {in.height * layer.block, in.width * layer.block};
+        case Kind::pad_edge: return {in.height + 2 * layer.amount, in.width + 2 * layer.amount};
+        case Kind::resize: return second;
+        case Kind::mul:
+            require(same(in, second) || same(second, {1, 1}), layer.name + " joins maps of different sizes");
+            return in;
+        case Kind::add: require(same(in, second), layer.name + " joins maps of different sizes"); return in;
+        default: return in;
+    }
+}
+
+}  // namespace
+
+Executor::Executor(Program program, const Kernels& kernels, size_t max_bytes)
+    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), plan_(make_plan(program_)) {}
+
+std::vector<Size> Executor::tensor_sizes(Size input) const {
+    require(std::min(input.height, input.width) >= program_.minimum_size,
+            "the image is smaller than the " + std::to_string(program_.minimum_size) + " pixels a side the network needs");
+    require(std::max(input.height, input.width) <= max_side, "the image is too large");
+    std::vector<Size> sizes{input};
+    for (const Layer& layer : program_.layers) {
+        const Size first = sizes[size_t(layer.inputs[0])], last = sizes[size_t(layer.inputs.back())];
+        sizes.push_back(layer_size(layer, first, last));
+        require(std::max(sizes.back().height, sizes.back().width) <= max_side, "the result of " + layer.name + " is too large");
+        if (layer.kind == Kind::concat)
+            for (int other : layer.inputs)
+                require(same(sizes[size_t(other)], first), layer.name + " joins maps of different sizes");
+    }
+    return sizes;
+}
+
+Size Executor::output_size(Size input) const { return tensor_sizes(input)[size_t(program_.output)]; }
+
+// ---- setting up for a size
+
+void Executor::configure(Size size) {
+    if (same(size, size_)) return;
+    size_ = {0, 0};  // stays so if anything fails
+    tasks_.clear();
+    maps_.clear();
+    std::vector<Size> sizes = tensor_sizes(size);
+    output_size_ = sizes[size_t(program_.output)];
+    for (size_t t = sizes.size(); t < plan_.channels.size(); ++t) sizes.push_back({0, 0});
+    for (const Op& op : plan_.ops)
+        if (op.kind == Op::Kind::copy) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
+    make_maps(sizes);
+    make_tasks(sizes);
+    rehearse();
+    prepare_work();
+    size_ = size;
+}
+
+void Executor::make_maps(const std::vector<Size>& sizes) {
+    map_of_.assign(sizes.size(), size_t(-1));
+    for (size_t t = 0; t < sizes.size(); ++t) {
+        const auto root = size_t(plan_.places[t].root);
+        if (map_of_[root] == size_t(-1)) {
+            map_of_[root] = maps_.size();
+            maps_.emplace_back();
+            Buffer& buffer = maps_.back().buffer;
+            buffer.channels = plan_.channels[root];
+            buffer.height = sizes[root].height;
+            buffer.width = sizes[root].width;
+            buffer.lanes = kernels_.lanes;
+        }
+        map_of_[t] = map_of_[root];
+    }
+}
+
+void Executor::make_tasks(const std::vector<Size>& sizes) {
+    for (const Op& op : plan_.ops) {
+        Task task;
+        task.op = &op;
+        task.height = sizes[size_t(op.output)].height;
+        task.buffer = map_of_[size_t(op.output)];
+        set_vectors(op, sizes);
+        maps_[task.buffer].writers.push_back(tasks_.size());
+        for (size_t i = 0; i < operand_count(op); ++i)
+            maps_[map_of_[size_t(operand(op, i))]].readers.push_back({tasks_.size(), i});
+        tasks_.push_back(std::move(task));
+    }
+    for (Task& task : tasks_) {
+        task.choice = choose(*task.op);
+        const Margin& margin = task.choice.margin;
+        if (task.op->inputs.empty()) continue;
+        Buffer& buffer = maps_[map_of_[size_t(task.op->inputs[0])]].buffer;
+        buffer.top = std::max(buffer.top, margin.top);
+        buffer.bottom = std::max(buffer.bottom, margin.bottom);
+        buffer.left = std::max(buffer.left, margin.left);
+        buffer.right = std::max(buffer.right, margin.right);
+    }
+}
+
+// The number of vectors per line that lets `op` keep its lanes, unless another op has set it for the same buffer.
+void Executor::set_vectors(const Op& op, const std::vector<Size>& sizes) {
+    Buffer& buffer = maps_[map_of_[size_t(op.output)]].buffer;
+    if (buffer.vectors) return;
+    const int least = round_up(sizes[size_t(op.output)].width, kernels_.lanes);
+    buffer.vectors = least;
+    if (op.kind == Op::Kind::source) return;
+    const bool like_second = op.kind == Op::Kind::layer && op.layer->kind == Kind::resize;
+    int vectors = buffer_of(op.inputs[like_second ? 1 : 0]).vectors * op.block;
+    if (op.kind == Op::Kind::layer && op.layer->kind == Kind::depth_to_space) vectors *= op.layer->block;
+    const bool shrinks = op.kind == Op::Kind::layer && (op.layer->kind == Kind::mean || op.layer->kind == Kind::deviation ||
+                                                        op.layer->stride > 1);
+    if (vectors >= least && !shrinks) buffer.vectors = vectors;
+}
+
+Choice Executor::choose(const Op& op) const {
+    Choice choice;
+    const Buffer& out = buffer_of(op.output);
+    if (op.kind == Op::Kind::copy) {
+        choice.kernel = Choice::Kernel::lines;
+        return choice;
+    }
+    if (op.kind == Op::Kind::source) return choice;
+    const Layer& layer = *op.layer;
+    const Buffer& in = buffer_of(op.inputs[0]);
+    switch (layer.kind) {
+        case Kind::activation:
+        case Kind::affine:
+        case Kind::add:
+        case Kind::mul: choice.kernel = Choice::Kernel::lines; return choice;
+        case Kind::depth_to_space: choice.step = layer.block; return choice;
+        case Kind::conv: break;
+        default: return choice;
+    }
+    choice.step = op.block;
+    const bool aligned = layer.stride == 1 && in.vectors * op.block == out.vectors &&
+                         (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
+    if (kernels_.lanes == 1 || !aligned) return choice;
+    return choose_conv(op, plan_.channels[size_t(op.inputs[0])], in);
+}
+
+// How many rows every buffer must hold: the whole run without its arithmetic.
+void Executor::rehearse() {
+    rehearsing_ = true;
+    restart();
+    for (sink_ = 0; sink_ < output_size_.height; ++sink_) demand(plan_.output, sink_ + 1);
+    rehearsing_ = false;
+    size_t bytes = 0;
+    for (Map& map : maps_) {
+        Buffer& buffer = map.buffer;
+        const int whole = buffer.top + buffer.height + buffer.bottom;
+        buffer.capacity = Mapping::can_mirror() ? std::min(std::max(map.high, 1), whole) : whole;
+        if (buffer.vectors == 0) buffer.vectors = round_up(buffer.width, buffer.lanes);
+        buffer.lay_out();
+        bytes += map.writers.empty() ? 0 : buffer.bytes();
+        require(bytes <= max_bytes_, "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
+    }
+}
+
+void Executor::prepare_work() {
+    for (Map& map : maps_)
+        if (!map.writers.empty()) map.buffer.allocate();
+    size_t scratch = 1;
+    for (Task& task : tasks_) {
+        const Op& op = *task.op;
+        if (op.kind == Op::Kind::source) continue;
+        Operands operands;
+        for (int input : op.inputs) operands.inputs.push_back(view(input));
+        operands.output = view(op.output);
+        if (op.residual >= 0) operands.residual = view(op.residual);
+        switch (task.choice.kernel) {
+            case Choice::Kernel::plain: task.work = make_plain_work(op, std::move(operands), kernels_); break;
+            case Choice::Kernel::lines: task.work = make_line_work(op, std::move(operands), kernels_); break;
+            default: task.work = make_conv_work(op, task.choice, std::move(operands), kernels_);
+        }
+        scratch = std::max(scratch, task.work->scratch());
+    }
+    scratch_ = Mapping(scratch * sizeof(float), false);
+}
+
+void Executor::restart() {
+    for (Task& task : tasks_) task.done = 0;
+    sink_ = 0;
+    if (rehearsing_) return;
+    for (Map& map : maps_)
+        for (int y = -map.buffer.top; y < 0 && map.buffer.memory.data(); ++y)
+            std::memset(map.buffer.row(y) - map.buffer.left * map.buffer.lanes, 0, map.buffer.row_stride * sizeof(float));
+}
+
+// ---- running
+
+bool Executor::run(const Image& input, Size size, const Image& output, const RowReady& ready) {
+    configure(size);
+    restart();
+    input_ = input;
+    const size_t unit = output.type == Image::Type::bytes ? 1 : sizeof(float);
+    std::vector<float> own;
+    if (!output.data) {
+        const ptrdiff_t last = (output_size_.width - 1) * output.column +
+                               (program_.channels[size_t(program_.output)] - 1) * output.channel;
+        require(output.column >= 0 && output.channel >= 0, "rows of our own need strides that are not negative");
+        own.resize(size_t(last) + 1);
+    }
+    const View result = view(plan_.output);
+    for (sink_ = 0; sink_ < output_size_.height; ++sink_) {
+        demand(plan_.output, sink_ + 1);
+        void* first = output.data ? static_cast<char*>(output.data) + ptrdiff_t(unit) * output.row * sink_
+                                  : static_cast<void*>(own.data());
+        const Image line{output.type, first, 0, output.column, output.channel};
+        write_row(result, sink_, line);
+        if (ready && !ready(sink_, first)) return false;
+    }
+    return true;
+}
+
+void Executor::demand(int tensor, int end) {
+    for (int producer : plan_.producers[size_t(tensor)]) {
+        Task& task = tasks_[size_t(producer)];
+        while (task.done < std::min(end, task.height)) step(task);
+    }
+}
+
+void Executor::step(Task& task) {
+    const int first = task.done, last = std::min(first + task.choice.step, task.height);
+    for (size_t i = 0; i < operand_count(*task.op); ++i) demand(operand(*task.op, i), rows_of(task, i, first, last).last);
+    if (!rehearsing_) perform(task, first, last);
+    task.done = last;
+    if (rehearsing_) note_occupancy(maps_[task.buffer]);
+}
+
+void Executor::perform(Task& task, int first, int last) {
+    const View out = view(task.op->output);
+    if (task.work)
+        task.work->run(first, last, scratch_.data());
+    else
+        for (int y = first; y < last; ++y) read_row(out, y);
+    finish_rows(out, first, last);
+    if (last < task.height) return;
+    for (int y = last; y < last + out.buffer->bottom; ++y)
+        std::memset(out.row(y) - out.buffer->left * out.buffer->lanes, 0,
+                    out.stride() * size_t(out.channels) * sizeof(float));
+}
+
+// What the kernels assume about complete rows: zeros beyond the last column, neighbours at the sides.
+void Executor::finish_rows(const View& out, int first, int last) {
+    const Buffer& buffer = *out.buffer;
+    for (int y = first; y < last; ++y) {
+        float* row = out.row(y);
+        if (!buffer.dead.empty())
+            for (int c = 0; c < out.channels; ++c)
+                for (int offset : buffer.dead) row[size_t(c) * out.stride() + size_t(offset)] = 0;
+        fill_sides(buffer, row, out.channels, kernels_);
+    }
+}
+
+void Executor::note_occupancy(Map& map) {
+    int high = 0, low = map.buffer.height;
+    for (size_t writer : map.writers) {
+        const Task& task = tasks_[writer];
+        high = std::max(high, task.done < task.height ? task.done : task.height + map.buffer.bottom);
+        if (task.done < task.height) low = std::min(low, task.done);
+    }
+    for (const Reader& reader : map.readers) {
+        const Task& task = tasks_[reader.task];
+        if (task.done >= task.height) continue;
+        const int last = std::min(task.done + task.choice.step, task.height);
+        low = std::min(low, std::max(rows_of(task, reader.input, task.done, last).first, -map.buffer.top));
+    }
+    if (&map == &maps_[map_of_[size_t(plan_.output)]]) low = std::min(low, sink_);
+    map.high = std::max(map.high, high - low);
+}
+
+// ---- the caller's images
+
+void Executor::read_row(const View& out, int y) {
+    const auto& columns = out.buffer->columns;
+    for (int c = 0; c < out.channels; ++c) {
+        float* line = out.row(y) + size_t(c) * out.stride();
+        const ptrdiff_t base = y * input_.row + c * input_.channel;
+        if (input_.type == Image::Type::bytes) {
+            const auto* from = static_cast<const unsigned char*>(input_.data) + base;
+            const float factor = program_.value_range / 255;
+            for (size_t x = 0; x < columns.size(); ++x) line[columns[x]] = float(from[ptrdiff_t(x) * input_.column]) * factor;
+        } else {
+            const auto* from = static_cast<const float*>(input_.data) + base;
+            for (size_t x = 0; x < columns.size(); ++x) line[columns[x]] = from[ptrdiff_t(x) * input_.column];
+        }
+    }
+}
+
+void Executor::write_row(const View& view, int y, const Image& line) const {
+    const auto& columns = view.buffer->columns;
+    for (int c = 0; c < view.channels; ++c) {
+        const float* from = view.row(y) + size_t(c) * view.stride();
+        if (line.type == Image::Type::bytes) {
+            auto* to = static_cast<unsigned char*>(line.data) + c * line.channel;
+            const float factor = 255 / program_.value_range;
+            for (size_t x = 0; x < columns.size(); ++x) {
+                const float value = from[columns[x]] * factor + 0.5f;  // halves up
+                to[ptrdiff_t(x) * line.column] = value >= 255 ? 255 : value > 0 ? (unsigned char)(value) : 0;
+            }
+        } else {
+            auto* to = static_cast<float*>(line.data) + c * line.channel;
+            for (size_t x = 0; x < columns.size(); ++x) to[ptrdiff_t(x) * line.column] = from[columns[x]];
+        }
+    }
+}
+
+// ---- small things
+
+size_t Executor::operand_count(const Op& op) const { return op.inputs.size() + (op.residual >= 0); }
+
+int Executor::operand(const Op& op, size_t input) const {
+    return input < op.inputs.size() ? op.inputs[input] : op.residual;
+}
+
+const Buffer& Executor::buffer_of(int tensor) const { return maps_[map_of_[size_t(tensor)]].buffer; }
+
+View Executor::view(int tensor) const {
+    return {&buffer_of(tensor), plan_.places[size_t(tensor)].first, plan_.channels[size_t(tensor)]};
+}
+
+RowRange Executor::rows_of(const Task& task, size_t input, int first, int last) const {
+    return input_rows(*task.op, input, buffer_of(operand(*task.op, input)).height, task.height, first, last);
+}
+
+size_t Executor::buffer_bytes() const {
+    size_t bytes = 0;
+    for (const Map& map : maps_) bytes += map.writers.empty() ? 0 : map.buffer.bytes();
+    return bytes;
+}
+
+std::string Executor::description() const {
+    std::string text;
+    for (const Task& task : tasks_) {
+        if (task.op->kind == Op::Kind::source) continue;
+        text += (task.op->layer ? task.op->layer->name : std::string("copy")) + ": " + kernel_name(task.choice.kernel) + "\n";
+    }
+    return text;
+}
+
+}  // namespace sparsr

@@ -1,0 +1,106 @@
+// Runs a program on images, row by row.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "../kernels/kernels.h"
+#include "buffer.h"
+#include "plan.h"
+#include "program.h"
+#include "work.h"
+
+namespace sparsr {
+
+// An image in the caller's memory; strides in elements.
+struct Image {
+    enum class Type { bytes, floats };
+    Type type;
+    void* data;
+    ptrdiff_t row, column, channel;
+};
+
+struct Size {
+    int height, width;
+};
+
+class Executor {
+public:
+    // The program is packed for `kernels` when an image's size is known.
+    Executor(Program program, const Kernels& kernels, size_t max_bytes);
+
+    const Program& program() const { return program_; }
+    const Kernels& kernels() const { return kernels_; }
+    // Size of the result. Throws Error if the program cannot take images of that size.
+    Size output_size(Size input) const;
+
+    // Called with a finished row's number and its first element; false ends the run.
+    using RowReady = std::function<bool(int row, const void* first)>;
+    // Computes `output` from `input`; without output.data every row is handed over in memory of our own.
+    // Returns false if `ready` ended it. Throws Error or std::bad_alloc.
+    bool run(const Image& input, Size size, const Image& output, const RowReady& ready);
+
+    // Bytes of feature maps for the size last run, and the plan as text, a line per operation.
+    size_t buffer_bytes() const;
+    std::string description() const;
+
+private:
+    struct Task {
+        const Op* op;
+        Choice choice;
+        std::unique_ptr<Work> work;
+        int height = 0, done = 0;  // output rows
+        size_t buffer = 0;         // index of the output's
+    };
+    struct Reader {
+        size_t task, input;
+    };
+    struct Map {  // a buffer and who touches it
+        Buffer buffer;
+        std::vector<Reader> readers;
+        std::vector<size_t> writers;
+        int high = 0;  // rows it must hold at once
+    };
+
+    void configure(Size size);
+    std::vector<Size> tensor_sizes(Size input) const;
+    void make_maps(const std::vector<Size>& sizes);
+    void make_tasks(const std::vector<Size>& sizes);
+    void set_vectors(const Op& op, const std::vector<Size>& sizes);
+    Choice choose(const Op& op) const;
+    void rehearse();
+    void prepare_work();
+    void restart();
+
+    int operand(const Op& op, size_t input) const;
+    size_t operand_count(const Op& op) const;
+    View view(int tensor) const;
+    const Buffer& buffer_of(int tensor) const;
+    RowRange rows_of(const Task& task, size_t input, int first, int last) const;
+
+    void demand(int tensor, int end);
+    void step(Task& task);
+    void perform(Task& task, int first, int last);
+    void finish_rows(const View& view, int first, int last);
+    void note_occupancy(Map& map);
+    void read_row(const View& view, int y);
+    void write_row(const View& view, int y, const Image& line) const;
+
+    Program program_;
+    const Kernels& kernels_;
+    size_t max_bytes_;
+    Plan plan_;
+    Size size_{0, 0};
+    Size output_size_{0, 0};
+    std::vector<Map> maps_;          // of root tensors
+    std::vector<size_t> map_of_;     // map of every tensor
+    std::vector<Task> tasks_;        // of every op
+    int sink_ = 0;                   // output rows handed over
+    bool rehearsing_ = false;
+    Mapping scratch_;
+    Image input_{};
+};
+
+}  // namespace sparsr

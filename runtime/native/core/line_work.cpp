@@ -1,0 +1,117 @@
+// Operations on every value by itself, a line (one channel of one row) at a time.
+#include <algorithm>
+
+#include "work.h"
+
+namespace sparsr {
+
+bool storable(const Activation& activation) {
+    return activation.function != Activation::Function::sigmoid && activation.slope >= 0 && activation.slope <= 1;
+}
+
+namespace {
+
+void activate_line(const Activation& activation, float* line, int n, const Kernels& kernels) {
+    if (activation.function == Activation::Function::sigmoid)
+        kernels.sigmoid(line, n, line);
+    else if (activation.function == Activation::Function::leaky)
+        kernels.leaky(line, n, activation.slope, line);
+}
+
+class LineWork : public Work {
+public:
+    LineWork(const Op& op, Operands operands, const Kernels& kernels)
+        : op_(op), operands_(std::move(operands)), kernels_(kernels), n_(operands_.output.vectors() * kernels.lanes) {
+        lines_.resize(operands_.inputs.size());
+    }
+
+    void run(int first, int last, float*) override {
+        for (int y = first; y < last; ++y)
+            for (int c = 0; c < operands_.output.channels; ++c) run_line(c, y);
+    }
+
+private:
+    void run_line(int c, int y) {
+        float* out = operands_.output.row(y) + size_t(c) * operands_.output.stride();
+        if (op_.kind == Op::Kind::copy) {
+            const float* x = line(0, c, y);
+            std::copy(x, x + n_, out);
+            return;
+        }
+        const Layer& layer = *op_.layer;
+        switch (layer.kind) {
+            case Kind::affine:
+                kernels_.affine(line(0, c, y), n_, layer.factor[size_t(c)], layer.bias[size_t(c)], out);
+                break;
+            case Kind::add: kernels_.add(line(0, c, y), line(1, c, y), n_, out); break;
+            case Kind::mul:
+                if (spread())
+                    kernels_.affine(line(0, c, y), n_, first_value(c), 0, out);
+                else
+                    kernels_.mul(line(0, c, y), line(1, c, y), n_, out);
+                break;
+            default: kernels_.affine(line(0, c, y), n_, 1, 0, out);
+        }
+        activate_line(op_.activation, out, n_, kernels_);
+    }
+
+    bool spread() const {
+        const View &one = operands_.inputs[1], &all = operands_.output;
+        return one.height() != all.height() || one.width() != all.width();
+    }
+
+    float first_value(int c) const {
+        const View& view = operands_.inputs[1];
+        return view.row(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
+    }
+
+    // The input's line in the output's layout.
+    const float* line(size_t input, int c, int y) {
+        const View& view = operands_.inputs[input];
+        const float* from = view.row(y) + size_t(c) * view.stride();
+        if (view.vectors() == operands_.output.vectors()) return from;
+        std::vector<float>& copy = lines_[input];
+        copy.assign(size_t(n_), 0);
+        const auto &there = view.buffer->columns, &here = operands_.output.buffer->columns;
+        for (size_t x = 0; x < here.size(); ++x) copy[size_t(here[x])] = from[there[x]];
+        return copy.data();
+    }
+
+    const Op& op_;
+    Operands operands_;
+    const Kernels& kernels_;
+    int n_;
+    std::vector<std::vector<float>> lines_;
+};
+
+}  // namespace
+
+void activate(const Activation& activation, const View& view, int row, const Kernels& kernels) {
+    for (int c = 0; c < view.channels; ++c)
+        activate_line(activation, view.row(row) + size_t(c) * view.stride(), view.vectors() * kernels.lanes, kernels);
+}
+
+void fill_sides(const Buffer& buffer, float* line, int channels, const Kernels& kernels) {
+    if (!buffer.left && !buffer.right) return;
+    if (std::max(buffer.left, buffer.right) <= buffer.vectors) {
+        kernels.fill_sides(line, channels, ptrdiff_t(buffer.channel_stride), buffer.vectors, buffer.left, buffer.right);
+        return;
+    }
+    const auto value = [&](int c, int x) {
+        return x >= 0 && x < buffer.width ? line[size_t(c) * buffer.channel_stride + size_t(buffer.columns[size_t(x)])] : 0;
+    };
+    const auto fill = [&](int c, int vector) {
+        float* to = line + ptrdiff_t(size_t(c) * buffer.channel_stride) + vector * buffer.lanes;
+        for (int lane = 0; lane < buffer.lanes; ++lane) to[lane] = value(c, lane * buffer.vectors + vector);
+    };
+    for (int c = 0; c < channels; ++c) {
+        for (int vector = -buffer.left; vector < 0; ++vector) fill(c, vector);
+        for (int vector = buffer.vectors; vector < buffer.vectors + buffer.right; ++vector) fill(c, vector);
+    }
+}
+
+std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kernels& kernels) {
+    return std::make_unique<LineWork>(op, std::move(operands), kernels);
+}
+
+}  // namespace sparsr

@@ -1,0 +1,39 @@
+// Plans: a program as the operations that really run. Residual additions and depth-to-space become part of the
+// convolution before them; concatenations and slices become places inside a shared buffer.
+#pragma once
+
+#include <vector>
+
+#include "program.h"
+
+namespace sparsr {
+
+struct Op {
+    enum class Kind { source, copy, layer };
+    Kind kind = Kind::layer;
+    const Layer* layer = nullptr;
+    std::vector<int> inputs;  // tensors
+    int residual = -1;        // tensor added before the activation; conv only
+    int output = 0;           // tensor
+    int block = 1;            // of the depth-to-space that stores the result; conv only
+    Activation activation;
+};
+
+// Where a tensor's channels lie: in the buffer of tensor `root`, from channel `first` on.
+struct Place {
+    int root;
+    int first;
+};
+
+struct Plan {
+    std::vector<Op> ops;                      // in execution order; op 0 is the source
+    std::vector<int> channels;                // of every tensor; those of the program come first
+    std::vector<Place> places;                // of every tensor
+    std::vector<std::vector<int>> producers;  // ops that write a part of the tensor
+    int output = 0;                           // tensor
+};
+
+// `program` must outlive the plan.
+Plan make_plan(const Program& program);
+
+}  // namespace sparsr

@@ -1,0 +1,60 @@
+// Programs: what a network computes, layer by layer, as read from a model file. No sizes, no memory, no kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sparsr {
+
+enum class Kind {
+    conv, activation, affine, add, mul, concat, slice, mean, deviation, max_pool, resize, pad_edge, depth_to_space
+};
+
+struct Activation {
+    enum class Function { none, leaky, sigmoid };
+    Function function = Function::none;
+    float slope = 1;  // factor of negative values; 0 is ReLU
+};
+
+// One weight that is not zero.
+struct Weight {
+    uint16_t channel;  // among all input channels
+    uint8_t row, column;
+    float value;
+};
+
+// The meaning of every kind is that of `runtime/layers.py`.
+struct Layer {
+    Kind kind;
+    std::string name;
+    std::vector<int> inputs;  // tensors: 0 is the image, i + 1 what layer i writes
+    Activation activation;
+
+    // conv
+    int outputs = 0, kernel_h = 1, kernel_w = 1, stride = 1, groups = 1;
+    int top = 0, left = 0, bottom = 0, right = 0;
+    std::vector<Weight> weights;  // sorted by output, channel, row, column
+    std::vector<size_t> first;    // of each output in `weights`, and the end
+    std::vector<float> bias;      // conv; offset of affine
+
+    std::vector<float> factor;    // affine
+    int start = 0, stop = 0;      // slice
+    int kernel = 0;               // max_pool, beside stride
+    int amount = 0;               // pad_edge
+    int block = 0;                // depth_to_space
+};
+
+struct Program {
+    int input_channels = 0, scale = 0, minimum_size = 0;
+    float value_range = 0;
+    int output = 0;              // tensor
+    std::vector<Layer> layers;
+    std::vector<int> channels;   // of every tensor
+};
+
+// A program whose every number has been checked; throws Error.
+Program load_program(const void* data, size_t size);
+
+}  // namespace sparsr

@@ -1,0 +1,46 @@
+#include <algorithm>
+
+#include "work.h"
+
+namespace sparsr {
+
+namespace {
+
+// Centre of an output pixel's bilinear interpolation: half-pixel centres, the border repeats.
+int resize_row(int y, int input_height, int output_height) {
+    const double centre = (y + 0.5) * input_height / output_height - 0.5;
+    return std::clamp(int(centre), 0, std::max(input_height - 2, 0));
+}
+
+RowRange window(int first, int last, int stride, int top, int kernel) {
+    return {first * stride - top, (last - 1) * stride - top + kernel};
+}
+
+RowRange layer_rows(const Layer& layer, size_t input, int input_height, int output_height, int first, int last) {
+    switch (layer.kind) {
+        case Kind::conv: return window(first, last, layer.stride, layer.top, layer.kernel_h);
+        case Kind::max_pool: return window(first, last, layer.stride, 0, layer.kernel);
+        case Kind::mean:
+        case Kind::deviation: return {0, input_height};
+        case Kind::depth_to_space: return {first / layer.block, (last - 1) / layer.block + 1};
+        case Kind::pad_edge:
+            return {std::clamp(first - layer.amount, 0, input_height - 1),
+                    std::clamp(last - layer.amount, 1, input_height)};
+        case Kind::resize:
+            if (input == 1) return {0, 0};
+            return {resize_row(first, input_height, output_height),
+                    std::min(resize_row(last - 1, input_height, output_height) + 2, input_height)};
+        default: break;
+    }
+    const bool spread = layer.kind == Kind::mul && input == 1 && input_height != output_height;
+    return spread ? RowRange{0, input_height} : RowRange{first, last};
+}
+
+}  // namespace
+
+RowRange input_rows(const Op& op, size_t input, int input_height, int output_height, int first, int last) {
+    if (op.kind != Op::Kind::layer || input == op.inputs.size()) return {first, last};  // the residual comes last
+    return layer_rows(*op.layer, input, input_height, output_height, first / op.block, (last - 1) / op.block + 1);
+}
+
+}  // namespace sparsr

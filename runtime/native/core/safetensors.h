@@ -1,0 +1,31 @@
+// Safetensors files: 8 bytes header length, a JSON header, raw little-endian tensors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sparsr {
+
+struct StoredTensor {
+    std::string dtype;
+    std::vector<int64_t> shape;
+    const unsigned char* data = nullptr;  // in the file's memory, maybe unaligned
+    size_t elements = 0;
+};
+
+// The parts of a file in memory; it must outlive this.
+struct Safetensors {
+    std::map<std::string, std::string> metadata;
+    std::map<std::string, StoredTensor> tensors;
+
+    // Throws Error if anything in the header is inconsistent or lies outside the file.
+    Safetensors(const void* data, size_t size);
+
+    const StoredTensor& tensor(const std::string& name, const char* dtype) const;
+    std::vector<float> floats(const std::string& name) const;
+};
+
+}  // namespace sparsr

@@ -1,0 +1,90 @@
+// What every instruction set provides. Plain structures and pointers only: these functions are compiled once per
+// instruction set, and a shared inline function would let one set's code leak into another's.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace sparsr {
+
+// One weight: where it reads, in bytes from the input pointer, and its value.
+struct Tap {
+    int32_t offset;
+    float weight;
+};
+
+// Where results go: output o, row r, vector j at out + offsets[o] + r * row + j * step; before that the residual is added
+// and negative values are multiplied by slope (0 <= slope <= 1).
+struct Store {
+    float* out;
+    const ptrdiff_t* offsets;
+    ptrdiff_t row, step;
+    const float* residual;  // or null
+    ptrdiff_t residual_channel, residual_row;
+    float slope;
+};
+
+// Rows of a convolution with stride 1, weight by weight. Output o of channel block b has the taps
+// starts[b * outputs + o] <= i < starts[b * outputs + o + 1].
+struct SparseConv {
+    const float* in;
+    ptrdiff_t in_row;
+    int rows, vectors, outputs, blocks;
+    const Tap* taps;
+    const int32_t* starts;
+    const float* bias;
+    float* sums;  // outputs * sparse_sums vectors
+    Store store;
+};
+
+// The same with all outputs sharing the taps' places: weight of tap t and output o at
+// weights[(o / dense_outputs * taps + t) * dense_outputs + o % dense_outputs], zeros up to a full group.
+struct DenseConv {
+    const float* in;
+    ptrdiff_t in_row;
+    int rows, vectors, outputs, taps;
+    const int32_t* offsets;
+    const float* weights;
+    const float* bias;
+    Store store;
+};
+
+enum { sparse_sums = 10, dense_outputs = 4 };
+
+// Winograd F(4x4, 3x3): one row of 4x4 tiles, every lane a tile of its own.
+struct WinogradConv {
+    const float* in;  // row above the tiles, vector -1
+    ptrdiff_t in_row, in_channel;
+    int rows;     // 1..4 of the tiles' four are stored
+    int vectors;  // at least 4
+    int inputs, outputs;
+    const float* weights;  // [36][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
+    const float* bias;
+    float* transformed;    // 36 * (inputs * winograd_tiles + 1) vectors
+    float* products;       // 36 * (outputs, rounded up to groups, * winograd_tiles + 1) vectors
+    Store store;
+};
+
+enum { winograd_tiles = 3 };
+
+struct Kernels {
+    const char* name;
+    int lanes;  // floats of a vector; 1: no kernels but the plain ones
+    int winograd_group;
+    void (*sparse_conv)(const SparseConv&);
+    void (*dense_conv)(const DenseConv&);
+    void (*winograd_conv)(const WinogradConv&);
+    // Fills the vectors left and right of `channels` lines; needs left, right <= vectors.
+    void (*fill_sides)(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
+    void (*affine)(const float* x, int n, float factor, float offset, float* out);
+    void (*add)(const float* x, const float* y, int n, float* out);
+    void (*mul)(const float* x, const float* y, int n, float* out);
+    void (*leaky)(const float* x, int n, float slope, float* out);
+    void (*sigmoid)(const float* x, int n, float* out);
+};
+
+// The best set of this processor, or the one called `name`; null if there is none such here.
+const Kernels* best_kernels();
+const Kernels* find_kernels(const char* name);
+
+}  // namespace sparsr

@@ -1,0 +1,71 @@
+// Operations on single lines; the compiler turns these loops into vectors.
+#include "simd.h"
+
+namespace sparsr::SPARSR_ISA {
+
+void affine(const float* x, int n, float factor, float offset, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] * factor + offset;
+}
+
+void add(const float* x, const float* y, int n, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] + y[i];
+}
+
+void mul(const float* x, const float* y, int n, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] * y[i];
+}
+
+void leaky_line(const float* x, int n, float slope, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] < 0 ? x[i] * slope : x[i];
+}
+
+namespace {
+
+// e^x for -87 <= x <= 0: 2^k by the exponent's bits, the rest (|r| <= ln 2 / 2) by a Taylor series to r^7.
+inline float exponential(float x) {
+    const float k = __builtin_rintf(x * 1.44269504f);
+    const float r = x - k * 0.693359375f + k * 2.12194440e-4f;  // ln 2 in two parts
+    float series = 1.0f / 5040;
+    series = series * r + 1.0f / 720;
+    series = series * r + 1.0f / 120;
+    series = series * r + 1.0f / 24;
+    series = series * r + 1.0f / 6;
+    series = series * r + 0.5f;
+    series = series * r + 1;
+    series = series * r + 1;
+    const int32_t bits = (static_cast<int32_t>(k) + 127) << 23;
+    float power;
+    __builtin_memcpy(&power, &bits, 4);
+    return series * power;
+}
+
+}  // namespace
+
+void sigmoid(const float* x, int n, float* out) {
+    for (int i = 0; i < n; ++i) {
+        // Also for a value that is not a number: the comparison is false.
+        const float distance = x[i] < 0 ? -x[i] : x[i];
+        const float small = exponential(distance < 87 ? -distance : -87);
+        out[i] = (x[i] < 0 ? small : 1) / (1 + small);
+    }
+}
+
+void fill_sides(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {
+    // Beyond the last lane lies nothing.
+    for (int c = 0; c < channels; ++c, line += stride) {
+        for (int i = 1; i <= left; ++i) {
+            float* to = line - i * lanes;
+            const float* from = line + (vectors - i) * lanes;
+            to[0] = 0;
+            for (int lane = 1; lane < lanes; ++lane) to[lane] = from[lane - 1];
+        }
+        for (int i = 0; i < right; ++i) {
+            float* to = line + (vectors + i) * lanes;
+            const float* from = line + i * lanes;
+            for (int lane = 0; lane + 1 < lanes; ++lane) to[lane] = from[lane + 1];
+            to[lanes - 1] = 0;
+        }
+    }
+}
+
+}  // namespace sparsr::SPARSR_ISA

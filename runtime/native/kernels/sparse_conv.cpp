@@ -1,0 +1,87 @@
+#include "simd.h"
+
+namespace sparsr::SPARSR_ISA {
+
+namespace {
+
+// R rows of P vectors of one output from one block of input channels: a broadcast and R * P multiply-adds per weight,
+// the sums in registers. Between blocks they wait in `sums`.
+template <int R, int P>
+SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const float* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
+    for (; tap != end; ++tap) {
+        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(in) + tap->offset);
+        const Vector weight = broadcast(tap->weight);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
+            asm("" : "+r"(from));
+#pragma GCC unroll 16
+            for (int p = 0; p < P; ++p) sum[r][p] += load(from + p * lanes) * weight;
+            from += in_row;
+        }
+    }
+}
+
+template <int R, int P>
+SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
+    float* out = store.out + store.offsets[output] + vector * store.step;
+    const Vector slope = broadcast(store.slope);
+    const float* residual = store.residual;
+    if (residual) residual += output * store.residual_channel + vector * lanes;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p) {
+            Vector value = sum[r][p];
+            if (residual) value += load(residual + r * store.residual_row + p * lanes);
+            save(out + r * store.row + p * store.step, leaky(value, slope));
+        }
+}
+
+template <int R, int P>
+void tile(const SparseConv& conv, int row, int vector) {
+    const float* in = conv.in + row * conv.in_row + vector * lanes;
+    Store store = conv.store;
+    store.out += row * store.row;
+    if (store.residual) store.residual += row * store.residual_row;
+    for (int block = 0; block < conv.blocks; ++block) {
+        const int32_t* start = conv.starts + static_cast<ptrdiff_t>(block) * conv.outputs;
+        for (int output = 0; output < conv.outputs; ++output) {
+            Vector sum[R][P];
+            float* waiting = conv.sums + static_cast<ptrdiff_t>(output) * R * P * lanes;
+            const Vector bias = broadcast(conv.bias[output]);
+#pragma GCC unroll 16
+            for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
+            add_taps(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
+            if (block == conv.blocks - 1) {
+                store_sums(sum, store, output, vector);
+                continue;
+            }
+#pragma GCC unroll 16
+            for (int i = 0; i < R * P; ++i) save(waiting + i * lanes, sum[i / P][i % P]);
+        }
+    }
+}
+
+constexpr int widest = 5;
+
+template <int R>
+void row_pair(const SparseConv& conv, int row) {
+    using Tile = void (*)(const SparseConv&, int, int);
+    static constexpr Tile tiles[widest] = {tile<R, 1>, tile<R, 2>, tile<R, 3>, tile<R, 4>, tile<R, 5>};
+    const int count = (conv.vectors + widest - 1) / widest;
+    for (int i = 0; i < count; ++i) {
+        const int first = conv.vectors * i / count, last = conv.vectors * (i + 1) / count;
+        tiles[last - first - 1](conv, row, first);
+    }
+}
+
+}  // namespace
+
+void sparse_conv(const SparseConv& conv) {
+    int row = 0;
+    for (; row + 2 <= conv.rows; row += 2) row_pair<2>(conv, row);
+    if (row < conv.rows) row_pair<1>(conv, row);
+}
+
+}  // namespace sparsr::SPARSR_ISA

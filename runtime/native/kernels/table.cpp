@@ -1,0 +1,12 @@
+#include "simd.h"
+
+#define SPARSR_TEXT2(x) #x
+#define SPARSR_TEXT(x) SPARSR_TEXT2(x)
+
+namespace sparsr::SPARSR_ISA {
+
+extern const Kernels kernels;
+const Kernels kernels = {SPARSR_TEXT(SPARSR_ISA), lanes, SPARSR_REGISTERS == 32 ? 8 : 4, sparse_conv, dense_conv,
+                         winograd_conv, fill_sides, affine, add, mul, leaky_line, sigmoid};
+
+}  // namespace sparsr::SPARSR_ISA

@@ -1,0 +1,143 @@
+// Winograd's minimal filtering F(4x4, 3x3) (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016).
+// A tile is 4 rows of 4 neighbouring vectors; every lane is a tile of its own, so the transforms need no shuffles.
+#include "simd.h"
+
+namespace sparsr::SPARSR_ISA {
+
+namespace {
+
+constexpr int group = SPARSR_REGISTERS == 32 ? 8 : 4;
+constexpr int tile_side = 4, spread = 6, products = spread * spread;
+
+// B^T x for six values a step apart, in place.
+SPARSR_INLINE void transform_input(Vector* x, int step) {
+    const Vector x0 = x[0], x1 = x[step], x2 = x[2 * step], x3 = x[3 * step], x4 = x[4 * step], x5 = x[5 * step];
+    const Vector p = x4 - 4 * x2, q = x3 - 4 * x1, r = x4 - x2, s = 2 * (x3 - x1);
+    x[0] = 4 * x0 - 5 * x2 + x4;
+    x[step] = p + q;
+    x[2 * step] = p - q;
+    x[3 * step] = r + s;
+    x[4 * step] = r - s;
+    x[5 * step] = 4 * x1 - 5 * x3 + x5;
+}
+
+// A^T x: six values become the first four places.
+SPARSR_INLINE void transform_output(Vector* x, int step) {
+    const Vector x0 = x[0], x5 = x[5 * step];
+    const Vector a = x[step] + x[2 * step], b = x[step] - x[2 * step];
+    const Vector c = x[3 * step] + x[4 * step], d = x[3 * step] - x[4 * step];
+    x[0] = x0 + a + c;
+    x[step] = b + 2 * d;
+    x[2 * step] = a + 4 * c;
+    x[3 * step] = b + 8 * d + x5;
+}
+
+// Vectors between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
+SPARSR_INLINE ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
+
+void transform_inputs(const WinogradConv& conv, const int* starts, int tiles) {
+    const ptrdiff_t distance = plane(conv.inputs, tiles) * lanes;
+    for (int c = 0; c < conv.inputs; ++c)
+        for (int tile = 0; tile < tiles; ++tile) {
+            const float* in = conv.in + c * conv.in_channel + starts[tile] * lanes;
+            float* to = conv.transformed + (static_cast<ptrdiff_t>(c) * tiles + tile) * lanes;
+            Vector x[products];
+#pragma GCC unroll 6
+            for (int column = 0; column < spread; ++column) {
+#pragma GCC unroll 6
+                for (int row = 0; row < spread; ++row)
+                    x[row * spread + column] = load(in + row * conv.in_row + column * lanes);
+                transform_input(x + column, spread);
+            }
+#pragma GCC unroll 6
+            for (int row = 0; row < spread; ++row) {
+                transform_input(x + row * spread, 1);
+#pragma GCC unroll 6
+                for (int column = 0; column < spread; ++column)
+                    save(to + (row * spread + column) * distance, x[row * spread + column]);
+            }
+        }
+}
+
+// One plane's product of weights [outputs][inputs] and inputs [inputs][T vectors], a group of outputs at a time.
+template <int T>
+void multiply(const WinogradConv& conv, const float* weights, const float* in, float* out) {
+    for (int output = 0; output < conv.outputs; output += group) {
+        Vector sum[group][T] = {};
+        const float* x = in;
+        for (int c = 0; c < conv.inputs; ++c, x += T * lanes, weights += group) {
+            Vector seen[T];
+#pragma GCC unroll 4
+            for (int t = 0; t < T; ++t) seen[t] = load(x + t * lanes);
+#pragma GCC unroll 8
+            for (int o = 0; o < group; ++o) {
+                const Vector weight = broadcast(weights[o]);
+#pragma GCC unroll 4
+                for (int t = 0; t < T; ++t) sum[o][t] += seen[t] * weight;
+            }
+        }
+#pragma GCC unroll 8
+        for (int o = 0; o < group; ++o)
+#pragma GCC unroll 4
+            for (int t = 0; t < T; ++t) save(out + ((output + o) * T + t) * lanes, sum[o][t]);
+    }
+}
+
+int whole_groups(int outputs) { return (outputs + group - 1) / group * group; }
+
+void transform_outputs(const WinogradConv& conv, const int* starts, int tiles) {
+    const ptrdiff_t distance = plane(whole_groups(conv.outputs), tiles) * lanes;
+    const Store& store = conv.store;
+    const Vector slope = broadcast(store.slope);
+    for (int output = 0; output < conv.outputs; ++output)
+        for (int tile = 0; tile < tiles; ++tile) {
+            const float* from = conv.products + (static_cast<ptrdiff_t>(output) * tiles + tile) * lanes;
+            Vector x[products];
+#pragma GCC unroll 6
+            for (int column = 0; column < spread; ++column) {
+#pragma GCC unroll 6
+                for (int row = 0; row < spread; ++row)
+                    x[row * spread + column] = load(from + (row * spread + column) * distance);
+                transform_output(x + column, spread);
+            }
+            const Vector bias = broadcast(conv.bias[output]);
+            float* out = store.out + store.offsets[output] + starts[tile] * store.step;
+            const float* residual = store.residual;
+            if (residual) residual += output * store.residual_channel + starts[tile] * lanes;
+            for (int row = 0; row < conv.rows; ++row) {
+                transform_output(x + row * spread, 1);
+#pragma GCC unroll 4
+                for (int column = 0; column < tile_side; ++column) {
+                    Vector value = x[row * spread + column] + bias;
+                    if (residual) value += load(residual + row * store.residual_row + column * lanes);
+                    save(out + row * store.row + column * store.step, leaky(value, slope));
+                }
+            }
+        }
+}
+
+}  // namespace
+
+void winograd_conv(const WinogradConv& conv) {
+    using Multiply = void (*)(const WinogradConv&, const float*, const float*, float*);
+    static constexpr Multiply multiplies[winograd_tiles] = {multiply<1>, multiply<2>, multiply<3>};
+    const int all = (conv.vectors + tile_side - 1) / tile_side, parts = (all + winograd_tiles - 1) / winograd_tiles;
+    const ptrdiff_t plane_weights = static_cast<ptrdiff_t>(whole_groups(conv.outputs)) * conv.inputs;
+    for (int part = 0; part < parts; ++part) {
+        const int first = all * part / parts, tiles = all * (part + 1) / parts - first;
+        int starts[winograd_tiles];
+        // The last tile ends with the line and shares columns with the one before.
+        for (int i = 0; i < tiles; ++i) {
+            const int start = (first + i) * tile_side;
+            starts[i] = start + tile_side > conv.vectors ? conv.vectors - tile_side : start;
+        }
+        transform_inputs(conv, starts, tiles);
+        for (int i = 0; i < products; ++i)
+            multiplies[tiles - 1](conv, conv.weights + i * plane_weights,
+                                  conv.transformed + i * plane(conv.inputs, tiles) * lanes,
+                                  conv.products + i * plane(whole_groups(conv.outputs), tiles) * lanes);
+        transform_outputs(conv, starts, tiles);
+    }
+}
+
+}  // namespace sparsr::SPARSR_ISA

@@ -1,0 +1,157 @@
+"""The C interface of libsparsr (`c_api.h`) from Python."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_size_t, c_ssize_t, c_uint64, c_void_p
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SparsrError
+from .builder import digest, library_path
+
+PixelArray = NDArray[np.uint8] | NDArray[np.float32]
+RowReady = Callable[[int], bool]
+_ERROR_BYTES = 1000
+_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1}
+
+
+class _Image(ctypes.Structure):
+    _fields_ = [
+        ("type", c_int),
+        ("data", c_void_p),
+        ("row", c_ssize_t),
+        ("column", c_ssize_t),
+        ("channel", c_ssize_t),
+    ]
+
+
+class Info(ctypes.Structure):
+    """What a model says about itself."""
+
+    _fields_ = [
+        ("input_channels", c_int32),
+        ("output_channels", c_int32),
+        ("scale", c_int32),
+        ("minimum_size", c_int32),
+        ("lanes", c_int32),
+        ("threads", c_int32),
+        ("value_range", c_float),
+        ("instruction_set", c_char_p),
+        ("buffer_bytes", c_uint64),
+    ]
+
+
+_ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.CDLL(str(library_path()))
+    library.sparsr_load.restype = c_void_p
+    library.sparsr_load.argtypes = [c_char_p, c_size_t, c_char_p, c_uint64, c_char_p, c_size_t]
+    library.sparsr_run.argtypes = [
+        c_void_p, POINTER(_Image), c_int32, c_int32, POINTER(_Image), _ROW_READY, c_void_p, c_char_p, c_size_t
+    ]  # fmt: skip
+    library.sparsr_output_size.argtypes = [
+        c_void_p, c_int32, c_int32, POINTER(c_int32), POINTER(c_int32), c_char_p, c_size_t
+    ]  # fmt: skip
+    library.sparsr_get_info.argtypes = [c_void_p, POINTER(Info)]
+    library.sparsr_describe.restype = c_size_t
+    library.sparsr_describe.argtypes = [c_void_p, c_char_p, c_size_t]
+    library.sparsr_free.argtypes = [c_void_p]
+    return library
+
+
+class NativeModel:
+    """A model file loaded into libsparsr; for one thread at a time.
+
+    model: the bytes of a `model.safetensors` with a program. instruction_set: avx512, avx2, base or plain; None for the
+    environment variable SPARSR_ISA or else the best one. max_bytes: bound of a run's feature maps; 0 for none.
+    Raises `SparsrError` if the library cannot be built or refuses the model.
+    """
+
+    def __init__(self, model: bytes, instruction_set: str | None = None, max_bytes: int = 0) -> None:
+        self._handle = None
+        self._library = _library()
+        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        name = instruction_set.encode() if instruction_set else None
+        self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, _ERROR_BYTES)
+        if not self._handle:
+            raise SparsrError(f"the native engine refuses the model: {_text(error)}", "export the bundle again")
+
+    def __del__(self) -> None:
+        if self._handle:
+            self._library.sparsr_free(self._handle)
+
+    @property
+    def info(self) -> Info:
+        """Channels, scale, instruction set, and the bytes of the last run's feature maps."""
+        info = Info()
+        self._library.sparsr_get_info(self._handle, info)
+        return info
+
+    @property
+    def version(self) -> str:
+        """State of the library's sources and the instruction set in use, for example `1f0c... avx512`."""
+        return f"{digest()[:8]} {self.info.instruction_set.decode()}"
+
+    def description(self) -> str:
+        """The operations and their kernels for the size last run, a line each."""
+        size = self._library.sparsr_describe(self._handle, None, 0)
+        text = ctypes.create_string_buffer(size + 1)
+        self._library.sparsr_describe(self._handle, text, size + 1)
+        return text.value.decode()
+
+    def output_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(height, width, channels) of the result. Raises `SparsrError` for a size the model cannot take."""
+        out = c_int32(), c_int32()
+        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        if not self._library.sparsr_output_size(self._handle, height, width, *out, error, _ERROR_BYTES):
+            raise SparsrError(f"the native engine cannot run on {width}x{height} pixels: {_text(error)}")
+        return out[0].value, out[1].value, self.info.output_channels
+
+    def run(self, image: PixelArray, out: PixelArray, on_row: RowReady | None = None) -> bool:
+        """Compute `out` from `image`, both [height, width, channels], uint8 or float32, in any memory order.
+
+        uint8 is 0..255, rounded and clipped; float32 is 0..the model's value range as it is. `on_row` is called with
+        the number of every finished row, from top to bottom, and ends the run by returning False; then the result is
+        False. Raises `SparsrError` if the model cannot run on the image.
+        """
+        height, width, channels = image.shape
+        if channels != self.info.input_channels or out.shape != self.output_shape(height, width):
+            raise SparsrError(f"the native engine cannot turn an array of shape {image.shape} into {out.shape}")
+        failure: list[BaseException] = []
+
+        def ready(_: Any, row: int, __: Any) -> int:
+            try:
+                return int(on_row is None or on_row(row))
+            except BaseException as error:  # must not unwind through C; raised again below
+                failure.append(error)
+                return 0
+
+        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        callback = _ROW_READY(ready) if on_row else _ROW_READY()
+        done = self._library.sparsr_run(
+            self._handle, _image(image), height, width, _image(out), callback, None, error, _ERROR_BYTES
+        )
+        if failure:
+            raise failure[0]
+        if done == 0:
+            raise SparsrError(
+                f"the native engine failed on {width}x{height} pixels: {_text(error)}", "try smaller tiles"
+            )
+        return bool(done == 1)
+
+
+def _image(array: PixelArray) -> _Image:
+    strides = [stride // array.itemsize for stride in array.strides]
+    return _Image(_TYPES[array.dtype], array.ctypes.data, *strides)
+
+
+def _text(error: Any) -> str:
+    return bytes(error.value).decode(errors="replace")

@@ -1,0 +1,274 @@
+"""The native engine against the reference executor: every layer, network, kernel and instruction set."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import graphs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from native_models import instruction_sets, keep_largest, native_run
+from small_networks import EVERY_NETWORK, small
+
+from export import reference
+from export.lowering import lower
+from export.native_writer import write_native
+from export.passes import optimise
+from runtime import layers as L
+from runtime.errors import SparsrError
+from runtime.native import builder
+from runtime.native.library import NativeModel
+
+SETS = instruction_sets()
+LAYERS = graphs.layer_graphs()
+TOLERANCE = 1e-5  # of the largest value; Winograd takes most of it
+
+
+def assert_same(graph, sets=SETS, sizes=((1, 1), (2, 3), (5, 17), (9, 33))):
+    content = write_native(graph, {})
+    models = {name: NativeModel(content, name) for name in sets}
+    for height, width in sizes:
+        image = graphs.random_image(graph, max(height, graph.minimum_size), max(width, graph.minimum_size))
+        expected = reference.run(graph, image)
+        for name, model in models.items():
+            result = native_run(model, image)
+            error = np.abs(result - expected).max() / max(np.abs(expected).max(), 1e-6)
+            assert error < TOLERANCE, (graph.name, name, image.shape, error)
+    return models
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer(name):
+    assert_same(LAYERS[name])
+
+
+@pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
+def test_every_network(architecture, scale):
+    graph = optimise(lower(small(architecture, scale), architecture))[0]
+    assert_same(graph, sizes=((1, 1), (17, 37)))
+
+
+def test_networks_without_passes():
+    assert_same(lower(small("rfdn", 3), "rfdn"), sizes=((16, 21),))
+
+
+@pytest.mark.parametrize("m", [4, 8, 16, 32])
+@pytest.mark.parametrize("channels", [(7, 9), (33, 5), (70, 64)])
+def test_sparse_convolutions(m, channels):
+    rng = np.random.default_rng(m)
+    inputs, outputs = channels
+    first = graphs.conv(rng, 3, inputs, 1)
+    for n in {1, max(1, m // 8), max(1, m // 4 - 1)}:
+        sparse = graphs.conv(rng, inputs, outputs, activation=graphs.LEAKY)
+        sparse = replace(sparse, weight=keep_largest(sparse.weight, n, m))
+        last = (L.Add(graphs.RELU), ["n2", "n1"])
+        other = graphs.conv(rng, outputs, outputs)
+        graph = graphs.chain("sparse", first, sparse, replace(other, weight=keep_largest(other.weight, n, m)), last)
+        models = assert_same(graph, sizes=((3, 1), (4, 70), (5, 95)))
+        for name, model in models.items():
+            few = (sparse.weight != 0).mean() < 0.2
+            assert name == "plain" or not few or "n1: sparse" in model.description()
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(12, 13), (16, 64), (49, 48)])
+def test_winograd_convolutions(inputs, outputs):
+    rng = np.random.default_rng(inputs)
+    graph = graphs.chain(
+        "winograd",
+        graphs.conv(rng, 3, inputs),
+        graphs.conv(rng, inputs, outputs, activation=graphs.RELU),
+        graphs.conv(rng, outputs, inputs),
+        (L.Add(), ["n2", "n0"]),
+        graphs.conv(rng, inputs, 12),
+        L.DepthToSpace(2),
+        scale=2,
+    )
+    models = assert_same(graph, sizes=((1, 64), (6, 65), (7, 81), (8, 143), (3, 160)))
+    for name, model in models.items():
+        assert name == "plain" or "n1: winograd" in model.description()
+
+
+def random_graph(draw):
+    """A random network of a few layers with skips, joins and slices."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    tensors = [("image", 3)]
+    entries = []
+    for index in range(draw(st.integers(1, 7))):
+        source, channels = tensors[draw(st.integers(0, len(tensors) - 1))]
+        layer, inputs, result = _random_layer(draw, rng, tensors, source, channels)
+        entries.append((f"n{index}", layer, inputs))
+        tensors.append((f"n{index}", result))
+    return graphs.chain("random", *entries)
+
+
+def _random_layer(draw, rng, tensors, source, channels):
+    kind = draw(st.sampled_from(["conv", "sparse", "concat", "slice", "add", "mul", "mean", "affine", "sigmoid"]))
+    if kind in ("conv", "sparse"):
+        outputs, kernel = draw(st.integers(1, 20)), draw(st.sampled_from([1, 3, 3, 5]))
+        conv = graphs.conv(rng, channels, outputs, kernel, draw(st.sampled_from([None, graphs.RELU, graphs.LEAKY])))
+        if kind == "sparse":
+            conv = replace(conv, weight=keep_largest(conv.weight, 1, 4))
+        return conv, [source], outputs
+    same = [name for name, count in tensors if count == channels]
+    other = draw(st.sampled_from(same))
+    match kind:
+        case "concat":
+            joined = draw(st.lists(st.sampled_from(tensors), min_size=1, max_size=3))
+            return L.Concat(), [name for name, _ in joined], sum(count for _, count in joined)
+        case "slice":
+            start = draw(st.integers(0, channels - 1))
+            stop = draw(st.integers(start + 1, channels))
+            return L.SliceChannels(start, stop), [source], stop - start
+        case "add":
+            return L.Add(draw(st.sampled_from([None, graphs.RELU]))), [source, other], channels
+        case "mul":
+            return L.Mul(), [source, other], channels
+        case "affine":
+            return L.ChannelAffine(*rng.normal(0, 1, (2, channels)).astype(np.float32)), [source], channels
+        case "mean":
+            return graphs.conv(rng, channels, channels, 5), [source], channels
+    return graphs.SIGMOID, [source], channels
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_random_graphs(data):
+    graph = random_graph(data.draw)
+    assert_same(graph, sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
+
+
+def test_bytes_in_and_out_rows_in_order_any_memory_layout():
+    graph = graphs.small_network(value_range=255.0)
+    model = NativeModel(write_native(graph, {}))
+    rng = np.random.default_rng(0)
+    for height, width in ((5, 9), (12, 40), (5, 9)):
+        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+        expected = reference.run(graph, pixels.transpose(2, 0, 1)[None].astype(np.float32))[0]
+        rounded = np.clip(np.floor(expected + 0.5), 0, 255).transpose(1, 2, 0)
+        rows = []
+        result = np.zeros((2 * height, 2 * width, 3), np.uint8)
+        assert model.run(pixels, result, lambda row, rows=rows: not rows.append(row))
+        assert rows == list(range(2 * height))
+        assert np.abs(result - rounded).max() <= 1
+        assert (result == rounded).mean() > 0.99
+        planar = np.zeros((3, 2 * height, 2 * width), np.uint8)
+        model.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0), planar.transpose(1, 2, 0))
+        assert np.array_equal(planar.transpose(1, 2, 0), result)
+
+
+def test_a_row_callback_can_end_the_run_and_raise():
+    graph = graphs.small_network()
+    model = NativeModel(write_native(graph, {}))
+    image, result = np.zeros((9, 9, 3), np.float32), np.full((18, 18, 3), np.nan, np.float32)
+    assert model.run(image, result, lambda row: row < 3) is False
+    assert not np.isnan(result[:4]).any()
+    assert np.isnan(result[4:]).all()
+
+    def fail(row):
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        model.run(image, result, fail)
+    assert model.run(image, result)
+
+
+def test_feature_maps_do_not_grow_with_the_height():
+    graph = optimise(lower(small("edsr", 4), "edsr"))[0]
+    model = NativeModel(write_native(graph, {}))
+    sizes = []
+    for height in (64, 512):
+        native_run(model, graphs.random_image(graph, height, 40))
+        sizes.append(model.info.buffer_bytes)
+    assert sizes[1] <= 1.02 * sizes[0]
+
+
+def test_bad_images_and_limits_are_refused():
+    graph = graphs.chain("valid", graphs.conv(np.random.default_rng(0), 3, 4, padding=(0, 0, 0, 0)), minimum_size=3)
+    content = write_native(graph, {})
+    with pytest.raises(SparsrError, match="smaller than the 3 pixels"):
+        NativeModel(content).output_shape(2, 8)
+    with pytest.raises(SparsrError, match="too large"):
+        NativeModel(content).output_shape(1 << 21, 8)
+    with pytest.raises(SparsrError, match="more than the 1000 bytes"):
+        native_run(NativeModel(content, max_bytes=1000), graphs.random_image(graph, 9, 9))
+    with pytest.raises(SparsrError, match="instruction set"):
+        NativeModel(content, "sse9")
+
+
+@pytest.mark.parametrize("part", ["header", "anywhere"])
+def test_damaged_models_are_refused_or_run(part):
+    graph = optimise(lower(small("rfdn", 2), "rfdn"))[0]
+    content = write_native(graph, {})
+    header = 8 + int.from_bytes(content[:8], "little")
+    rng = np.random.default_rng(7)
+    refused = 0
+    for _ in range(int(os.environ.get("SPARSR_MUTATIONS", "400"))):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 4)):
+            place = rng.integers(0, header if part == "header" else len(content))
+            if rng.random() < 0.5:
+                damaged[place] = rng.integers(0, 256)
+            else:
+                damaged[place] = rng.choice(list(b'0123456789,:[]{}"-'))
+        if rng.random() < 0.1:
+            del damaged[rng.integers(0, len(damaged)) :]
+        try:
+            model = NativeModel(bytes(damaged), max_bytes=1 << 26)
+            shape = model.output_shape(16, 19)
+            if np.prod(shape) < 1e7:
+                image = np.zeros((16, 19, model.info.input_channels), np.float32)
+                model.run(image, np.empty(shape, np.float32))
+        except SparsrError:
+            refused += 1
+    assert refused > 0
+
+
+STARVED = """
+import resource, sys
+sys.path[:0] = {paths!r}
+import numpy as np
+from runtime.errors import SparsrError
+from runtime.native.library import NativeModel
+content = open({model!r}, "rb").read()
+NativeModel(content)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+outcomes = set()
+for extra in range(0, 40 << 20, 1 << 18):
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, resource.RLIM_INFINITY))
+    try:
+        model = NativeModel(content)
+        model.run(np.zeros((32, 90, 3), np.float32), np.empty((64, 180, 3), np.float32))
+        outcomes.add("done")
+    except (SparsrError, MemoryError) as error:
+        outcomes.add("refused")
+assert outcomes == {{"done", "refused"}}, outcomes
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts pages by /proc")
+def test_too_little_memory_is_an_error(tmp_path):
+    graph = optimise(lower(small("edsr", 2), "edsr"))[0]
+    (tmp_path / "model").write_bytes(write_native(graph, {}))
+    code = STARVED.format(paths=[str(Path(__file__).parents[2])], model=str(tmp_path / "model"))
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_without_a_compiler_the_hint_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.delenv(builder.PREBUILT, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SparsrError) as caught:
+        builder.library_path()
+    assert "cmake" in caught.value.hint
+
+
+def test_a_sparse_layer_without_weights_is_only_its_bias():
+    conv = graphs.conv(np.random.default_rng(0), 3, 6)
+    assert_same(graphs.chain("empty", replace(conv, weight=np.zeros_like(conv.weight))))

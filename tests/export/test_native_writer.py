@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import graphs
+import numpy as np
+import pytest
+from native_models import keep_largest
+from safetensors.numpy import load
+
+from export.native_writer import PROGRAM, operators, pack, write_native
+from runtime import layers as L
+from runtime.errors import SparsrError
+
+
+@pytest.mark.parametrize("m", [4, 8, 32])
+@pytest.mark.parametrize("inputs", [3, 8, 37])
+def test_packed_weights_are_the_weights(m, inputs):
+    rng = np.random.default_rng(inputs)
+    weight = keep_largest(rng.normal(size=(5, inputs, 3, 2)).astype(np.float32), 2, m)
+    values, indices, _ = pack(weight, m)
+    assert values.shape[-1] == min(2, inputs)
+    restored = np.zeros_like(weight)
+    for o, y, x, group, n in np.ndindex(values.shape):
+        if values[o, y, x, group, n]:
+            restored[o, group * m + indices[o, y, x, group, n], y, x] = values[o, y, x, group, n]
+    assert np.array_equal(restored, weight)
+
+
+def test_the_file_is_a_safetensors_file_and_sparse_weights_are_small():
+    rng = np.random.default_rng(0)
+    dense = graphs.conv(rng, 64, 64)
+    sparse = L.Conv(keep_largest(dense.weight, 4, 32), dense.bias, padding=dense.padding)
+    first = graphs.conv(rng, 3, 64)
+    files = [write_native(graphs.chain("net", first, conv), {"about": "x"}) for conv in (dense, sparse)]
+    tensors = [load(file) for file in files]
+    assert np.array_equal(tensors[0]["n1.weight"], dense.weight)
+    assert tensors[1]["n1.values"].nbytes + tensors[1]["n1.indices"].nbytes < 0.16 * dense.weight.nbytes
+    header = json.loads(files[0][8 : 8 + int.from_bytes(files[0][:8], "little")])
+    assert header["__metadata__"]["about"] == "x"
+    assert json.loads(header["__metadata__"][PROGRAM])["layers"][0]["kind"] == "Conv"
+    assert operators(files[0]) == ("Conv",)
+    assert files[0] == write_native(graphs.chain("net", first, dense), {"about": "x"})
+
+
+def test_weights_that_are_not_numbers_are_refused():
+    conv = graphs.conv(np.random.default_rng(0), 3, 3)
+    conv.weight[0, 0, 0, 0] = np.nan
+    with pytest.raises(SparsrError, match="n0"):
+        write_native(graphs.chain("net", conv), {})
