@@ -27,12 +27,12 @@ DENSE := cpu/ledsr96_x4
 # The dense original's weights are too large for the repository. Time and memory do not depend on them: random ones do.
 demo: $(VENV)/.installed
 	@echo "1/5  export the pruned network and prove that the files compute the same"
-	$(RUN) -m export $(MODEL) --out demo/assln_x4 --verify $(PHOTO)
+	$(RUN) -m export $(MODEL) --out demo/assln_x4 --format onnx,tflite,native --verify $(PHOTO)
 	@echo "2/5  upscale a photograph"
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled.png --model demo/assln_x4
+	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled.png --model demo/assln_x4 --engine native
 	@echo "3/5  export its dense original, to measure against"
 	$(RUN) -m train init $(DENSE) --out demo/ledsr96_x4.safetensors
-	$(RUN) -m export demo/ledsr96_x4.safetensors --out demo/ledsr96_x4
+	$(RUN) -m export demo/ledsr96_x4.safetensors --out demo/ledsr96_x4 --format onnx,tflite,native
 	@echo "4/5  measure both, side by side"
 	$(RUN) -m bench run demo/assln_x4 --baseline demo/ledsr96_x4 --rounds 7 --max-seconds 40 --json demo/bench.json
 	@echo "5/5  make the page"
@@ -44,9 +44,8 @@ lint: $(VENV)/.installed-tests
 	$(RUN) -m mypy
 
 test: lint
-	$(RUN) -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n auto
 
-# The demo's two networks in every engine, the rivals of bench/requirements-rivals.txt included.
 # The native engine's tests under the address and undefined-behaviour sanitizers.
 sanitize: $(VENV)/.installed-tests
 	cmake -S runtime/native -B build/sanitize -DSPARSR_SANITIZE=address,undefined
@@ -55,10 +54,11 @@ sanitize: $(VENV)/.installed-tests
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 SPARSR_LIBRARY=build/sanitize/libsparsr.so \
 		$(RUN) -m pytest tests/export/test_native.py -k "not memory and not compiler"
 
+# The demo's two networks in every engine, the rivals of bench/requirements-rivals.txt included.
 bench: $(VENV)/.installed-rivals demo
 	for threads in 1 2; do \
 	  $(RUN) -m bench run demo/assln_x4 --baseline demo/ledsr96_x4 --threads $$threads --json demo/bench-$$threads.json; \
 	done
 
 clean:
-	rm -rf demo runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

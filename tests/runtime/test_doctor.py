@@ -26,7 +26,8 @@ def test_all_engines_work_here():
     assert (result.returncode, result.stderr) == (0, "")
     told = lines_of(result.stdout)
     for kind in ENGINES.values():
-        assert told[kind.name] == f"{importlib.metadata.version(kind.package)}, works"
+        version = "SparSR's own" if kind.name == "native" else importlib.metadata.version(kind.package)
+        assert told[kind.name] == f"{version}, works"
     assert told["numpy"] == np.__version__
     assert told["video"].startswith("writes with")
     assert f"{len(os.sched_getaffinity(0))} cores" in told["cpu"]
