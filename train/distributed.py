@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,5 +60,9 @@ def team(device: str) -> Iterator[Team]:
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield Team(dist.get_rank(), world, local)
+        dist.barrier()  # a process that leaves while another still talks to it would bring both down
     finally:
+        # The wrapped network holds the process group in reference cycles; a group that outlives its destruction
+        # aborts the process at exit, when its threads are still running.
+        gc.collect()
         dist.destroy_process_group()
