@@ -1,0 +1,87 @@
+"""N:M sparsity: of every M consecutive input channels, per filter and tap, at most N weights other than zero."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from runtime.errors import SparsrError
+
+from ..networks.weight_norm import merge_weight_norm
+from ..networks.widths import convolutions
+from .selection import matches
+
+GROUP_SIZES = (4, 8, 16, 32)
+"""The M the native engine packs."""
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """At most `n` weights other than zero of every `m` consecutive input channels."""
+
+    n: int
+    m: int
+
+    def __str__(self) -> str:
+        return f"{self.n}:{self.m}"
+
+    @classmethod
+    def parse(cls, text: str) -> Sparsity:
+        """From `N:M`. Raises `SparsrError` unless M is 4, 8, 16 or 32 and 1 <= N <= M."""
+        found = re.fullmatch(r"(\d{1,2}):(\d{1,2})", text.strip())
+        n, m = (int(found[1]), int(found[2])) if found else (0, 0)
+        if m not in GROUP_SIZES or not 1 <= n <= m:
+            raise SparsrError(f"{text!r} is not a sparsity N:M", "for example 4:32; M is 4, 8, 16 or 32, N at most M")
+        return cls(n, m)
+
+
+def ranks(weight: Tensor, m: int) -> Tensor:
+    """Rank of every weight by magnitude within its group: uint8 [out, in, kh, kw], 0 for the largest.
+
+    A group is `m` consecutive input channels at one output and tap (SLS, Oh et al., AAAI 2022); the last group may be
+    smaller. Of equal weights the first ranks first.
+    """
+    outputs, inputs, height, width = weight.shape
+    groups = -(-inputs // m)
+    # Places beyond the last channel rank last: no magnitude is negative.
+    padded = torch.full((outputs, groups * m, height, width), -1.0, device=weight.device)
+    padded[:, :inputs] = weight.detach().abs()
+    grouped = padded.view(outputs, groups, m, height, width)
+    order = grouped.argsort(dim=2, descending=True, stable=True)
+    places = torch.arange(m, device=weight.device).view(1, 1, m, 1, 1).expand_as(order)
+    rank = torch.empty_like(order).scatter_(2, order, places)
+    return rank.view(outputs, groups * m, height, width)[:, :inputs].to(torch.uint8)
+
+
+def can_be_sparse(conv: nn.Conv2d, m: int) -> bool:
+    """Whether SLS would prune the layer: at least one whole group of inputs, and not the one that makes the image."""
+    return conv.in_channels // conv.groups >= m and conv.out_channels != 3
+
+
+def prune_by_magnitude(
+    network: nn.Module, sparsity: Sparsity, layers: Mapping[str, Sparsity | None] | None = None
+) -> dict[str, Sparsity]:
+    """Zero all but the largest N of M weights in place (one shot, no training); {layer: its sparsity}.
+
+    `layers` overrides single layers: name pattern -> sparsity, or None to leave them dense; later patterns win. Layers
+    with fewer than M inputs, and those that make the image, stay dense unless named. Weight normalisation is merged
+    first. Raises `SparsrError` for a pattern that names no convolution.
+    """
+    merge_weight_norm(network)
+    convs, chosen = convolutions(network), {}
+    for pattern in layers or {}:
+        if not any(matches(name, [pattern]) for name in convs):
+            raise SparsrError(f"no convolution is called {pattern}", f"this network has {', '.join(list(convs)[:8])} ...")
+    for name, conv in convs.items():
+        own: Sparsity | None = sparsity if can_be_sparse(conv, sparsity.m) else None
+        for pattern, override in (layers or {}).items():
+            own = override if matches(name, [pattern]) else own
+        if own and own.n < own.m:
+            with torch.no_grad():
+                conv.weight.mul_(ranks(conv.weight, own.m) < own.n)
+            chosen[name] = own
+    return chosen
