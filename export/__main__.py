@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     known = ",".join(DEFAULT_FORMATS)
     parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")
     parser.add_argument(
+        "--sparsity",
+        default="",
+        metavar="N:M[,LAYER=N:M]",
+        help="keep the N largest of every M weights, without training; single layers by name pattern, or LAYER=dense",
+    )
+    parser.add_argument(
         "--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help="pictures for the parity certificate"
     )
     parser.add_argument("--name", help="the network's name in the bundle (default: from MODEL)")
@@ -50,10 +56,14 @@ def _print_summary(out: Path, card: BundleCard) -> None:
         "whole image only" if card.receptive_radius is None else f"exact tiles with {card.receptive_radius} px around"
     )
     print(f"{out}: {card.name}, {card.architecture} x{card.scale}, {card.method}")
-    print(f"  {card.parameters:,} parameters, {card.gmacs_720p:.2f} GMACs for 1280x720, {tiles}")
+    print(f"  {card.parameters:,} parameters, {card.work}, {tiles}")
     for file in card.files:
         print(f"  {file.name:14s} {file.bytes / 1e6:6.2f} MB  {', '.join(file.operators)}")
     print(f"  parity: largest difference {max(entry.max_abs for entry in card.parity):.1e} of the value range")
+
+
+def _list_of(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _main() -> None:
@@ -66,7 +76,8 @@ def _main() -> None:
         Path(arguments.model),
         arguments.out,
         scale=arguments.scale,
-        formats=[part.strip() for part in arguments.format.split(",") if part.strip()],
+        formats=_list_of(arguments.format),
+        sparsity=_list_of(arguments.sparsity),
         pictures=arguments.verify,
         name=arguments.name,
         report=lambda line: print(line, flush=True),

@@ -92,6 +92,7 @@ def make_card(
         parity=tuple(parity),
         training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
         tools={name: version(name) for name in _TOOLS},
+        nonzero=round(gmacs_720p(plain, nonzero=True) / gmacs_720p(plain), 6),
     )
 
 

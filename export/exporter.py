@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from runtime.card import CARD_NAME, BundleCard
 from runtime.errors import SparsrError
 from runtime.files import atomic_folder
 from train.models import load_model
+from train.pruning.nm import Sparsity, prune_by_magnitude
 
 from . import native_writer, onnx_writer, parity, stages, tflite_writer
 from .bundle_writer import ModelFile, make_card, metadata, write_bundle
@@ -66,15 +68,18 @@ def export_model(
     *,
     scale: int | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
+    sparsity: Sequence[str] = (),
     pictures: Sequence[Path] = (),
     name: str | None = None,
     report: Report = print,
 ) -> BundleCard:
     """Write the bundle `out` from a checkpoint of ours or an official one and return its card.
 
-    `scale` chooses from a checkpoint for several scales; `pictures` are real images for the parity certificate besides
-    the random ones; `name` is the network's name in files and tables (default: from the file name). Progress goes to
-    `report`, a line each. `out` is replaced if it is a bundle already. Raises `SparsrError` for bad input and
+    `scale` chooses from a checkpoint for several scales; `sparsity` prunes to N:M by magnitude on the way: `4:32` for
+    the whole network, then any number of `LAYER=N:M` or `LAYER=dense`, LAYER a shell pattern; `pictures` are real
+    images for the parity certificate besides the random ones; `name` is the network's name in files and tables
+    (default: from the file name). Progress goes to `report`, a line each. `out` is replaced if it is a bundle already.
+    Raises `SparsrError` for bad input and
     `CheckFailedError` if parity fails; then there is no bundle, or still the one that was there.
     """
     chosen = [_format(text) for text in dict.fromkeys(formats)]
@@ -85,6 +90,10 @@ def export_model(
     with atomic_folder(out, CARD_NAME) as folder:
         report(f"reading {model}")
         network, checkpoint = load_model(model, scale)
+        if sparsity:
+            pruned = prune_by_magnitude(network, *_sparsity(sparsity))
+            report(f"kept the largest weights: {_counted(pruned.values())}")
+            checkpoint = replace(checkpoint, method=f"one-shot {sparsity[0]}", metrics={})
         lowered = lower(network, name or _default_name(model))
         graph, _ = optimise(lowered)
         report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
@@ -105,6 +114,22 @@ def _write(kind: Format, graph: DeployGraph, about: Mapping[str, str], report: R
     file = ModelFile(kind.name, kind.layout, content, kind.operators(content))
     report(f"wrote {file.name}: {len(content) / 1e6:.2f} MB")
     return file
+
+
+def _sparsity(parts: Sequence[str]) -> tuple[Sparsity, dict[str, Sparsity | None]]:
+    """The network's sparsity and those of single layers. Raises `SparsrError` for anything else."""
+    layers: dict[str, Sparsity | None] = {}
+    for part in parts[1:]:
+        pattern, sign, text = part.partition("=")
+        if not (sign and pattern):
+            raise SparsrError(f"{part!r} is not LAYER=N:M", "for example --sparsity 4:32,body.*=8:32,tail.*=dense")
+        layers[pattern] = None if text == "dense" else Sparsity.parse(text)
+    return Sparsity.parse(parts[0]), layers
+
+
+def _counted(sparsities: Iterable[Sparsity]) -> str:
+    counts = Counter(str(sparsity) for sparsity in sparsities)
+    return ", ".join(f"{text} in {count} layers" for text, count in counts.items()) or "nothing to prune"
 
 
 def _format(name: str) -> Format:

@@ -126,7 +126,7 @@ def describe(card: BundleCard) -> str:
     widths = sorted(set(card.widths.values()))
     lines = [
         ("network", f"{card.name} ({card.architecture} x{card.scale}, {card.method})"),
-        ("parameters", f"{card.parameters:,}, {card.gmacs_720p:.2f} GMACs for a 1280x720 output"),
+        ("parameters", f"{card.parameters:,}, {card.work}"),
         ("convolutions", f"{len(card.widths)} of {widths[0]} to {widths[-1]} channels" if widths else "none"),
         ("values", f"0..{card.value_range:g}, at least {card.minimum_size}x{card.minimum_size} pixels"),
         (

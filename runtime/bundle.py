@@ -21,6 +21,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "receptive_radius": (0, 4096),
     "parameters": (0, 1e12),
     "gmacs_720p": (0, 1e9),
+    "nonzero": (0, 1),
     "peak_activation_bytes_per_pixel": (1, 1e7),
 }
 _HINT = "export the bundle again, or fetch it anew"

@@ -74,7 +74,15 @@ class BundleCard:
     """The checkpoint's own record: data, recipe, steps, metrics, terms."""
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the packages that wrote the bundle."""
+    nonzero: float = 1.0
+    """Share (0..1) of the multiply-adds whose weight is not zero: below 1 for N:M sparsity."""
     schema: str = SCHEMA
+
+    @property
+    def work(self) -> str:
+        """The multiply-adds as text."""
+        dense = f"{self.gmacs_720p:.2f} GMACs for a 1280x720 output"
+        return dense if self.nonzero > 0.999 else f"{self.gmacs_720p * self.nonzero:.2f} of {dense} by N:M sparsity"
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for `json.dumps`."""

@@ -19,29 +19,34 @@ def parameters(network: nn.Module, mean_shifts: bool = False) -> int:
     return total - (0 if mean_shifts else sum(p.numel() for shift in shifts for p in shift.parameters()))
 
 
-def macs(network: SRNetwork, height: int, width: int) -> int:
+def macs(network: SRNetwork, height: int, width: int, nonzero: bool = False) -> int:
     """Multiply-adds of all convolution weights for one [3, height, width] input; no bias, no mean shift.
 
-    Counted by running the network on the meta device: nothing is computed.
+    `nonzero`: only of weights other than zero, what an engine for N:M sparsity executes. Counted by running the network
+    on the meta device: nothing is computed.
     """
     ghost = copy.deepcopy(network).to("meta").eval()
+    counts = {
+        module: int(own.weight.count_nonzero()) if nonzero else own.weight.numel()
+        for module, own in zip(ghost.modules(), network.modules(), strict=True)
+        if isinstance(own, nn.Conv2d) and not isinstance(own, MeanShift)
+    }
     total = 0
 
     def count(module: nn.Module, _: Any, output: Tensor) -> None:
         nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += module.weight.numel() * output.shape[2] * output.shape[3]
+        total += counts[module] * output.shape[2] * output.shape[3]
 
-    for module in ghost.modules():
-        if isinstance(module, nn.Conv2d) and not isinstance(module, MeanShift):
-            module.register_forward_hook(count)
+    for module in counts:
+        module.register_forward_hook(count)
     with torch.no_grad():
         ghost(torch.empty(1, 3, height, width, device="meta"))
     return total
 
 
-def gmacs_720p(network: SRNetwork) -> float:
-    """10^9 multiply-adds for a 1280x720 output, with the exact (fractional for x3) input width as in the papers."""
+def gmacs_720p(network: SRNetwork, nonzero: bool = False) -> float:
+    """10^9 multiply-adds (see `macs`) for a 1280x720 output, with the exact (fractional for x3) input width as in the
+    papers."""
     side = 120
-    per_pixel = macs(network, side, side) / side**2
+    per_pixel = macs(network, side, side, nonzero) / side**2
     return per_pixel * (1280 / network.scale) * (720 / network.scale) / 1e9

@@ -8,7 +8,7 @@ from typing import Any
 from runtime.card import BundleCard, BundleFile
 
 from ..results import Results, Row
-from ..units import count, giga, mebibytes, milliseconds, percent_floor
+from ..units import count, mebibytes, milliseconds, percent_floor
 from .markup import table, tag, text
 
 
@@ -58,7 +58,7 @@ def card_details(card: BundleCard) -> str:
         "Architecture": f"{card.architecture}, ×{card.scale}",
         "Method": card.method,
         "Parameters": count(card.parameters),
-        "Work": f"{giga(card.gmacs_720p)} multiply-adds for a 1280×720 output",
+        "Work": card.work,
         "Convolutions": f"{len(card.widths)}, {_widths(card.widths)}" if card.widths else None,
         "Receptive radius": "the whole image" if radius is None else f"{radius} pixels (tiles are exact)",
         "Smallest input": f"{card.minimum_size}×{card.minimum_size}",

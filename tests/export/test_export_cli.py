@@ -17,12 +17,13 @@ from PIL import Image
 
 from export import __main__ as cli
 from export import exporter, parity
+from runtime.bundle import Bundle
 from runtime.card import CARD_NAME
 from runtime.errors import CheckFailedError, run_cli
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 from train.checkpoint import card_for, save
 from train.models import load_model
-from train.networks import ARCHITECTURES
+from train.networks import ARCHITECTURES, build
 from train.networks.weight_norm import add_weight_norm
 from train.pruning.slimming import slim
 
@@ -306,3 +307,29 @@ def test_official_checkpoints_export(tmp_path, shared_data, monkeypatch, file, s
     for run in (onnx_run(bundle / "model.onnx"), tflite_run(bundle / "model.tflite")):
         result = run(pixels)[0].transpose(1, 2, 0)
         np.testing.assert_allclose(result, crop["c32_sr"], rtol=0, atol=255e-5)
+
+
+def test_sparsity_prunes_on_the_way(tmp_path, capsys):
+    network = disturb(build("edsr", 2, channels=32, blocks=1))
+    model = store(network, tmp_path / "dense.safetensors")
+    code, out, _ = export(
+        model, "--out", tmp_path / "b", "--sparsity", "4:32,tail.*=dense", "--format", "onnx,native", capsys=capsys
+    )
+    assert code == 0
+    assert "4:32 in 3 layers" in out
+    card = Bundle.open(tmp_path / "b").card
+    assert card.method == "one-shot 4:32"
+    convs = {n: m for n, m in network.named_modules() if isinstance(m, torch.nn.Conv2d) and m.in_channels >= 3}
+    area = {name: 4 if name == "tail.1" else 1 for name in convs}
+    work = {n: m.weight.numel() * area[n] for n, m in convs.items() if m.kernel_size == (3, 3)}
+    sparse = sum(macs / 8 if name.startswith("body") else macs for name, macs in work.items())
+    assert card.nonzero == pytest.approx(sparse / sum(work.values()), rel=1e-5)
+    assert f"{card.gmacs_720p * card.nonzero:.2f} of" in out
+
+
+@pytest.mark.parametrize("text", ["4:33", "4:32,body.0", "4:32,x.*=2:32", "body.0=4:32"])
+def test_an_impossible_sparsity_leaves_no_bundle(text, checkpoint, tmp_path, capsys):
+    code, _, error = export(checkpoint, "--out", tmp_path / "b", "--sparsity", text, capsys=capsys)
+    assert code == 2
+    assert "hint:" in error
+    assert not (tmp_path / "b").exists()

@@ -18,7 +18,9 @@ from train.pruning.nm import Sparsity, prune_by_magnitude, ranks
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from([4, 8, 16, 32]), st.integers(1, 70), st.integers(1, 5), st.sampled_from([1, 3]), st.integers(0, 9))
+@given(
+    st.sampled_from([4, 8, 16, 32]), st.integers(1, 70), st.integers(1, 5), st.sampled_from([1, 3]), st.integers(0, 9)
+)
 def test_ranks_order_every_group_by_magnitude(m, inputs, outputs, side, seed):
     # few different values, so that ties happen
     weight = torch.from_numpy(np.random.default_rng(seed).integers(-3, 4, (outputs, inputs, side, side))).float()

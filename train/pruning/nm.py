@@ -75,7 +75,8 @@ def prune_by_magnitude(
     convs, chosen = convolutions(network), {}
     for pattern in layers or {}:
         if not any(matches(name, [pattern]) for name in convs):
-            raise SparsrError(f"no convolution is called {pattern}", f"this network has {', '.join(list(convs)[:8])} ...")
+            known = ", ".join(list(convs)[:8])
+            raise SparsrError(f"no convolution is called {pattern}", f"this network has {known} ...")
     for name, conv in convs.items():
         own: Sparsity | None = sparsity if can_be_sparse(conv, sparsity.m) else None
         for pattern, override in (layers or {}).items():
