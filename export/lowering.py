@@ -105,6 +105,8 @@ class _Writer:
 def _layer(operation: Operation, convs: Mapping[str, nn.Conv2d]) -> Layer:
     if operation.kind == "conv":
         return _conv(operation.module, convs[operation.module])
+    if operation.kind not in _LAYERS:
+        raise SparsrError(f"{operation.name}: the operation {operation.kind} is not supported by the exporter yet")
     return _LAYERS[operation.kind](operation)
 
 

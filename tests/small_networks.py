@@ -20,8 +20,11 @@ OPTIONS = {
     "imdn": {"channels": 20, "blocks": 2},
     "carn_m": {"channels": 16},
     "rfdn": {"channels": 14, "blocks": 2},
+    "smsr": {"channels": 12, "blocks": 2},
 }
 EVERY_NETWORK = [(name, scale) for name, entry in ARCHITECTURES.items() for scale in entry.scales]
+DEPLOYABLE = [(name, scale) for name, scale in EVERY_NETWORK if name != "smsr"]
+"""Networks the exporter can lower."""
 
 
 def small(architecture: str, scale: int, seed: int = 0) -> SRNetwork:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +12,9 @@ from .networks.base import MeanShift
 
 
 def parameters(network: nn.Module, mean_shifts: bool = False) -> int:
-    """Number of weights and biases; the mean shifts' frozen 24 only if asked for, as in the published tables."""
-    total = sum(parameter.numel() for parameter in network.parameters())
+    """Number of weights and biases, as in the published tables: without the logits of SMSR's channel masks, which only
+    choose, and with the mean shifts' frozen 24 only if asked for."""
+    total = sum(parameter.numel() for name, parameter in network.named_parameters() if not name.endswith("ch_mask"))
     shifts = [module for module in network.modules() if isinstance(module, MeanShift)]
     return total - (0 if mean_shifts else sum(p.numel() for shift in shifts for p in shift.parameters()))
 
@@ -29,13 +29,15 @@ def macs(network: SRNetwork, height: int, width: int, nonzero: bool = False) -> 
     counts = {
         module: int(own.weight.count_nonzero()) if nonzero else own.weight.numel()
         for module, own in zip(ghost.modules(), network.modules(), strict=True)
-        if isinstance(own, nn.Conv2d) and not isinstance(own, MeanShift)
+        if isinstance(own, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(own, MeanShift)
     }
     total = 0
 
-    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        total += counts[module] * output.shape[2] * output.shape[3]
+        # A transposed convolution uses every weight once per input pixel.
+        pixels = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+        total += counts[module] * pixels.shape[2] * pixels.shape[3]
 
     for module in counts:
         module.register_forward_hook(count)

@@ -12,10 +12,11 @@ from train.checkpoint import card_for
 from train.complexity import gmacs_720p, macs, parameters
 from train.networks import ARCHITECTURES, build
 from train.networks.base import MeanShift
+from train.networks.sparse_masks import SparseMaskBlock
 from train.networks.tracing import trace
 
 # Parameters without the mean shifts' 24; GMACs for 1280x720 output, weights only. Sources: ASSL's and EDSR's
-# published tables (LEDSR by the exact formula), the IMDN, CARN (table 1) and SLS papers, NTIRE 2022 for RFDN.
+# published tables (LEDSR by the exact formula), the IMDN, CARN (table 1), SLS and SMSR papers, NTIRE 2022 for RFDN.
 COUNTS = [
     ("ledsr", 2, {}, 19_507_468, 4492.5),
     ("ledsr", 3, {}, 19_542_043, 2000.2),
@@ -37,6 +38,10 @@ COUNTS = [
     ("carn_m", 4, {}, 294_147, 32.5),
     ("rfdn", 4, {}, 433_448, None),
     ("rfdn", 4, {"channels": 64, "attention": 32}, 826_800, 39.649),
+    ("smsr", 2, {}, 984_746, 223.8),
+    ("smsr", 3, {}, 993_401, 100.4),
+    ("smsr", 4, {}, 1_005_518, 57.1),
+    ("smsr", 2, {"spatial": False, "channel": False}, 925_536, None),
 ]
 WHOLE_PIXELS = {("imdn", 3): (240, 427), ("rfdn", 4): (180, 320)}  # LR sizes counted instead of 1280/s x 720/s
 
@@ -77,7 +82,8 @@ def test_minimum_sizes_are_the_true_ones():
 
 @pytest.mark.parametrize(("name", "scale"), EVERY_NETWORK)
 def test_gradients_reach_every_weight(name, scale):
-    options = OPTIONS[name] | ({"channels": 64} if name == "imdn" else {})  # else one unit, which a ReLU may close
+    attention = name in ("imdn", "smsr")
+    options = OPTIONS[name] | ({"channels": 64} if attention else {})  # else one unit, which a ReLU may close
     torch.manual_seed(0)
     network = build(name, scale, **options)
     network(image(network, 20, 17)).square().mean().backward()
@@ -118,8 +124,12 @@ def test_a_value_range_that_is_an_option_survives_the_checkpoint(name, value_ran
 @pytest.mark.parametrize(("name", "scale"), EVERY_NETWORK)
 def test_every_convolution_is_traced(name, scale):
     network = small(name, scale)
-    traced = {operation.module for operation in trace(network).operations if operation.kind == "conv"}
-    assert traced == {key for key, module in network.named_modules() if isinstance(module, torch.nn.Conv2d)}
+    traced = {operation.module for operation in trace(network).operations if operation.module}
+    whole = {key for key, module in network.named_modules() if isinstance(module, SparseMaskBlock)}
+    for key, module in network.named_modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            assert (key in traced) != any(key.startswith(f"{block}.") for block in whole)
+    assert whole <= traced
 
 
 def test_unknown_names_scales_and_options():

@@ -43,7 +43,8 @@ Recogniser = Callable[[State, Path, int | None], _Found]
 
 
 def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
-    """Rebuild the network of an official checkpoint (EDSR, LEDSR dense or pruned, IMDN, CARN-M, RFDN), on the CPU.
+    """Rebuild the network of an official checkpoint (EDSR, LEDSR dense or pruned, SMSR, IMDN, CARN-M, RFDN), on
+    the CPU.
 
     `scale` chooses from a file for several scales. Weight normalisation is merged, mean shifts keep their stored
     values, and a value range other than the architecture's is converted. Raises `SparsrError` if the file is
@@ -84,13 +85,13 @@ def _recogniser(state: State, path: Path) -> Recogniser:
     if any(name.endswith(".priority_scores") for name in state):
         raise SparsrError(f"{path} is an SLS checkpoint: N:M sparse networks cannot be imported yet")
     if any(name.endswith(".ch_mask") for name in state):
-        raise SparsrError(f"{path} is an SMSR checkpoint: networks with sparse masks cannot be imported yet")
+        return _smsr
     for key, recogniser in _RECOGNISERS.items():
         if key in state:
             return recogniser
     raise SparsrError(
         f"{path} is a PyTorch checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
-        "EDSR, LEDSR (ASSL), IMDN, CARN-M and RFDN are known",
+        "EDSR, LEDSR (ASSL), SMSR, IMDN, CARN-M and RFDN are known",
     )
 
 
@@ -98,9 +99,11 @@ def _check(state: State, path: Path) -> None:
     """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
     for name, tensor in state.items():
         filters = state.get(name.rpartition(".")[0] + ".weight", tensor)
+        four = name.endswith((".weight", ".ch_mask"))
+        transposed = "spa_mask.5." in name  # its filters are in the second dimension
         if (
-            tensor.dim() != (4 if name.endswith(".weight") else 1)
-            or tensor.shape[:1] != filters.shape[:1]
+            tensor.dim() != (4 if four else 1)
+            or (tensor.shape[:1] != filters.shape[:1] and not transposed)
             or not tensor.numel()
         ):
             raise SparsrError(f"{name} in {path} is no part of a convolution", "give another checkpoint")
@@ -125,6 +128,12 @@ def _edsr(state: State, path: Path, _: int | None) -> _Found:
     for stage, following in zip(stages, [*stages[1:], state["tail.1.weight"]], strict=True):
         scale *= math.isqrt(len(stage) // following.shape[1])
     return _Found("edsr", scale, state, options)
+
+
+def _smsr(state: State, path: Path, _: int | None) -> _Found:
+    blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
+    options = {"channels": len(state["head.0.weight"]), "blocks": blocks}
+    return _Found("smsr", _tail_scale(state["tail.0.weight"], path), state, options)
 
 
 def _distillation(state: State, path: Path, _: int | None) -> _Found:

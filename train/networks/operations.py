@@ -2,7 +2,8 @@
 
 A rule is called like the torch function it stands for, with `TensorRef`s in place of tensors, and returns the kind,
 the tensors read and the kind's options: leaky_relu has slope; affine factor and offset; slice start and stop;
-max_pool kernel and stride; pixel_shuffle block. Functions that return several tensors have a list of these.
+avg_pool and max_pool kernel and stride; bicubic factor; pixel_shuffle block. Functions that return several tensors
+have a list of these.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .sparse_masks import CropLike, PadToEven, SparseMaskBlock
+
 Kind = Literal[
     "conv",
+    "conv_transpose",
+    "masked",
     "relu",
     "leaky_relu",
     "sigmoid",
@@ -28,11 +33,19 @@ Kind = Literal[
     "slice",
     "mean",
     "std",
+    "avg_pool",
     "max_pool",
+    "pad_to_even",
+    "crop_like",
     "resize",
+    "bicubic",
     "pixel_shuffle",
     "identity",
 ]
+
+
+WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked")
+"""Kinds whose weights are in the operation's module."""
 
 
 class UnsupportedError(Exception):
@@ -183,6 +196,13 @@ def _max_pool2d(
     return "max_pool", [input], {"kernel": kernel, "stride": step}
 
 
+def _avg_pool2d(module: nn.AvgPool2d, input: TensorRef) -> Meaning:
+    plain = not module.padding and not module.ceil_mode and module.divisor_override is None
+    require(plain, "padding, ceil_mode and divisor_override are not handled")
+    kernel, step = _square(module.kernel_size), _square(module.stride or module.kernel_size)
+    return "avg_pool", [input], {"kernel": kernel, "stride": step}
+
+
 def _square(size: int | tuple[int, int]) -> int:
     if isinstance(size, int):
         return size
@@ -199,10 +219,13 @@ def _interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Meaning:
-    plain = mode == "bilinear" and not any((scale_factor, align_corners, recompute_scale_factor, antialias))
+    plain = not any((align_corners, recompute_scale_factor, antialias))
+    if plain and mode == "bicubic" and isinstance(scale_factor, int):
+        return "bicubic", [input], {"factor": scale_factor}
     require(
-        plain and isinstance(size, SizeOf),
-        "only mode='bilinear' to another tensor's size (size=x.shape[2:]) is handled",
+        plain and mode == "bilinear" and not scale_factor and isinstance(size, SizeOf),
+        "only mode='bilinear' to another tensor's size (size=x.shape[2:]) and mode='bicubic' by a whole factor are "
+        "handled",
     )
     return "resize", [input, size.tensor], {}
 
@@ -231,7 +254,13 @@ FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
     "contiguous": _identity,
 }
 
-MODULES: dict[type[nn.Module], Callable[[Any, TensorRef], Meaning]] = {
+MODULES: dict[type[nn.Module], Callable[..., Meaning]] = {
+    nn.Conv2d: lambda module, x: ("conv", [x], {}),
+    nn.ConvTranspose2d: lambda module, x: ("conv_transpose", [x], {}),
+    SparseMaskBlock: lambda module, x, logits: ("masked", [x, logits], {}),
+    PadToEven: lambda module, x: ("pad_to_even", [x], {}),
+    CropLike: lambda module, x, like: ("crop_like", [x, like], {}),
+    nn.AvgPool2d: _avg_pool2d,
     nn.ReLU: lambda module, x: _relu(x),
     nn.LeakyReLU: lambda module, x: _leaky_relu(x, module.negative_slope),
     nn.Sigmoid: lambda module, x: _sigmoid(x),

@@ -14,6 +14,7 @@ from .carn import CARNM
 from .edsr import EDSR, LEDSR
 from .imdn import IMDN
 from .rfdn import RFDN
+from .smsr import SMSR
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "imdn": Architecture(IMDN, (2, 3, 4), "IMDN: 6 blocks that set channels aside, contrast attention"),
     "carn_m": Architecture(CARNM, (2, 3, 4), "CARN-M: cascading blocks of grouped convolutions, shared weights"),
     "rfdn": Architecture(RFDN, (2, 3, 4), "RFDN: 4 residual distillation blocks, spatial attention"),
+    "smsr": Architecture(SMSR, (2, 3, 4), "SMSR: 5 modules with learned spatial and channel masks, or without"),
 }
 
 

@@ -16,7 +16,18 @@ from torch import Tensor, fx, nn
 
 from runtime.errors import SparsrError
 
-from .operations import FUNCTIONS, MODULES, Kind, Meaning, SizeOf, TensorRef, UnsupportedError, require, slice_channels
+from .operations import (
+    FUNCTIONS,
+    MODULES,
+    WEIGHTED,
+    Kind,
+    Meaning,
+    SizeOf,
+    TensorRef,
+    UnsupportedError,
+    require,
+    slice_channels,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Operation:
     channels: int
     """Channels of the tensor it writes."""
     module: str = ""
-    """Path of the convolution; several operations share it when the module is called several times."""
+    """Path of the module with the weights; several operations share it when the module is called several times."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else the kind needs: see `operations`."""
 
@@ -54,10 +65,12 @@ def trace(network: nn.Module) -> Trace:
 
 
 class _Tracer(fx.Tracer):
-    """Every convolution is one operation, whatever its class does inside (weight normalisation)."""
+    """Every convolution is one operation, whatever its class does inside (weight normalisation), and so is every
+    module that has a rule."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return isinstance(module, nn.Conv2d) or super().is_leaf_module(module, qualified_name)
+        known = isinstance(module, nn.Conv2d) or type(module) in MODULES
+        return known or super().is_leaf_module(module, qualified_name)
 
 
 class _Values(fx.Interpreter):
@@ -132,10 +145,9 @@ class _Recorder:
         try:
             if node.op == "call_module":
                 module = self.network.get_submodule(str(node.target))
-                if isinstance(module, nn.Conv2d):
-                    return "conv", [args[0]], {}
-                require(type(module) in MODULES, "no rule for it")
-                return MODULES[type(module)](module, *args, **kwargs)
+                kind = nn.Conv2d if isinstance(module, nn.Conv2d) else type(module)
+                require(kind in MODULES, "no rule for it")
+                return MODULES[kind](module, *args, **kwargs)
             if node.target is operator.getitem:
                 return slice_channels(*args)
             require(node.op != "get_attr" and node.target in FUNCTIONS, "no rule for it")
@@ -150,7 +162,7 @@ class _Recorder:
     def _append(self, node: fx.Node, rule: Meaning) -> TensorRef:
         kind, inputs, options = rule
         name, channels = self._unique(_operation_path(node)), node.meta["value"].channels
-        module = str(node.target) if kind == "conv" else ""
+        module = str(node.target) if kind in WEIGHTED else ""
         reads = tuple(ref.name for ref in inputs)
         self.operations.append(Operation(name, kind, reads, channels, module, options))
         return TensorRef(name, channels)

@@ -68,8 +68,8 @@ class ChannelGroup:
 def channel_groups(network: nn.Module) -> list[ChannelGroup]:
     """All channel groups of `network` in execution order, the fixed ones (`prunable` False) included.
 
-    Every output filter of every convolution belongs to exactly one unit of one group. Raises `SparsrError`
-    naming the operation if the network cannot be traced.
+    Every output filter of every convolution belongs to exactly one unit of one group; masked blocks and transposed
+    convolutions keep all their channels. Raises `SparsrError` naming the operation if the network cannot be traced.
     """
     graph = _Channels(network)
     # Units with the same places belong together: {head.0, body.0.body.2, ...} is the residual stream.
@@ -200,6 +200,12 @@ class _Channels:
         match operation.kind:
             case "conv":
                 return self._conv(operation, inputs[0])
+            case "conv_transpose" | "masked":
+                for channels in inputs:
+                    self._fix(channels, f"{operation.module} reads them, which keeps its channels")
+                fresh = self._fresh(operation.channels)
+                self._fix(fresh, f"{operation.module} writes them, which keeps its channels")
+                return fresh
             case "add" | "mul":
                 self._unite(*inputs)
             case "concat":
@@ -232,7 +238,7 @@ class _Channels:
         """Whether the written tensor may differ from 0 in channels whose filters and biases are all 0."""
         flags = [name in self.nonzero for name in operation.inputs]
         match operation.kind:
-            case "conv":
+            case "conv" | "conv_transpose" | "masked":
                 return False
             case "sigmoid":
                 return True

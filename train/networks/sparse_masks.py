@@ -1,0 +1,132 @@
+"""SMSR's sparse masks: where and in which channels a block of convolutions computes (Wang et al., CVPR 2021).
+
+In evaluation the masks are 0 or 1 (the larger logit wins, a tie is 0). In training they are relaxed, drawn with Gumbel
+noise, and both cases are one formula.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LAYERS = 4  # convolutions per block; the paper's L
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How the masks of one training step are drawn: a function of the seed, so that a resumed step repeats them."""
+
+    temperature: float = 1.0
+    seed: tuple[int, ...] = (0,)
+    """Anything that tells this draw from all others: the run's seed, the step, the block."""
+    rank: int = 0
+    world: int = 1
+    """This process's share of the batch: several processes together draw what one would."""
+
+    def softmax(self, logits: Tensor, axis: int, shared: bool) -> Tensor:
+        """Gumbel softmax (Jang et al., ICLR 2017), float32, over `axis` of `logits`.
+
+        `shared`: all processes draw the same noise; otherwise the first axis is this process's part of the batch.
+        """
+        parts, part = (1, 0) if shared else (self.world, self.rank)
+        generator = torch.Generator(logits.device)
+        generator.manual_seed(int(np.random.SeedSequence([*self.seed, shared]).generate_state(1, np.uint64)[0]))
+        shape = (parts * logits.shape[0], *logits.shape[1:])
+        # A standard Gumbel variable is minus the logarithm of an exponential one, which is never 0.
+        noise = -torch.empty(shape, device=logits.device).exponential_(generator=generator).log().chunk(parts)[part]
+        return ((logits.float() + noise) / self.temperature).softmax(axis)
+
+
+class SparseMaskBlock(nn.Module):
+    """Convolutions of which each pixel and channel is computed only where needed, joined by a 1x1 convolution (SMB).
+
+    Every layer has dense channels, computed everywhere, and sparse ones, computed where the spatial mask is 1; which is
+    which does not depend on the image. Where the mask is 0 dense channels read only dense channels.
+
+    A layer is x' = relu(eta * conv(d * x) + m * conv((1 - d) * x)), m being the spatial mask, d the previous layer's
+    channel mask and eta = d' + (1 - d') m with this layer's own.
+
+    Called without logits the spatial mask is 0 everywhere: sparse channels are never computed (the paper's ablation
+    with channel masks only). With `channel` False all channels are sparse (its ablation with spatial masks only).
+    """
+
+    ch_mask: nn.Parameter | None
+    """Logits [1, channels, layers, 2] of (dense, sparse); None without channel masks."""
+
+    def __init__(self, channels: int, channel: bool = True) -> None:
+        super().__init__()
+        self.register_parameter("ch_mask", nn.Parameter(torch.rand(1, channels, LAYERS, 2)) if channel else None)
+        self.body = nn.Sequential(*(nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(LAYERS)))
+        self.collect = nn.Conv2d(LAYERS * channels, channels, 1)
+        self.relaxation = Relaxation()
+        """How masks are drawn in training; set before each step."""
+        self.activity = torch.zeros(())
+        """Mean of eta over layers, channels, pixels and images in the last training forward: what sparsity costs."""
+
+    def dense_channels(self) -> Tensor:
+        """The channel masks of evaluation: bool [layers, channels], True for channels computed everywhere."""
+        if self.ch_mask is None:
+            return torch.zeros(len(self.body), self.collect.out_channels, dtype=torch.bool)
+        return (self.ch_mask[0, :, :, 0] > self.ch_mask[0, :, :, 1]).T
+
+    def forward(self, features: Tensor, logits: Tensor | None = None) -> Tensor:
+        """features [n, c, h, w], logits [n, 2, h, w] of (unimportant, important) -> [n, c, h, w].
+
+        Without logits there are no important pixels.
+        """
+        spatial = self._spatial_mask(features, logits)
+        channel = self._channel_masks().to(features)
+        x, outputs, activity = features, [], []
+        for i, conv in enumerate(self.body):
+            eta = channel[i] + (1 - channel[i]) * spatial
+            if i == 0:  # every input channel is there everywhere
+                x = F.relu(eta * conv(x))
+            else:
+                dense, sparse = conv(torch.cat([channel[i - 1] * x, (1 - channel[i - 1]) * x])).chunk(2)
+                x = F.relu(eta * dense + spatial * sparse)
+            outputs.append(x)
+            activity.append(eta.float().mean())
+        if self.training:
+            self.activity = torch.stack(activity).mean()
+        return self.collect(torch.cat(outputs, 1))
+
+    def _spatial_mask(self, features: Tensor, logits: Tensor | None) -> Tensor:
+        """[n, 1, h, w] in 0..1; a single 0 without spatial masks."""
+        if logits is None:
+            return features.new_zeros(1, 1, 1, 1)
+        if not self.training:
+            return spatial_mask(logits).to(features)
+        return self.relaxation.softmax(logits, 1, shared=False)[:, 1:].to(features)
+
+    def _channel_masks(self) -> Tensor:
+        """d of every layer in 0..1: [layers, 1, channels, 1, 1]."""
+        if self.ch_mask is None or not self.training:
+            masks = self.dense_channels()
+        else:
+            masks = self.relaxation.softmax(self.ch_mask, 3, shared=True)[0, :, :, 0].T
+        return masks[:, None, :, None, None]
+
+
+def spatial_mask(logits: Tensor) -> Tensor:
+    """bool [n, 1, h, w] from [n, 2, h, w]: True where the second logit, "important", is larger."""
+    return logits[:, 1:] > logits[:, :1]
+
+
+class PadToEven(nn.Module):
+    """Repeats the last row or column of a map whose height or width is odd."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h + h % 2, w + w % 2]."""
+        return F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate")
+
+
+class CropLike(nn.Module):
+    """The top left part of a map, as large as another one."""
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """[n, c, H, W] and [n, k, h, w], h <= H and w <= W -> [n, c, h, w]."""
+        return x[:, :, : like.shape[2], : like.shape[3]]
