@@ -1,4 +1,4 @@
-"""Command line of the measurements: `python -m bench run|page`."""
+"""Command line of the measurements: `python -m bench run|bars|page`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from runtime.bundle import Bundle
 from runtime.errors import CheckFailedError, run_cli
+from runtime.images import read_image
 
-from . import results, table
+from . import bars, results, table
 from .engines import ENGINES
 from .measure import Plan, Subject, measure
 from .report.page import write_page
@@ -25,8 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure bundles and show the result.")
-    commands = parser.add_subparsers(required=True, metavar="run|page")
+    commands = parser.add_subparsers(required=True, metavar="run|bars|page")
     _add_run(commands)
+    _add_bars(commands)
     _add_page(commands)
     return parser
 
@@ -48,9 +50,26 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument(
         "--timeout", type=float, default=300, metavar="S", help="for one answer of an engine (default 300)"
     )
+    run.add_argument(
+        "--image", type=Path, metavar="FILE", help="a picture to measure with, for networks whose speed depends on it"
+    )
+    run.add_argument("--hide", choices=["avx512"], help="hide AVX-512 and AMX from every engine, as on a CPU with AVX2")
     run.add_argument("--baseline", type=Path, metavar="BUNDLE", help="the dense bundle to compare all others with")
     run.add_argument("--json", type=Path, metavar="OUT", help="write the results (schema sparsr-bench/1)")
     run.set_defaults(command=_run)
+
+
+def _add_bars(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "bars",
+        help="what SparSR promises, measured against the fastest dense engine",
+        description="Measure every promised ratio and say which are reached. `make bench` makes the bundles first.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the bundles")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="only the bars of these bundles")
+    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default 7")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all results")
+    parser.set_defaults(command=_bars)
 
 
 def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -83,6 +102,8 @@ def _run(options: argparse.Namespace) -> int:
         options.rounds,
         named,
         options.max_seconds,
+        read_image(options.image).rgb if options.image else None,
+        bool(options.hide),
         options.timeout,
     )
     measured = measure(plan)
@@ -91,6 +112,24 @@ def _run(options: argparse.Namespace) -> int:
     print(table.render(measured))
     if all(row.failure for row in measured.rows):
         raise CheckFailedError("no engine could be measured", "the table says why; `python -m runtime doctor` helps")
+    return 0
+
+
+def _bars(options: argparse.Namespace) -> int:
+    def show(setting: bars.Setting, reached: list[bars.Reached], measured: results.Results) -> None:
+        runs.append(measured)
+        print(
+            f"{setting}, {measured.settings.rounds} interleaved rounds",
+            bars.render(reached, measured),
+            sep="\n",
+            flush=True,
+        )
+
+    runs: list[results.Results] = []
+    reached = bars.measure_bars(options.folder, bars.chosen(options.networks), options.rounds, show)
+    if options.json:
+        bars.save(runs, options.json)
+    print(f"{sum(entry.met for entry in reached)} of {len(reached)} bars reached")
     return 0
 
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.bundle import Bundle
 from runtime.card import BundleCard
@@ -25,6 +26,7 @@ from runtime.progress import Progress
 
 from .engines import ENGINES, FloatArray
 from .machine import available_cpus, describe, version
+from .masking.packages import environment as masked
 from .process import Worker, WorkerError
 from .results import Basis, BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
 from .statistics import paired_ratio, summarise
@@ -39,6 +41,10 @@ class Subject:
 
     id: str
     bundle: Bundle
+    engines: tuple[str, ...] = ()
+    """Engines to measure it in; empty: those of the plan."""
+    threads: int = 0
+    """0: those of the plan."""
 
     @property
     def card(self) -> BundleCard:
@@ -61,6 +67,10 @@ class Plan:
     """Id of the dense bundle all others are compared with; None: found by architecture and scale."""
     max_seconds: float = float("inf")
     """No new round is begun after this time, once there are three."""
+    image: NDArray[np.uint8] | None = None
+    """The input, uint8 [h, w, 3] of any size, repeated or cut to the plan's; None: noise."""
+    hide: bool = False
+    """Hide AVX-512 and AMX from every engine."""
     timeout: float = 300.0
     """Seconds a worker may take for one answer; loading, converting and the first run are one."""
 
@@ -92,21 +102,21 @@ def measure(plan: Plan) -> Results:
     Raises `SparsrError` for a plan that cannot be carried out, before anything is started.
     """
     _check(plan)
-    cpus = available_cpus()[-plan.threads :]  # the last ones: the first serves most interrupts
+    cpus = _cpus(plan.threads)
     basis: Basis = "cpu" if plan.threads == 1 else "wall"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sparsr-bench-")))
         entries = [
             _Entry(subject, engine, folder / f"{number}-{engine}.npy")
             for number, subject in enumerate(plan.subjects)
-            for engine in plan.engines
+            for engine in subject.engines or plan.engines
         ]
         stack.callback(_close, entries)
-        _start(plan, entries, cpus, folder)
+        _start(plan, entries, folder)
         rounds = _run_rounds(plan, entries)
         _stop(entries)
         _compare(plan, entries)
-    settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus)
+    settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus, plan.hide)
     packages = ("numpy", *(engine.package for engine in ENGINES.values()))
     infos = tuple(_info(subject, plan) for subject in plan.subjects)
     results = Results(
@@ -120,7 +130,8 @@ def measure(plan: Plan) -> Results:
 
 
 def _check(plan: Plan) -> None:
-    unknown = [name for name in plan.engines if name not in ENGINES]
+    named = [*plan.engines, *(engine for subject in plan.subjects for engine in subject.engines)]
+    unknown = [name for name in named if name not in ENGINES]
     if unknown:
         raise SparsrError(f"there is no engine {unknown[0]!r}", f"known: {', '.join(ENGINES)}")
     if plan.baseline is not None and plan.baseline not in {subject.id for subject in plan.subjects}:
@@ -134,7 +145,12 @@ def _check(plan: Plan) -> None:
             raise SparsrError(f"{subject.id} takes images from {side}x{side}, not {plan.width}x{plan.height}")
 
 
-def _start(plan: Plan, entries: Sequence[_Entry], cpus: tuple[int, ...], folder: Path) -> None:
+def _cpus(threads: int) -> tuple[int, ...]:
+    """CPUs to pin to: the last ones, because the first serves most interrupts."""
+    return available_cpus()[-threads:]
+
+
+def _start(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
     """Load every worker, one after the other: conversion and compilation may use what memory there is."""
     images = {
         subject.id: _save_image(plan, subject.card.value_range, folder / f"input-{number}.npy")
@@ -142,25 +158,34 @@ def _start(plan: Plan, entries: Sequence[_Entry], cpus: tuple[int, ...], folder:
     }
     with Progress("loading and warming up", len(entries), "engines") as progress:
         for entry in entries:
+            threads = entry.subject.threads or plan.threads
             try:
                 job = Job(
                     entry.engine,
                     str(_model_file(entry.subject, entry.engine)),
-                    plan.threads,
-                    cpus,
+                    threads,
+                    _cpus(threads),
                     str(images[entry.subject.id]),
                     str(entry.output),
                 )
-                entry.worker = Worker(job, plan.timeout)
+                entry.worker = Worker(job, plan.timeout, masked(entry.engine) if plan.hide else None)
             except SparsrError as error:
                 entry.fail(error)
             progress.advance()
 
 
 def _save_image(plan: Plan, value_range: float, path: Path) -> Path:
-    """The same 8-bit noise for all, in the network's range: its speed depends on the size alone."""
-    levels = np.random.default_rng(0).integers(0, 256, (1, plan.height, plan.width, 3))
-    np.save(path, (levels * (value_range / 255)).astype(np.float32))
+    """The same 8-bit image for all, in the network's range. Noise, unless the plan has one: the speed of most networks
+    depends on the size alone."""
+    height, width = plan.height, plan.width
+    if plan.image is None:
+        levels = np.random.default_rng(0).integers(0, 256, (height, width, 3))
+    else:
+        missing = [
+            (0, max(0, wanted - given)) for wanted, given in zip((height, width), plan.image.shape, strict=False)
+        ]
+        levels = np.pad(plan.image, [*missing, (0, 0)], "symmetric")[:height, :width]
+    np.save(path, (levels[None] * (value_range / 255)).astype(np.float32))
     return path
 
 

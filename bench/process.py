@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ class WorkerError(SparsrError):
 class Worker:
     """One engine with one model in a process of its own, loaded and warmed up. It sleeps while not asked."""
 
-    def __init__(self, job: Job, timeout: float) -> None:
-        """Start the process and wait until it is ready. `timeout`: seconds for each answer."""
+    def __init__(self, job: Job, timeout: float, variables: Mapping[str, str] | None = None) -> None:
+        """Start the process and wait until it is ready. `timeout`: seconds for each answer. `variables`: added to its
+        environment."""
         self._timeout = timeout
         self._pending = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by close()
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads))
+        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads)) | dict(variables or {})
         environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker"],

@@ -40,6 +40,8 @@ class Settings:
     where it hides the machine's other work; `wall` for more, where CPU time would hide waiting."""
     cpus: tuple[int, ...]
     """CPUs the workers were pinned to; empty where pinning is not possible."""
+    hidden: bool = False
+    """Whether AVX-512 and AMX were hidden from all engines."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def describe(settings: Settings) -> str:
     """One line on what was done."""
     threads = f"{settings.threads} thread{'s' if settings.threads > 1 else ''}"
     pinned = f", pinned to CPU {', '.join(map(str, settings.cpus))}" if settings.cpus else ""
-    return f"input {settings.width}x{settings.height}, float32, {threads}{pinned}, {settings.rounds} interleaved rounds"
+    hidden = ", AVX-512 hidden" if settings.hidden else ""
+    size = f"{settings.width}x{settings.height}"
+    return f"input {size}, float32, {threads}{pinned}{hidden}, {settings.rounds} interleaved rounds"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

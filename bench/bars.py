@@ -1,0 +1,182 @@
+"""The speed and memory SparSR promises, each as a measurement against the fastest dense engine.
+
+A bar names the network that is to be fast, its dense original, and the ratio to reach. Bars that share size, threads
+and instruction set are measured together, rounds interleaved. The opponent is the fastest engine not ours on the dense
+network in that very run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from runtime.bundle import Bundle
+from runtime.errors import SparsrError
+from runtime.files import write_text
+
+from .engines import ENGINES
+from .measure import Plan, Subject, measure
+from .results import Results, Row
+from .statistics import PairedRatio, paired_ratio
+from .units import MIB, milliseconds
+
+OURS = tuple(name for name, engine in ENGINES.items() if engine.format == "native" or "sparsr" in name)
+OPPONENTS = tuple(name for name in ENGINES if name not in OURS)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What bars measured in one run share."""
+
+    width: int
+    """Input pixels."""
+    height: int
+    threads: int = 1
+    hide: bool = False
+    """AVX-512 and AMX hidden from all engines."""
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.width}x{self.height}, {threads}{', AVX-512 hidden' if self.hide else ''}"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One promise."""
+
+    network: str
+    """Folder of the bundle that is to be fast."""
+    against: str
+    """Folder of the bundle the opponents run; it may be the same."""
+    ratio: float
+    """How many times faster than the fastest opponent it is to be."""
+    setting: Setting
+    engine: str = "native"
+    against_engines: tuple[str, ...] = OPPONENTS
+    against_threads: int = 0
+    """0: as many."""
+
+    @property
+    def opponent(self) -> str:
+        """Name of what it is compared with."""
+        return f"{self.against} on {self.against_threads} thread" if self.against_threads else self.against
+
+
+_LARGE, _SMALL = Setting(320, 180), Setting(160, 90)
+_AVX2 = dataclasses.replace(_LARGE, hide=True)
+_TWO = dataclasses.replace(_LARGE, threads=2)
+
+BARS = (
+    Bar("edsr_x4_8of32", "edsr_x4", 3.2, _LARGE),
+    Bar("edsr_x4_4of32", "edsr_x4", 6, _LARGE),
+    Bar("edsr_x4_2of32", "edsr_x4", 10, _LARGE),
+    Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, "native", ("native",)),
+    Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, "native", ("native",)),
+    Bar("edsr_x4_8of32", "edsr_x4", 2.4, _AVX2),
+    Bar("edsr_x4_4of32", "edsr_x4", 4.6, _AVX2),
+    Bar("edsr_x4_2of32", "edsr_x4", 8, _AVX2),
+    Bar("edsr_x4_2of32", "edsr_x4", 10, _TWO),
+    Bar("edsr_x4_2of32", "edsr_x4_2of32", 1.8, _TWO, "native", ("native",), 1),
+    Bar("edsr_x4", "edsr_x4", 1.8, _TWO, "native", ("native",), 1),
+    Bar("assln_x4", "assln_x4", 2.2, _SMALL),
+    Bar("assln_x4", "ledsr_x4", 40, _SMALL),
+)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a measurement says of a bar."""
+
+    bar: Bar
+    row: Row | None
+    """The network's; None if it could not be measured."""
+    opponent: Row | None
+    ratio: PairedRatio | None
+    failure: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio's median reaches the bar."""
+        return self.ratio is not None and self.ratio.median >= self.bar.ratio
+
+
+def measure_bars(
+    folder: Path, bars: Sequence[Bar], rounds: int, done: Callable[[Setting, list[Reached], Results], None]
+) -> list[Reached]:
+    """Measure `bars` on the bundles in `folder`, a run per setting; `done` is called after each.
+
+    Raises `SparsrError` if a bundle is missing.
+    """
+    reached: list[Reached] = []
+    for setting, group in groupby(bars, key=lambda bar: bar.setting):
+        together = list(group)
+        results = measure(_plan(folder, together, setting, rounds))
+        part = [_judge(bar, results) for bar in together]
+        done(setting, part, results)
+        reached += part
+    return reached
+
+
+def _plan(folder: Path, bars: Sequence[Bar], setting: Setting, rounds: int) -> Plan:
+    engines: dict[tuple[str, str, int], dict[str, None]] = {}
+    for bar in bars:
+        opponent = (bar.opponent, bar.against, bar.against_threads)
+        engines.setdefault(opponent, {}).update(dict.fromkeys(bar.against_engines))
+        engines.setdefault((bar.network, bar.network, 0), {})[bar.engine] = None
+    subjects = tuple(
+        Subject(name, Bundle.open(folder / bundle), tuple(used), threads)
+        for (name, bundle, threads), used in engines.items()
+    )
+    return Plan(subjects, (), setting.width, setting.height, setting.threads, rounds, hide=setting.hide)
+
+
+def _judge(bar: Bar, results: Results) -> Reached:
+    rows = {(row.bundle, row.engine): row for row in results.rows}
+    row = rows[bar.network, bar.engine]
+    others = [rows[bar.opponent, name] for name in bar.against_engines]
+    candidates = [other for other in others if other.correct and other is not row]
+    opponent = min(candidates, key=results.time, default=None)
+    if not row.correct or opponent is None:
+        reason = row.failure or "no dense engine could be measured"
+        return Reached(bar, None, opponent, None, reason if row.failure or row.correct else "its output is wrong")
+    if results.settings.basis == "cpu":
+        ratio = paired_ratio(opponent.cpu_samples, row.cpu_samples)
+    else:
+        ratio = paired_ratio(opponent.wall_samples, row.wall_samples)
+    return Reached(bar, row, opponent, ratio)
+
+
+def render(reached: Sequence[Reached], results: Results) -> str:
+    """A line per bar."""
+    return "\n".join(_line(entry, results) for entry in reached)
+
+
+def _line(entry: Reached, results: Results) -> str:
+    bar = entry.bar
+    name = f"{bar.network} in {bar.engine}"
+    if entry.row is None or entry.opponent is None or entry.ratio is None:
+        return f"  {name:32} not measured: {entry.failure}"
+    opponent = f"{entry.opponent.bundle} in {entry.opponent.engine}"
+    ratio = f"{entry.ratio.median:.2f}x ({entry.ratio.low:.2f}..{entry.ratio.high:.2f})"
+    verdict = "reached" if entry.met else "NOT reached"
+    memory = f", {entry.row.memory.peak / MIB:.0f} MiB" if entry.row.memory else ""
+    times = f"{milliseconds(results.time(entry.row))} against {milliseconds(results.time(entry.opponent))}"
+    return f"  {name:32} {ratio:24} of {opponent}: bar {bar.ratio:g}x {verdict}; {times}{memory}"
+
+
+def save(runs: Sequence[Results], path: Path) -> None:
+    """Write every run's results (schema sparsr-bench/1) as one JSON list, atomically."""
+    write_text(path, json.dumps([dataclasses.asdict(results) for results in runs], indent=1) + "\n")
+
+
+def chosen(names: Sequence[str]) -> list[Bar]:
+    """Bars whose network is in `names`, all without names. Raises `SparsrError` for a name no bar has."""
+    unknown = [name for name in names if name not in {bar.network for bar in BARS}]
+    if unknown:
+        known = ", ".join(dict.fromkeys(bar.network for bar in BARS))
+        raise SparsrError(f"there is no bar for {unknown[0]}", f"known: {known}")
+    return [bar for bar in BARS if not names or bar.network in names]

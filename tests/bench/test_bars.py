@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from bench_bundles import FAKE_OPENVINO, write_tiny_bundle
+
+from bench import bars
+from bench.bars import Bar, Setting
+from runtime.errors import SparsrError
+
+SETTING = Setting(20, 13)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_tiny_bundle(tmp_path / "slim", "assl", channels=4)
+    write_tiny_bundle(tmp_path / "dense", channels=16)
+    return tmp_path
+
+
+def measured(folder, *wanted):
+    runs = []
+    reached = bars.measure_bars(folder, wanted, 5, lambda setting, part, results: runs.append((setting, results)))
+    return reached, runs
+
+
+def test_the_opponent_is_the_fastest_correct_engine_on_the_dense_network(folder, fake_engine):
+    fake_engine("openvino", FAKE_OPENVINO)  # the fastest of all, but wrong
+    bar = Bar("slim", "dense", 1e-9, SETTING, "ort", ("openvino", "litert", "tflite_runtime"))
+    (entry,), [(_, results)] = measured(folder, bar)
+    rows = {(row.bundle, row.engine): row for row in results.rows}
+    times = {name: rows["dense", name].cpu.minimum for name in ("litert", "tflite_runtime")}
+    assert entry.opponent.engine == min(times, key=times.get)
+    pairs = zip(entry.opponent.cpu_samples, rows["slim", "ort"].cpu_samples, strict=True)
+    assert entry.ratio.median == pytest.approx(np.median([dense / slim for dense, slim in pairs]))
+    assert entry.met
+    assert "openvino" not in {row.engine for row in results.rows if row.bundle == "slim"}
+    assert "reached" in bars.render([entry], results)
+
+
+def test_a_bar_too_high_is_not_reached(folder):
+    bar = Bar("slim", "dense", 1e9, SETTING, "ort", ("litert",))
+    reached, [(_, results)] = measured(folder, bar)
+    assert not reached[0].met
+    assert "NOT reached" in bars.render(reached, results)
+
+
+def test_what_cannot_be_measured_is_not_reached(folder):
+    bar = Bar("slim", "dense", 1, SETTING, "native", ("litert",))  # the tiny bundles have no native file
+    reached, [(_, results)] = measured(folder, bar)
+    assert not reached[0].met
+    assert "not measured" in bars.render(reached, results)
+
+
+def test_settings_are_measured_apart_and_threads_against_one_thread(folder):
+    two = Setting(20, 13, 2)
+    scaling = Bar("dense", "dense", 0, two, "ort", ("ort",), 1)
+    reached, runs = measured(folder, Bar("slim", "slim", 0, SETTING, "ort", ("litert",)), scaling)
+    assert [setting for setting, _ in runs] == [SETTING, two]
+    assert [results.settings.threads for _, results in runs] == [1, 2]
+    assert reached[1].opponent.bundle == "dense on 1 thread"
+    assert reached[1].met
+
+
+def test_every_bar_has_its_network_made_by_the_makefile():
+    made = (bars.Path(__file__).parents[2] / "Makefile").read_text()
+    for bar in bars.BARS:
+        assert {name for name in (bar.network, bar.against) if f"{name}" not in made} == set()
+
+
+def test_unknown_networks_are_named():
+    with pytest.raises(SparsrError, match="no bar for nothing"):
+        bars.chosen(["nothing"])
