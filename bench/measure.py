@@ -179,7 +179,7 @@ def _save_image(plan: Plan, value_range: float, path: Path) -> Path:
     depends on the size alone."""
     height, width = plan.height, plan.width
     if plan.image is None:
-        levels = np.random.default_rng(0).integers(0, 256, (height, width, 3))
+        levels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     else:
         missing = [
             (0, max(0, wanted - given)) for wanted, given in zip((height, width), plan.image.shape, strict=False)

@@ -13,7 +13,7 @@ Record = TypeVar("Record")
 def read_record(kind: type[Record], data: Any, *, ignore_unknown: bool = False) -> Record:
     """The dataclass `kind` from what `json.loads` gives; arrays become tuples, objects dataclasses where declared.
 
-    Types may be int, float (finite), str, Any, Literal, `X | None`, tuple[X, ...], dict[str, X] and dataclasses.
+    Types may be bool, int, float (finite), str, Any, Literal, `X | None`, tuple[X, ...], dict[str, X] and dataclasses.
     Fields the dataclass does not have are refused unless `ignore_unknown`. Raises ValueError naming the field.
     """
     return _record(kind, data, "", ignore_unknown)
@@ -57,6 +57,6 @@ def _value(hint: Any, value: Any, where: str, ignore_unknown: bool) -> Any:
         return {key: _value(arguments[1], item, f"{where}.{key[:40]}", ignore_unknown) for key, item in value.items()}
     if hint is float and type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value):
         return float(value)
-    if hint in (int, str) and type(value) is hint:
+    if hint in (bool, int, str) and type(value) is hint:
         return value
     raise ValueError(f"{where} should be {getattr(hint, '__name__', hint)}, not {str(value)[:40]!r}")

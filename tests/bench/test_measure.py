@@ -10,7 +10,7 @@ from bench_bundles import FAKE_OPENVINO, reference_output, write_tiny_bundle
 
 from bench.engines import ENGINES
 from bench.machine import available_cpus, version
-from bench.measure import Plan, Subject, difference, measure, reference_engine
+from bench.measure import Plan, Subject, _save_image, difference, measure, reference_engine
 from bench.process import Worker, WorkerError
 from bench.worker import Job
 from runtime.errors import SparsrError
@@ -241,3 +241,18 @@ def test_what_was_freed_before_the_engine_is_not_counted():
     earlier, size, peak = map(int, output.split())
     assert earlier - peak > 150e6
     assert size <= peak < size + 20 * MIB
+
+
+def test_a_picture_is_mirrored_up_to_the_size(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 256, (8, 30, 3), np.uint8)
+    plan = Plan((), (), 20, 13, 1, 1, image=picture)
+    saved = np.load(_save_image(plan, 1.0, tmp_path / "input.npy"))
+    assert saved.shape == (1, 13, 20, 3)
+    np.testing.assert_allclose(saved[0, :8] * 255, picture[:, :20], rtol=1e-6)
+    np.testing.assert_array_equal(saved[0, 8:], saved[0, 7:2:-1])
+
+
+def test_a_subject_may_have_engines_of_its_own(tiny, tmp_path):
+    slim = Subject("slim", write_tiny_bundle(tmp_path / "slim", "assl", channels=4), ("litert",))
+    rows = measure(plan_for([tiny, slim], ["ort"], 3)).rows
+    assert [(row.bundle, row.engine) for row in rows] == [("tiny", "ort"), ("slim", "litert")]
