@@ -12,7 +12,7 @@ from runtime.errors import CheckFailedError, run_cli
 from runtime.images import read_image
 
 from . import bars, results, table
-from .engines import ENGINES
+from .engines import ENGINES, SINGLE_PRECISION
 from .measure import Plan, Subject, measure
 from .report.page import write_page
 from .report.pictures import Pictures
@@ -42,7 +42,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
     run.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
     run.add_argument("--threads", type=_positive, default=1, metavar="N", help="per engine (default 1)")
-    run.add_argument("--engines", type=_names, default=tuple(ENGINES), metavar="A,B", help=f"of {','.join(ENGINES)}")
+    run.add_argument("--engines", type=_names, default=SINGLE_PRECISION, metavar="A,B", help=f"of {','.join(ENGINES)}")
     run.add_argument("--rounds", type=_positive, default=15, metavar="N", help="default 15")
     run.add_argument(
         "--max-seconds", type=float, default=120, metavar="S", help="end early, after 3 rounds (default 120)"

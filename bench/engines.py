@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float32]
 Run = Callable[[FloatArray], FloatArray]
 """One inference: float32 image [1, 3, h, w] or [1, h, w, 3], by the engine's layout, values 0..value range."""
 
+Precision = Literal["float32", "bfloat16", "int8"]
+
 _CONVERSION_TIMEOUT = 300  # seconds
 
 
@@ -32,6 +34,8 @@ class BenchEngine:
     """Name of its distribution."""
     load: Callable[[Path, int], Run]
     """Model file, threads -> run."""
+    precision: Precision = "float32"
+    """What it computes in. Engines of lower precision are never the opponent of one of higher."""
 
     @property
     def channels_first(self) -> bool:
@@ -46,16 +50,18 @@ def _runtime(kind: runtime_engines.EngineKind) -> BenchEngine:
     return BenchEngine("runtime", kind.format, kind.package, load)
 
 
-def _rival(module: str, package: str) -> BenchEngine:
+def _rival(module: str, package: str, precision: Precision = "float32") -> BenchEngine:
+    options = {} if precision == "float32" else {"precision": precision}
+
     def load(model: Path, threads: int) -> Run:
         try:
-            run: Run = importlib.import_module(f".rivals.{module}", __package__).load(model, threads)
+            run: Run = importlib.import_module(f".rivals.{module}", __package__).load(model, threads, **options)
         except ImportError as error:
             hint = "pip install -r bench/requirements-rivals.txt"
             raise SparsrError(f"the package {error.name} is not installed", hint) from error
         return run
 
-    return BenchEngine("rival", "onnx", package, load)
+    return BenchEngine("rival", "onnx", package, load, precision)
 
 
 ENGINES: dict[str, BenchEngine] = {
@@ -63,7 +69,10 @@ ENGINES: dict[str, BenchEngine] = {
     "openvino": _rival("openvino", "openvino"),
     "ncnn": _rival("ncnn", "ncnn"),
     "mnn": _rival("mnn", "MNN"),
+    "openvino-bf16": _rival("openvino", "openvino", "bfloat16"),
+    "openvino-int8": _rival("openvino", "openvino", "int8"),
 }
+SINGLE_PRECISION = tuple(name for name, engine in ENGINES.items() if engine.precision == "float32")
 
 
 def convert(command: list[str], folder: Path) -> None:

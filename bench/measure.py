@@ -311,7 +311,7 @@ def _counterpart(card: BundleCard, subjects: Sequence[Subject]) -> str | None:
 
 def _row(entry: _Entry) -> Row:
     engine = ENGINES[entry.engine]
-    row = Row(entry.subject.id, entry.engine, engine.kind, version(engine.package))
+    row = Row(entry.subject.id, entry.engine, engine.kind, version(engine.package), precision=engine.precision)
     if entry.error is not None:
         return dataclasses.replace(row, failure=str(entry.error), hint=entry.error.hint or None)
     assert entry.worker

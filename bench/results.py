@@ -120,6 +120,8 @@ class Row:
     memory: Memory | None = None
     difference: Difference | None = None
     opponent: Opponent | None = None
+    precision: str = "float32"
+    """What it computes in."""
 
     @property
     def correct(self) -> bool:
@@ -140,8 +142,12 @@ class Results:
     schema: str = SCHEMA
 
     def fastest(self, bundle: str, kind: str | None = None) -> Row | None:
-        """The fastest correct row of a bundle, of one kind of engine or of all."""
-        rows = [row for row in self.rows if row.bundle == bundle and row.correct and kind in (None, row.kind)]
+        """The fastest correct row of a bundle in single precision, of one kind of engine or of all."""
+        rows = [
+            row
+            for row in self.rows
+            if row.bundle == bundle and row.correct and row.precision == "float32" and kind in (None, row.kind)
+        ]
         return min(rows, key=self.time, default=None)
 
     def opponent(self, row: Row) -> Row | None:

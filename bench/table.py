@@ -44,9 +44,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         milliseconds(row.wall.median),
         f"{row.wall.lower_quartile * 1000:.4g}..{row.wall.upper_quartile * 1000:.4g}",
         f"{memory.peak / MIB:.0f} MiB (+{(memory.peak - memory.baseline) / MIB:.0f})" if memory else "-",
-        f"{row.difference.max_8bit}" + ("" if row.correct else " WRONG"),
+        _off_by(row),
         f"{ratio.median:.2f}x ({ratio.low:.2f}..{ratio.high:.2f})" if ratio else "-",
     )
+
+
+def _off_by(row: Row) -> str:
+    assert row.difference
+    if row.precision != "float32":
+        return f"{row.difference.max_8bit} {row.precision}"
+    return f"{row.difference.max_8bit}" + ("" if row.correct else " WRONG")
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

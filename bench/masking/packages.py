@@ -29,6 +29,8 @@ _MODULES = {
     "litert": ("ai_edge_litert",),
     "tflite_runtime": ("tflite_runtime",),
     "openvino": ("openvino",),
+    "openvino-bf16": ("openvino",),
+    "openvino-int8": ("openvino",),
     "ncnn": ("ncnn", "pnnx"),
     "mnn": ("MNN", "_mnncengine", "_tools"),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bench_bundles import FAKE_OPENVINO, reference_output, write_tiny_bundle
 
-from bench.engines import ENGINES
+from bench.engines import ENGINES, SINGLE_PRECISION
 from bench.machine import available_cpus, version
 from bench.measure import Plan, Subject, _save_image, difference, measure, reference_engine
 from bench.process import Worker, WorkerError
@@ -30,12 +30,29 @@ def tiny(tmp_path):
 
 
 # The native engine is held against the reference in tests/export/test_native.py.
-@pytest.mark.parametrize("engine", [name for name, engine in ENGINES.items() if engine.format != "native"])
+@pytest.mark.parametrize("engine", [name for name in SINGLE_PRECISION if ENGINES[name].format != "native"])
 def test_every_engine_computes_what_the_reference_does(engine, tiny, tmp_path):
+    image = np.random.default_rng(3).integers(0, 256, (1, 7, 13, 3)).astype(np.float32)
+    output = run_worker(engine, tiny, image, tmp_path)
+    # Winograd kernels differ by more than rounding; half precision would by far more than this.
+    np.testing.assert_allclose(output, reference_output(8, image), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("engine", ["openvino-bf16", "openvino-int8"])
+def test_engines_of_lower_precision_compute_roughly_the_same(engine, tiny, tmp_path):
+    image = np.random.default_rng(3).integers(0, 256, (1, 7, 13, 3)).astype(np.float32)
+    output = run_worker(engine, tiny, image, tmp_path)
+    error = np.abs(output - reference_output(8, image)).max()
+    assert error < 0.05 * np.ptp(output)
+    if engine == "openvino-int8":  # bf16 is only used by processors that have it
+        assert error > 0.1
+
+
+def run_worker(engine, tiny, image, tmp_path):
+    """The output of an engine in its worker, or a skip if a rival is not installed."""
     missing = not version(ENGINES[engine].package) or (engine == "ncnn" and not version("pnnx"))
     if missing and ENGINES[engine].kind == "rival":
         pytest.skip(f"{engine} is not installed")
-    image = np.random.default_rng(3).integers(0, 256, (1, 7, 13, 3)).astype(np.float32)
     np.save(tmp_path / "image.npy", image)
     model = tiny.bundle.path / f"model.{ENGINES[engine].format}"
     job = Job(engine, str(model), 1, (), str(tmp_path / "image.npy"), str(tmp_path / "output.npy"))
@@ -46,8 +63,7 @@ def test_every_engine_computes_what_the_reference_does(engine, tiny, tmp_path):
     finally:
         worker.close()
     assert 5 * MIB < baseline < peak
-    # Winograd kernels differ by more than rounding; half precision would by far more than this.
-    np.testing.assert_allclose(np.load(tmp_path / "output.npy"), reference_output(8, image), rtol=0, atol=0.02)
+    return np.load(tmp_path / "output.npy")
 
 
 def test_every_rival_is_asked_for_single_precision(fake_engine, tiny):

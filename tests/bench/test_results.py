@@ -72,6 +72,14 @@ def test_fastest_follows_the_basis_and_skips_the_wrong():
     assert results.fastest("dense", "rival") is None
 
 
+def test_lower_precision_is_never_the_fastest():
+    single, half = make_row("dense", "ort", [3, 3, 3]), make_row("dense", "mnn", [1, 1, 1])
+    half = dataclasses.replace(half, precision="bfloat16")
+    results = make_results([single, half])
+    assert results.fastest("dense") is single
+    assert "0 bfloat16" in table.render(results)
+
+
 def test_the_machine_is_this_one():
     machine = describe(("numpy", "no-such-package"))
     assert machine.architecture == platform.machine()
