@@ -40,7 +40,7 @@ class Card:
     weight_norm: bool
     """True while the convolutions still carry ASSL's scales."""
     method: str
-    """dense, assl, gassl, l1, or `imported`."""
+    """dense, assl, gassl, l1, smsr, or `imported`."""
     training: dict[str, Any] = field(default_factory=dict)
     """Recipe, steps, data and terms; what the training run knows."""
     metrics: dict[str, Any] = field(default_factory=dict)

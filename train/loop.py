@@ -23,7 +23,9 @@ from . import checkpoint
 from .checkpoint import Card, card_for
 from .distributed import Team
 from .evaluate import validate
+from .mask_training import relax_masks, sparsity_penalty
 from .networks import SRNetwork
+from .networks.smsr import mask_blocks
 from .precision import mixed_precision
 from .pruning.method import Method, Phase
 from .recipe import Recipe, TrainSettings
@@ -69,7 +71,9 @@ class Run:
     @property
     def method_name(self) -> str:
         """As written into the card."""
-        return self.recipe.prune.method if self.recipe.prune else "dense"
+        if self.recipe.prune:
+            return self.recipe.prune.method
+        return "smsr" if mask_blocks(self.network) else "dense"
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -138,12 +142,16 @@ def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tupl
     `parallel` is the run's network, wrapped so that several processes share the batch.
     """
     settings, position, data = run.recipe.train, run.position, run.recipe.data
-    lr_images, hr_images = run.data.batch(run.recipe.seed, position.total, data.batch, run.team.rank, run.team.world)
+    masks, seed = run.recipe.masks, run.recipe.seed
+    lr_images, hr_images = run.data.batch(seed, position.total, data.batch, run.team.rank, run.team.world)
     unit = run.network.value_range / 255
+    relax_masks(run.network, masks, seed, position.total, run.team.rank, run.team.world)
     with mixed_precision(run.network, run.team.device, settings.precision == "bfloat16"):
         output = parallel((lr_images * unit).contiguous(memory_format=torch.channels_last))
     loss = F.l1_loss(output / unit, hr_images)
-    penalty = phase.penalty(run.network) if phase.penalty else torch.zeros((), device=loss.device)
+    penalty = sparsity_penalty(run.network, masks, position.total)
+    if phase.penalty:
+        penalty = penalty + phase.penalty(run.network)
     (loss + penalty).backward()
     if phase.adjust_gradients:
         phase.adjust_gradients(run.network, position.step)

@@ -57,8 +57,9 @@ def first_network(recipe: Recipe) -> SRNetwork:
     settings = recipe.network
     if recipe.prune:
         return _trained(settings)
-    chosen = {"channels": settings.channels, "blocks": settings.blocks}
-    network = build(settings.architecture, settings.scale, **{key: value for key, value in chosen.items() if value})
+    sizes = {"channels": settings.channels, "blocks": settings.blocks}
+    chosen = {key: value for key, value in sizes.items() if value} | settings.options
+    network = build(settings.architecture, settings.scale, **chosen)
     if settings.start:
         source = load_model(expand(settings.start))[0].state_dict()
         own = network.state_dict()

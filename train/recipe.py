@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from runtime.errors import SparsrError
 
+from .mask_training import MaskSettings
 from .networks.registry import nearest
 from .pruning.settings import PRUNING_SETTINGS, PruningSettings
 
@@ -29,6 +30,8 @@ class NetworkSettings:
     """Width before pruning; 0: the architecture's own."""
     blocks: int = 0
     """Number of blocks; 0: the architecture's own."""
+    options: dict[str, bool] = field(default_factory=dict)
+    """The architecture's switches, for example SMSR's `spatial` and `channel` masks."""
     start: str = ""
     """Checkpoint to start from; layers whose shape differs (the tail of another scale) keep their random weights.
     Empty: random weights. A pruning recipe needs it."""
@@ -78,6 +81,8 @@ class Recipe:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    """For networks with sparse masks; others have nothing to do with it."""
     prune: PruningSettings | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,6 +194,8 @@ def _check(recipe: Recipe, where: str) -> None:
         "train.validate_every": recipe.train.validate_every,
         "train.save_every": recipe.train.save_every,
         "train.log_every": recipe.train.log_every,
+        "masks.cool_down_steps": recipe.masks.cool_down_steps,
+        "masks.least_temperature": recipe.masks.least_temperature,
     }
     for key, number in positive.items():
         if number <= 0:

@@ -41,17 +41,30 @@ class Relaxation:
         return ((logits.float() + noise) / self.temperature).softmax(axis)
 
 
+class MaskedConv2d(nn.Conv2d):
+    """3x3 convolution without bias, of which a part is computed everywhere and the rest where a mask says."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, 1, 1, bias=False)
+
+    def forward(self, x: Tensor, dense: Tensor, spatial: Tensor) -> Tensor:  # type: ignore[override]
+        """x [n, c, h, w]; dense [c, c], each kernel's share in the part computed everywhere; spatial [n, 1, h, w]."""
+        dense = dense[:, :, None, None]
+        kernels = torch.cat([self.weight * dense, self.weight * (1 - dense)])
+        everywhere, masked = F.conv2d(x, kernels, padding=1).chunk(2, dim=1)
+        return torch.addcmul(everywhere, masked, spatial)
+
+
 class SparseMaskBlock(nn.Module):
     """Convolutions of which each pixel and channel is computed only where needed, joined by a 1x1 convolution (SMB).
 
     Every layer has dense channels, computed everywhere, and sparse ones, computed where the spatial mask is 1; which is
-    which does not depend on the image. Where the mask is 0 dense channels read only dense channels.
+    which does not depend on the image. Where the mask is 0 dense channels read only dense channels. So with D the
+    kernels from dense to dense channels a layer is x' = relu(conv_D(x) + mask * conv_rest(x)): the paper's four cases
+    in one. All channels of the block's input are dense.
 
-    A layer is x' = relu(eta * conv(d * x) + m * conv((1 - d) * x)), m being the spatial mask, d the previous layer's
-    channel mask and eta = d' + (1 - d') m with this layer's own.
-
-    Called without logits the spatial mask is 0 everywhere: sparse channels are never computed (the paper's ablation
-    with channel masks only). With `channel` False all channels are sparse (its ablation with spatial masks only).
+    Called without logits the mask is 0 everywhere: sparse channels are never computed (the paper's ablation with
+    channel masks only). With `channel` False all channels are sparse (its ablation with spatial masks only).
     """
 
     ch_mask: nn.Parameter | None
@@ -60,12 +73,12 @@ class SparseMaskBlock(nn.Module):
     def __init__(self, channels: int, channel: bool = True) -> None:
         super().__init__()
         self.register_parameter("ch_mask", nn.Parameter(torch.rand(1, channels, LAYERS, 2)) if channel else None)
-        self.body = nn.Sequential(*(nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(LAYERS)))
+        self.body = nn.Sequential(*(MaskedConv2d(channels) for _ in range(LAYERS)))
         self.collect = nn.Conv2d(LAYERS * channels, channels, 1)
         self.relaxation = Relaxation()
         """How masks are drawn in training; set before each step."""
         self.activity = torch.zeros(())
-        """Mean of eta over layers, channels, pixels and images in the last training forward: what sparsity costs."""
+        """Share of layers, channels and pixels that was computed in the last forward pass, over its whole batch."""
 
     def dense_channels(self) -> Tensor:
         """The channel masks of evaluation: bool [layers, channels], True for channels computed everywhere."""
@@ -78,37 +91,28 @@ class SparseMaskBlock(nn.Module):
 
         Without logits there are no important pixels.
         """
-        spatial = self._spatial_mask(features, logits)
-        channel = self._channel_masks().to(features)
-        x, outputs, activity = features, [], []
-        for i, conv in enumerate(self.body):
-            eta = channel[i] + (1 - channel[i]) * spatial
-            if i == 0:  # every input channel is there everywhere
-                x = F.relu(eta * conv(x))
-            else:
-                dense, sparse = conv(torch.cat([channel[i - 1] * x, (1 - channel[i - 1]) * x])).chunk(2)
-                x = F.relu(eta * dense + spatial * sparse)
+        spatial, channel = self._spatial_mask(features, logits), self._channel_masks().to(self.collect.weight)
+        self.activity = channel.mean() + (1 - channel.mean()) * spatial.mean()
+        x, previous, outputs = features, torch.ones_like(channel[0]), []
+        for conv, own in zip(self.body, channel, strict=True):
+            x = F.relu(conv(x, torch.outer(own, previous), spatial.to(x.dtype)))
             outputs.append(x)
-            activity.append(eta.float().mean())
-        if self.training:
-            self.activity = torch.stack(activity).mean()
+            previous = own
         return self.collect(torch.cat(outputs, 1))
 
     def _spatial_mask(self, features: Tensor, logits: Tensor | None) -> Tensor:
-        """[n, 1, h, w] in 0..1; a single 0 without spatial masks."""
+        """float32 [n, 1, h, w] in 0..1; a single 0 without logits."""
         if logits is None:
-            return features.new_zeros(1, 1, 1, 1)
+            return torch.zeros(1, 1, 1, 1, device=features.device)
         if not self.training:
-            return spatial_mask(logits).to(features)
-        return self.relaxation.softmax(logits, 1, shared=False)[:, 1:].to(features)
+            return spatial_mask(logits).float()
+        return self.relaxation.softmax(logits, 1, shared=False)[:, 1:]
 
     def _channel_masks(self) -> Tensor:
-        """d of every layer in 0..1: [layers, 1, channels, 1, 1]."""
+        """Of every layer, 1 for dense channels: [layers, channels] in 0..1."""
         if self.ch_mask is None or not self.training:
-            masks = self.dense_channels()
-        else:
-            masks = self.relaxation.softmax(self.ch_mask, 3, shared=True)[0, :, :, 0].T
-        return masks[:, None, :, None, None]
+            return self.dense_channels()
+        return self.relaxation.softmax(self.ch_mask, 3, shared=True)[0, :, :, 0].T
 
 
 def spatial_mask(logits: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import MeanShift
+from .sparse_masks import MaskedConv2d
 from .widths import conv_like, convolutions, replace_module
 
 EPSILON = 1e-12
@@ -48,9 +49,12 @@ class WeightNormConv2d(nn.Conv2d):
 
 
 def add_weight_norm(network: nn.Module) -> None:
-    """Make every convolution except the mean shifts weight-normalised, in place; the function does not change."""
+    """Make every convolution weight-normalised, in place; the function does not change.
+
+    Except for the mean shifts and the masked convolutions, which keep their channels.
+    """
     for name, conv in convolutions(network).items():
-        if not isinstance(conv, MeanShift | WeightNormConv2d):
+        if not isinstance(conv, MeanShift | MaskedConv2d | WeightNormConv2d):
             replace_module(network, name, WeightNormConv2d(conv))
 
 
