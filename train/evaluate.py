@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from runtime.files import write_text
 from runtime.images import MAX_PIXELS, list_images, read_image
 
 from . import bicubic
+from .mask_report import MaskReport, mask_report
 from .metrics import psnr_y, ssim_y
 from .models import load_model
 from .networks import SRNetwork
@@ -128,42 +129,64 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
     parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--masks", type=Path, help="folder for pictures and statistics of a network's sparse masks")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.set_defaults(action=run_command)
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    """Evaluate, print a row per image as it is done, and write the JSON file if asked for."""
+    """Evaluate, print a row per image as it is done, and write the files asked for."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    upscaler, scale = _chosen_upscaler(arguments)
+    network = None if arguments.model == "bicubic" else _chosen_network(arguments)
+    scale = network.scale if network else _bicubic_scale(arguments.scale)
+    upscaler = partial(upscale, network) if network else partial(bicubic.upscale, scale=scale)
     names = [path.name for path in list_images(arguments.data)]
     width = max(map(len, [*names, "image"]))
 
     def row(name: str, score: Score) -> None:
         print(f"{name:{width}s}  {score.psnr_y:8.3f}  {score.ssim_y:7.5f}", flush=True)
 
-    print(f"{arguments.model} x{scale}: luma, border of {scale} pixels left out\n{'image':{width}s}   PSNR dB     SSIM")
-    evaluation = measure(upscaler, arguments.data, scale, row)
-    row(f"mean of {len(names)}", evaluation.mean)
+    with _mask_report(network, arguments.masks) as masks:
+        print(f"{arguments.model} x{scale}: luma, border of {scale} pixels left out")
+        print(f"{'image':{width}s}   PSNR dB     SSIM")
+
+        def report(name: str, score: Score) -> None:
+            row(name, score)
+            if masks:
+                masks.add(name)
+
+        evaluation = measure(upscaler, arguments.data, scale, report)
+        row(f"mean of {len(names)}", evaluation.mean)
+    if masks:
+        print(masks.finish())
     if arguments.json:
         record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, **evaluation.to_json()}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
     return 0
 
 
-def _chosen_upscaler(arguments: argparse.Namespace) -> tuple[Upscale, int]:
-    if arguments.model == "bicubic":
-        if arguments.scale not in (2, 3, 4):
-            raise SparsrError("bicubic needs a scale of 2, 3 or 4", "add for example --scale 2")
-        return partial(bicubic.upscale, scale=arguments.scale), arguments.scale
+def _mask_report(network: SRNetwork | None, folder: Path | None) -> AbstractContextManager[MaskReport | None]:
+    if folder is None:
+        return nullcontext()
+    if network is None:
+        raise SparsrError("bicubic has no sparse masks", "leave out --masks")
+    return mask_report(network, folder)
+
+
+def _bicubic_scale(scale: int | None) -> int:
+    if scale not in (2, 3, 4):
+        raise SparsrError("bicubic needs a scale of 2, 3 or 4", "add for example --scale 2")
+    return scale
+
+
+def _chosen_network(arguments: argparse.Namespace) -> SRNetwork:
     network, _ = load_model(arguments.model, arguments.scale)
     available = torch.cuda.is_available()
     if arguments.device == "cuda" and not available:
         raise SparsrError("there is no CUDA device", "leave out --device")
-    device = "cuda" if available and arguments.device != "cpu" else "cpu"
-    return partial(upscale, network.to(device)), network.scale
+    return network.to("cuda" if available and arguments.device != "cpu" else "cpu")
 
 
 @contextmanager

@@ -33,7 +33,8 @@ def temperature(settings: MaskSettings, step: int) -> float:
 
 def sparsity_weight(settings: MaskSettings, step: int) -> float:
     """Weight of the activity at the 1-based `step`."""
-    return settings.sparsity_weight * min((step - 1) / max(settings.warm_up_steps, 1), 1.0)
+    warm = step > settings.warm_up_steps
+    return settings.sparsity_weight * (1.0 if warm else (step - 1) / settings.warm_up_steps)
 
 
 def relax_masks(network: SRNetwork, settings: MaskSettings, seed: int, step: int, rank: int, world: int) -> None:

@@ -23,8 +23,8 @@ from train.networks import build
 
 torch.set_num_threads(1)
 FILES = {"IMDN": "IMDN_x{}.pth", "CARNM": "CARN_M_x234.pth", "RFDN": "RFDN_AIM_x4.pth", "SMSR": "SMSR_x2_model_1000.pt"}
-SET5 = ["SMSR_x2", "IMDN_x2", "IMDN_x4", "CARNM_x2", "CARNM_x3", "CARNM_x4", "RFDN_x4"]
-LARGER = [("Set14", name) for name in [*SET5, "BICUBIC_x2", "BICUBIC_x3", "BICUBIC_x4"]]
+SET5 = ["IMDN_x2", "IMDN_x4", "CARNM_x2", "CARNM_x3", "CARNM_x4", "RFDN_x4"]
+LARGER = [("Set14", name) for name in ["SMSR_x2", *SET5, "BICUBIC_x2", "BICUBIC_x3", "BICUBIC_x4"]]
 LARGER += [("B100", name) for name in ("SMSR_x2", "IMDN_x2", "IMDN_x4", "CARNM_x4", "RFDN_x4")]
 LARGER += [
     ("Urban100_20_images", name) for name in ("SMSR_x2", "IMDN_x4", "CARNM_x4", "RFDN_x4", "BICUBIC_x2", "BICUBIC_x4")

@@ -66,6 +66,9 @@ def make_recipe(workshop: Path, method: str, steps: int = 4, **train_settings) -
     }
     if method == "dense":
         raw["network"] |= {"channels": 8, "blocks": 2}
+    elif method == "smsr":
+        raw["network"] |= {"architecture": "smsr", "channels": 8, "blocks": 2}
+        raw["masks"] = {"warm_up_steps": 2, "cool_down_steps": 8}
     else:
         raw["network"]["start"] = str(workshop / "dense.safetensors")
         raw["prune"] = PRUNING[method]
@@ -99,7 +102,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("method", ["dense", "gassl"])  # gassl has all the stages of assl
+@pytest.mark.parametrize("method", ["dense", "gassl", "smsr"])  # gassl has all the stages of assl
 def test_resume_is_bit_identical_wherever_the_run_stops(workshop, tmp_path, method):
     chosen = make_recipe(workshop, method)
     run_all(chosen, tmp_path / "whole")
@@ -167,12 +170,13 @@ with prepare(chosen, Path(sys.argv[2]), False, "cpu") as run:
 """
 
 
-@pytest.mark.parametrize("method", ["dense", "assl"])
+@pytest.mark.parametrize("method", ["dense", "assl", "smsr"])
 def test_two_processes_compute_the_gradients_of_the_whole_batch(workshop, tmp_path, method):
     prune = '[prune]\nmethod = "assl"\nkeep = 4\n' if method == "assl" else ""
     start = f'start = "{workshop}/dense.safetensors"\n' if prune else "channels = 8\nblocks = 2\n"
+    architecture = "smsr" if method == "smsr" else "ledsr"
     (tmp_path / "r.toml").write_text(
-        f'[network]\narchitecture = "ledsr"\nscale = 2\n{start}{prune}'
+        f'[network]\narchitecture = "{architecture}"\nscale = 2\n{start}{prune}'
         f'[data]\nfolders = ["{workshop}/images"]\npatch = 8\nbatch = 4\nholdout = 1\n'
     )
     (tmp_path / "gradients.py").write_text(GRADIENTS)
@@ -282,3 +286,18 @@ def test_the_wrong_start_is_refused(workshop, tmp_path):
 def test_an_exploding_loss_stops_the_run(workshop, tmp_path):
     with pytest.raises(SparsrError, match="the loss is"):
         run_all(make_recipe(workshop, "dense", steps=60, lr=1e18), tmp_path / "run")
+
+
+def test_a_heavy_sparsity_weight_closes_the_masks(workshop, tmp_path):
+    """The penalty logged is weight times activity; with hardly any weight the masks stay open."""
+    activity = {}
+    for weight in (0.1, 1000.0):
+        raw = make_recipe(workshop, "smsr", steps=60, lr=0.03).to_dict()
+        raw["masks"] |= {"sparsity_weight": weight, "warm_up_steps": 0}
+        run_all(recipe.parse(raw, "test"), tmp_path / str(weight))
+        _, log = outcome(tmp_path / str(weight))
+        activity[weight] = [entry["penalty"] / weight for entry in log if "penalty" in entry]
+    assert 0.4 < activity[1000.0][0] < 1
+    assert sum(activity[1000.0][-10:]) / 10 < 0.25 < 0.35 < sum(activity[0.1][-10:]) / 10
+    _, card = checkpoint.load(tmp_path / "1000.0" / "best.safetensors")
+    assert card.method == "smsr"
