@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runtime.errors import SparsrError
-from runtime.layers import Conv, Layer, Shape
+from runtime.layers import Conv, Layer, MaskedBlock, Shape
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,15 @@ class DeployGraph:
         return shapes
 
     def macs(self, height: int, width: int) -> int:
-        """Multiply-adds of all convolution weights for an input of that size (no bias, no activation)."""
+        """Multiply-adds of all convolution weights for an input of that size (no bias, no activation).
+
+        Masked blocks count in full, as if every pixel were important.
+        """
         shapes = self.shapes(height, width)
-        return sum(
-            node.layer.weight.size * shapes[node.name][1] * shapes[node.name][2]
-            for node in self.nodes
-            if isinstance(node.layer, Conv)
-        )
+        return sum(_weights(node.layer) * shapes[node.name][1] * shapes[node.name][2] for node in self.nodes)
+
+
+def _weights(layer: Layer) -> int:
+    if isinstance(layer, MaskedBlock):
+        return sum(weight.size for weight in layer.weights) + layer.fuse_weight.size
+    return layer.weight.size if isinstance(layer, Conv) else 0

@@ -12,15 +12,18 @@ from runtime.errors import SparsrError
 from runtime.layers import (
     Activation,
     Add,
+    AvgPool,
     ChannelAffine,
     Concat,
     Conv,
+    CropLike,
     DepthToSpace,
     GlobalMean,
     GlobalStd,
     Layer,
     MaxPool,
     Mul,
+    PadToEven,
     ResizeLike,
     Shape,
     SliceChannels,
@@ -30,6 +33,7 @@ from train.networks.tracing import Operation, trace
 from train.networks.weight_norm import merge_weight_norm
 from train.networks.widths import convolutions
 
+from .compounds import COMPOUNDS
 from .graph import DeployGraph, Node
 
 VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
@@ -54,6 +58,11 @@ def lower(network: SRNetwork, name: str) -> DeployGraph:
         inputs = [tensors[tensor] for tensor in operation.inputs]
         if operation.kind == "identity":
             tensors[operation.name] = inputs[0]
+        elif operation.kind in COMPOUNDS:
+            module = plain.get_submodule(operation.module)
+            tensors[operation.name] = operation.name
+            for suffix, layer in COMPOUNDS[operation.kind](operation, module):
+                inputs = [writer.append(operation.name + suffix, layer, inputs)]
         else:
             tensors[operation.name] = writer.append(operation.name, _layer(operation, convs), inputs)
     output = writer.rescale("to_image_range", tensors[traced.output], VALUE_RANGE / plain.value_range)
@@ -105,8 +114,6 @@ class _Writer:
 def _layer(operation: Operation, convs: Mapping[str, nn.Conv2d]) -> Layer:
     if operation.kind == "conv":
         return _conv(operation.module, convs[operation.module])
-    if operation.kind not in _LAYERS:
-        raise SparsrError(f"{operation.name}: the operation {operation.kind} is not supported by the exporter yet")
     return _LAYERS[operation.kind](operation)
 
 
@@ -144,7 +151,10 @@ _LAYERS: dict[str, Callable[[Operation], Layer]] = {
     "slice": lambda operation: SliceChannels(**operation.options),
     "mean": lambda operation: GlobalMean(),
     "std": lambda operation: GlobalStd(),
+    "avg_pool": lambda operation: AvgPool(**operation.options),
     "max_pool": lambda operation: MaxPool(**operation.options),
+    "pad_to_even": lambda operation: PadToEven(),
+    "crop_like": lambda operation: CropLike(),
     "resize": lambda operation: ResizeLike(),
     "pixel_shuffle": lambda operation: DepthToSpace(**operation.options),
 }

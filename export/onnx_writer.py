@@ -18,21 +18,27 @@ from runtime.errors import SparsrError
 from runtime.layers import (
     Activation,
     Add,
+    AvgPool,
     ChannelAffine,
     Concat,
     Conv,
+    CropLike,
     DepthToSpace,
+    FloatArray,
     GlobalMean,
     GlobalStd,
     Layer,
+    MaskedBlock,
     MaxPool,
     Mul,
     PadEdge,
+    PadToEven,
     ResizeLike,
     SliceChannels,
 )
 
 from .graph import DeployGraph, Node
+from .masked_layers import masked_layers
 
 OPSET = 17
 IR_VERSION = 8
@@ -118,9 +124,7 @@ def _concat(w: _Writer, node: Node, layer: Concat, x: list[str], y: str) -> None
 
 
 def _slice_channels(w: _Writer, node: Node, layer: SliceChannels, x: list[str], y: str) -> None:
-    bounds = {"start": layer.start, "stop": layer.stop, "axis": 1}
-    constants = [w.constant(f"{node.name}.{key}", [value], np.int64) for key, value in bounds.items()]
-    w.op("Slice", node.name, [x[0], *constants], y)
+    w.op("Slice", node.name, [x[0], *_bounds(w, node.name, layer.start, layer.stop)], y)
 
 
 def _global_mean(w: _Writer, node: Node, layer: GlobalMean, x: list[str], y: str) -> None:
@@ -139,6 +143,73 @@ def _global_std(w: _Writer, node: Node, layer: GlobalStd, x: list[str], y: str) 
 
 def _max_pool(w: _Writer, node: Node, layer: MaxPool, x: list[str], y: str) -> None:
     w.op("MaxPool", node.name, x, y, kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2)
+
+
+def _avg_pool(w: _Writer, node: Node, layer: AvgPool, x: list[str], y: str) -> None:
+    w.op("AveragePool", node.name, x, y, kernel_shape=[layer.kernel] * 2, strides=[layer.stride] * 2)
+
+
+def _pad_to_even(w: _Writer, node: Node, layer: PadToEven, x: list[str], y: str) -> None:
+    name = node.name
+    size = w.op("Shape", f"{name}.size", x, f"{name}.size", start=2, end=4)
+    odd = w.op("Mod", f"{name}.odd", [size, w.constant(f"{name}.two", [2], np.int64)], f"{name}.odd")
+    before = w.constant(f"{name}.before", [0] * 6, np.int64)
+    pads = w.op("Concat", f"{name}.pads", [before, odd], f"{name}.pads", axis=0)
+    w.op("Pad", name, [x[0], pads], y, mode="edge")
+
+
+def _crop_like(w: _Writer, node: Node, layer: CropLike, x: list[str], y: str) -> None:
+    size = w.op("Shape", f"{node.name}.size", [x[1]], f"{node.name}.size", start=2, end=4)
+    start = w.constant(f"{node.name}.start", [0, 0], np.int64)
+    axes = w.constant(f"{node.name}.axes", [2, 3], np.int64)
+    w.op("Slice", node.name, [x[0], start, size, axes], y)
+
+
+def _masked_block(w: _Writer, node: Node, layer: MaskedBlock, x: list[str], y: str) -> None:
+    name, source, results = node.name, x[0], []
+    mask, rest = _masks(w, name, x[1])
+    for index, part in enumerate(masked_layers(layer)):
+        own = f"{name}.{index}"
+        whole = _bare_conv(w, f"{own}.whole", source, part.whole)
+        share = mask
+        if part.dense.any():
+            dense = w.constant(f"{own}.dense", part.dense.reshape(1, -1, 1, 1))
+            share = w.op("Max", f"{own}.share", [mask, dense], f"{own}.share")
+        linear = w.op("Mul", f"{own}.masked", [whole, share], f"{own}.masked")
+        if part.quiet is not None:
+            quiet = _bare_conv(w, f"{own}.quiet", source, part.quiet)
+            elsewhere = w.op("Mul", f"{own}.elsewhere", [quiet, rest], f"{own}.elsewhere")
+            linear = w.op("Add", f"{own}.both", [linear, elsewhere], f"{own}.both")
+        source = w.op("Relu", own, [linear], own)
+        results.append(source)
+    joined = w.op("Concat", f"{name}.joined", results, f"{name}.joined", axis=1)
+    weight = w.constant(f"{name}.weight", layer.fuse_weight[:, :, None, None])
+    bias = w.constant(f"{name}.bias", layer.fuse_bias)
+    w.op("Conv", name, [joined, weight, bias], y, kernel_shape=[1, 1])
+
+
+def _masks(w: _Writer, name: str, logits: str) -> tuple[str, str]:
+    """1 at important pixels and 0 elsewhere; and the other way round."""
+    halves = [
+        w.op("Slice", f"{name}.logit{i}", [logits, *_bounds(w, f"{name}.logit{i}", i, i + 1)], f"{name}.logit{i}")
+        for i in range(2)
+    ]
+    larger = w.op("Greater", f"{name}.important", halves[::-1], f"{name}.important")
+    mask = w.op("Cast", f"{name}.mask", [larger], f"{name}.mask", to=TensorProto.FLOAT)
+    one = w.constant(f"{name}.one", [1.0])
+    return mask, w.op("Sub", f"{name}.rest", [one, mask], f"{name}.rest")
+
+
+def _bare_conv(w: _Writer, name: str, source: str, weight: FloatArray) -> str:
+    """A 3x3 convolution without bias."""
+    constant = w.constant(f"{name}.weight", weight)
+    return w.op("Conv", name, [source, constant], name, kernel_shape=[3, 3], pads=[1] * 4)
+
+
+def _bounds(w: _Writer, name: str, start: int, stop: int) -> list[str]:
+    """The constants of a slice of channels."""
+    bounds = {"start": start, "stop": stop, "axis": 1}
+    return [w.constant(f"{name}.{key}", [value], np.int64) for key, value in bounds.items()]
 
 
 def _resize_like(w: _Writer, node: Node, layer: ResizeLike, x: list[str], y: str) -> None:
@@ -161,15 +232,19 @@ def _depth_to_space(w: _Writer, node: Node, layer: DepthToSpace, x: list[str], y
 _WRITERS: dict[type[Layer], Callable[..., None]] = {
     Activation: _activation,
     Add: _add,
+    AvgPool: _avg_pool,
     ChannelAffine: _channel_affine,
     Concat: _concat,
     Conv: _conv,
+    CropLike: _crop_like,
     DepthToSpace: _depth_to_space,
     GlobalMean: _global_mean,
     GlobalStd: _global_std,
+    MaskedBlock: _masked_block,
     MaxPool: _max_pool,
     Mul: _mul,
     PadEdge: _pad_edge,
+    PadToEven: _pad_to_even,
     ResizeLike: _resize_like,
     SliceChannels: _slice_channels,
 }

@@ -15,17 +15,21 @@ from runtime.errors import SparsrError
 from runtime.layers import (
     Activation,
     Add,
+    AvgPool,
     ChannelAffine,
     Concat,
     Conv,
+    CropLike,
     DepthToSpace,
     FloatArray,
     GlobalMean,
     GlobalStd,
     Layer,
+    MaskedBlock,
     MaxPool,
     Mul,
     PadEdge,
+    PadToEven,
     ResizeLike,
     SliceChannels,
 )
@@ -70,7 +74,7 @@ def _activation(layer: Activation | None, x: Any) -> Any:
     return np.where(x < 0, small, 1) / (1 + small)
 
 
-def _per_channel(values: FloatArray) -> Any:
+def _per_channel(values: Any) -> Any:
     return values.astype(np.float64)[None, :, None, None]
 
 
@@ -91,13 +95,28 @@ def _conv(layer: Conv, x: Any) -> Any:
     return _activation(layer.activation, result)
 
 
-def _max_pool(layer: MaxPool, x: Any) -> Any:
-    out_h, out_w = layer.output_shape(x.shape[1:])[1:]
-    result = np.full((*x.shape[:2], out_h, out_w), -np.inf)
-    for dy in range(layer.kernel):
-        for dx in range(layer.kernel):
-            np.maximum(result, _strided(x, dy, dx, layer.stride, out_h, out_w), out=result)
-    return result
+def _windows(layer: MaxPool, x: Any) -> Any:
+    """Every place of the window: [kernel^2, batch, channels, height, width]."""
+    size = layer.output_shape(x.shape[1:])[1:]
+    places = [(dy, dx) for dy in range(layer.kernel) for dx in range(layer.kernel)]
+    return np.stack([_strided(x, dy, dx, layer.stride, *size) for dy, dx in places])
+
+
+def _masked_block(layer: MaskedBlock, x: Any, logits: Any = None) -> Any:
+    important = False if logits is None else logits[:, 1:] > logits[:, :1]
+    dense_before = np.ones(layer.dense.shape[1])
+    results = []
+    for weight, dense in zip(layer.weights, layer.dense, strict=True):
+        conv = Conv(weight, np.zeros(len(weight), np.float32), padding=(1, 1, 1, 1))
+        elsewhere = _conv(conv, x * _per_channel(dense_before)) * _per_channel(dense)
+        x = np.maximum(np.where(important, _conv(conv, x), elsewhere), 0)
+        dense_before = dense
+        results.append(x)
+    return _conv(Conv(layer.fuse_weight[:, :, None, None], layer.fuse_bias), np.concatenate(results, axis=1))
+
+
+def _pad_to_even(layer: PadToEven, x: Any) -> Any:
+    return np.pad(x, [(0, 0)] * 2 + [(0, side % 2) for side in x.shape[2:]], mode="edge")
 
 
 def _strided(x: Any, dy: int, dx: int, stride: int, height: int, width: int) -> Any:
@@ -139,7 +158,11 @@ _LAYERS: dict[type[Layer], Callable[..., Any]] = {
     SliceChannels: lambda layer, x: x[:, layer.start : layer.stop],
     GlobalMean: lambda layer, x: x.mean((2, 3), keepdims=True),
     GlobalStd: lambda layer, x: x.std((2, 3), keepdims=True),
-    MaxPool: _max_pool,
+    MaxPool: lambda layer, x: _windows(layer, x).max(0),
+    AvgPool: lambda layer, x: _windows(layer, x).mean(0),
+    MaskedBlock: _masked_block,
+    PadToEven: _pad_to_even,
+    CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
     ResizeLike: _resize_like,
     PadEdge: lambda layer, x: np.pad(x, [(0, 0)] * 2 + [(layer.amount, layer.amount)] * 2, mode="edge"),
     DepthToSpace: _depth_to_space,

@@ -19,23 +19,31 @@ ALIGNMENT = 64  # a cache line, so that kernels can use weights where they lie i
 _TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 
 # Options table of every operator that has one. Each operator with its version is known to TFLite 2.14.
 _OPTIONS = {
     "ADD": "AddOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTH_TO_SPACE": "DepthToSpaceOptions",
+    "FLOOR_MOD": "FloorModOptions",
+    "GREATER": "GreaterOptions",
     "LEAKY_RELU": "LeakyReluOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
     "MUL": "MulOptions",
     "PAD": "PadOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
+    "SUB": "SubOptions",
 }
 _VERSIONS = {"RESIZE_BILINEAR": 3}  # half-pixel centres
 

@@ -18,27 +18,36 @@ from runtime.errors import SparsrError
 from runtime.layers import (
     Activation,
     Add,
+    AvgPool,
     ChannelAffine,
     Concat,
     Conv,
+    CropLike,
     DepthToSpace,
+    FloatArray,
     GlobalMean,
     GlobalStd,
     Layer,
+    MaskedBlock,
     MaxPool,
     Mul,
     PadEdge,
+    PadToEven,
     ResizeLike,
     Shape,
     SliceChannels,
 )
 
 from .graph import DeployGraph, Node
+from .masked_layers import masked_layers
 from .tflite_schema import TFLiteBuilder
 from .tflite_shuffle import with_dcr_shuffles
 
 INPUT, OUTPUT = "image", "upscaled"
 Shapes = Sequence[Shape]
+_PLAIN = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+_INT_SHAPE = {"outType": schema.TensorType.INT32}
+_TO_FLOAT = {"outDataType": schema.TensorType.FLOAT32}
 
 
 class _Writer(TFLiteBuilder):
@@ -46,6 +55,7 @@ class _Writer(TFLiteBuilder):
 
     def __init__(self, graph: DeployGraph) -> None:
         super().__init__()
+        self.graph = graph
         smallest = graph.minimum_size
         probes = [graph.shapes(size, size) for size in (smallest, smallest + 64)]
         self.shapes: dict[str, Shapes] = {name: [probe[name] for probe in probes] for name in probes[0]}
@@ -53,10 +63,10 @@ class _Writer(TFLiteBuilder):
         self.index: dict[str, int] = {}
         self._ends = {graph.input: INPUT, graph.output: OUTPUT}
 
-    def feature_map(self, name: str, shapes: Shapes) -> int:
+    def feature_map(self, name: str, shapes: Shapes, dtype: type = np.float32) -> int:
         """Append a [1, height, width, channels] tensor."""
         small, large = ((1, height, width, channels) for channels, height, width in shapes)
-        return self.tensor(name, small, [a if a == b else -1 for a, b in zip(small, large, strict=True)])
+        return self.tensor(name, small, [a if a == b else -1 for a, b in zip(small, large, strict=True)], dtype)
 
     def output(self, name: str) -> int:
         """Append the tensor a node of the graph writes."""
@@ -174,22 +184,118 @@ def _global_std(w: _Writer, node: Node, layer: GlobalStd, x: list[int]) -> None:
     w.operator("SQRT", [variance], w.output(name))
 
 
-def _max_pool(w: _Writer, node: Node, layer: MaxPool, x: list[int]) -> None:
+def _pool(w: _Writer, node: Node, layer: MaxPool, x: list[int]) -> None:
     window = {
         "filterHeight": layer.kernel,
         "filterWidth": layer.kernel,
         "strideH": layer.stride,
         "strideW": layer.stride,
     }
-    w.operator("MAX_POOL_2D", x, w.output(node.name), padding=schema.Padding.VALID, **window)
+    operator = "AVERAGE_POOL_2D" if isinstance(layer, AvgPool) else "MAX_POOL_2D"
+    w.operator(operator, x, w.output(node.name), padding=schema.Padding.VALID, **window)
+
+
+def _pad_to_even(w: _Writer, node: Node, layer: PadToEven, x: list[int]) -> None:
+    """One row and column more in any case, holding 0 where the size is even already.
+
+    A computed size would keep the whole graph from XNNPACK. To the convolution that reads it the zeros are its
+    padding, and the pooling after that leaves the odd row out again.
+    """
+    _require_pooling(w, node)
+    name, source, shapes = node.name, x[0], w.shapes[node.inputs[0]]
+    shape = w.operator("SHAPE", [x[0]], w.tensor(f"{name}.shape", [4], [4], np.int32), **_INT_SHAPE)
+    two = w.constant(f"{name}.two", [2], np.int32)
+    odd = w.operator("FLOOR_MOD", [shape, two], w.tensor(f"{name}.odd", [4], [4], np.int32))
+    share = w.operator("CAST", [odd], w.tensor(f"{name}.share", [4], [4]), **_TO_FLOAT)
+    step = w.constant(f"{name}.one", [1], np.int32)
+    for axis, side in ((1, "rows"), (2, "columns")):
+        line = [_with_size(shape, axis, 1) for shape in shapes]
+        last = w.feature_map(f"{name}.last_{side}", line)
+        w.strided_slice(f"{name}.last_{side}", source, {axis: -1}, {}, last)
+        ends = [w.constant(f"{name}.{side}{end}", [end], np.int32) for end in (axis, axis + 1)]
+        factor = w.operator("STRIDED_SLICE", [share, *ends, step], w.tensor(f"{name}.odd_{side}", [1], [1]))
+        extra = w.operator("MUL", [last, factor], w.feature_map(f"{name}.extra_{side}", line))
+        shapes = [_with_size(shape, axis, shape[axis] + 1) for shape in shapes]
+        source = w.operator("CONCATENATION", [source, extra], w.feature_map(f"{name}.{side}", shapes), axis=axis)
+    w.index[name] = source
+
+
+def _require_pooling(w: _Writer, node: Node) -> None:
+    """The zeros `_pad_to_even` adds are right only for a convolution of one pixel around, then pooling by 2."""
+    for reader in w.graph.consumers(node.name):
+        pools = [pool.layer for pool in w.graph.consumers(reader.name)]
+        conv = reader.layer
+        fits = isinstance(conv, Conv) and conv.padding == (1, 1, 1, 1) and conv.weight.shape[2:] == (3, 3)
+        if not fits or not all(isinstance(pool, MaxPool) and (pool.kernel, pool.stride) == (2, 2) for pool in pools):
+            raise SparsrError(
+                f"node {node.name}: TFLite takes {node.layer.kind} only before a 3x3 Conv and a pooling by 2"
+            )
+
+
+def _crop_like(w: _Writer, node: Node, layer: CropLike, x: list[int]) -> None:
+    """Nearest-neighbour resizing from one row or column more is a crop: row floor(y (h + 1) / h) is y for y < h.
+
+    Unlike a slice of computed size it has a shape that TFLite knows beforehand.
+    """
+    w.operator("RESIZE_NEAREST_NEIGHBOR", [x[0], _size_of(w, node.name, x[1])], w.output(node.name))
+
+
+def _masked_block(w: _Writer, node: Node, layer: MaskedBlock, x: list[int]) -> None:
+    name, source, shapes, results = node.name, x[0], w.shapes[node.inputs[0]], []
+    mask, rest = _masks(w, node, x[1])
+
+    def feature_map(label: str) -> int:
+        return w.feature_map(f"{name}.{label}", shapes)
+
+    for index, part in enumerate(masked_layers(layer)):
+        whole = _bare_conv(w, f"{name}.{index}.whole", source, part.whole, feature_map(f"{index}.whole"))
+        share = mask
+        if part.dense.any():
+            dense = w.constant(f"{name}.{index}.dense", part.dense)
+            share = w.operator("MAXIMUM", [mask, dense], feature_map(f"{index}.share"))
+        linear = w.operator("MUL", [whole, share], feature_map(f"{index}.masked"))
+        if part.quiet is not None:
+            quiet = _bare_conv(w, f"{name}.{index}.quiet", source, part.quiet, feature_map(f"{index}.quiet"))
+            elsewhere = w.operator("MUL", [quiet, rest], feature_map(f"{index}.elsewhere"))
+            linear = w.operator("ADD", [linear, elsewhere], feature_map(f"{index}.both"))
+        source = w.operator("RELU", [linear], feature_map(str(index)))
+        results.append(source)
+    wide = [_with_channels(shape, layer.fuse_weight.shape[1]) for shape in shapes]
+    joined = w.operator("CONCATENATION", results, w.feature_map(f"{name}.joined", wide), axis=3)
+    weight = w.constant(f"{name}.weight", layer.fuse_weight[:, None, None, :])
+    bias = w.constant(f"{name}.bias", layer.fuse_bias)
+    w.operator("CONV_2D", [joined, weight, bias], w.output(name), padding=schema.Padding.VALID, **_PLAIN)
+
+
+def _masks(w: _Writer, node: Node, logits: int) -> tuple[int, int]:
+    """1 at important pixels and 0 elsewhere; and the other way round."""
+    name, shapes = node.name, [_with_channels(shape, 1) for shape in w.shapes[node.inputs[0]]]
+    halves = [
+        w.strided_slice(f"{name}.logit{i}", logits, {3: i}, {3: i + 1}, w.feature_map(f"{name}.logit{i}", shapes))
+        for i in range(2)
+    ]
+    larger = w.operator("GREATER", halves[::-1], w.feature_map(f"{name}.important", shapes, np.bool_))
+    mask = w.operator("CAST", [larger], w.feature_map(f"{name}.mask", shapes), **_TO_FLOAT)
+    one = w.constant(f"{name}.one", [1.0])
+    return mask, w.operator("SUB", [one, mask], w.feature_map(f"{name}.rest", shapes))
+
+
+def _bare_conv(w: _Writer, name: str, source: int, weight: FloatArray, target: int) -> int:
+    """A 3x3 convolution without bias."""
+    weights = w.constant(f"{name}.weight", weight.transpose(0, 2, 3, 1))
+    bias = w.constant(f"{name}.bias", np.zeros(len(weight)))
+    return w.operator("CONV_2D", [source, weights, bias], target, padding=schema.Padding.SAME, **_PLAIN)
 
 
 def _resize_like(w: _Writer, node: Node, layer: ResizeLike, x: list[int]) -> None:
-    name = node.name
-    shape = w.operator("SHAPE", [x[1]], w.tensor(f"{name}.shape", [4], [4], np.int32), outType=schema.TensorType.INT32)
+    w.operator("RESIZE_BILINEAR", [x[0], _size_of(w, node.name, x[1])], w.output(node.name), halfPixelCenters=True)
+
+
+def _size_of(w: _Writer, name: str, tensor: int) -> int:
+    """Height and width of a tensor."""
+    shape = w.operator("SHAPE", [tensor], w.tensor(f"{name}.shape", [4], [4], np.int32), **_INT_SHAPE)
     bounds = [w.constant(f"{name}.{key}", [value], np.int32) for key, value in (("begin", 1), ("end", 3), ("step", 1))]
-    size = w.operator("STRIDED_SLICE", [shape, *bounds], w.tensor(f"{name}.size", [2], [2], np.int32))
-    w.operator("RESIZE_BILINEAR", [x[0], size], w.output(name), halfPixelCenters=True)
+    return w.operator("STRIDED_SLICE", [shape, *bounds], w.tensor(f"{name}.size", [2], [2], np.int32))
 
 
 def _pad_edge(w: _Writer, node: Node, layer: PadEdge, x: list[int]) -> None:
@@ -212,6 +318,10 @@ def _with_size(shape: Shape, axis: int, size: int) -> Shape:
     return (channels, size, width) if axis == 1 else (channels, height, size)
 
 
+def _with_channels(shape: Shape, channels: int) -> Shape:
+    return (channels, *shape[1:])
+
+
 def _depth_to_space(w: _Writer, node: Node, layer: DepthToSpace, x: list[int]) -> None:
     w.operator("DEPTH_TO_SPACE", x, w.output(node.name), blockSize=layer.block)
 
@@ -219,15 +329,19 @@ def _depth_to_space(w: _Writer, node: Node, layer: DepthToSpace, x: list[int]) -
 _WRITERS: dict[type[Layer], Callable[..., None]] = {
     Activation: _activation,
     Add: _add,
+    AvgPool: _pool,
     ChannelAffine: _channel_affine,
     Concat: _concat,
     Conv: _conv,
+    CropLike: _crop_like,
     DepthToSpace: _depth_to_space,
     GlobalMean: _global_mean,
     GlobalStd: _global_std,
-    MaxPool: _max_pool,
+    MaskedBlock: _masked_block,
+    MaxPool: _pool,
     Mul: _mul,
     PadEdge: _pad_edge,
+    PadToEven: _pad_to_even,
     ResizeLike: _resize_like,
     SliceChannels: _slice_channels,
 }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Shape = tuple[int, int, int]
 FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,53 @@ class MaxPool(Layer):
         """Floor rule per side."""
         channels, height, width = inputs[0]
         return (channels, (height - self.kernel) // self.stride + 1, (width - self.kernel) // self.stride + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class AvgPool(MaxPool):
+    """Mean of each kernel x kernel window, no padding."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedBlock(Layer):
+    """SMSR's sparse-mask block: 3x3 convolutions that compute each pixel and channel only where masks ask for it.
+
+    Inputs are features and logits (unimportant, important), as large as the features; a pixel is important where the
+    second logit is larger, and nowhere without logits. Layer l computes its dense channels everywhere, from nothing but
+    the dense channels of the layer before where the pixel is not important; its other channels are 0 there. A ReLU
+    follows. All layers' results side by side go through one 1x1 convolution.
+
+    weights: per layer [channels, channels, 3, 3], no bias; dense: bool [layers, channels];
+    fuse_weight: [out, layers * channels]; fuse_bias: [out].
+    """
+
+    weights: tuple[FloatArray, ...]
+    dense: BoolArray
+    fuse_weight: FloatArray
+    fuse_bias: FloatArray
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """(out, height, width)."""
+        return (len(self.fuse_bias), *inputs[0][1:])
+
+
+@dataclass(frozen=True, eq=False)
+class PadToEven(Layer):
+    """The last row or column once more where the height or width is odd."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Height and width rounded up to even numbers."""
+        channels, height, width = inputs[0]
+        return (channels, height + height % 2, width + width % 2)
+
+
+@dataclass(frozen=True, eq=False)
+class CropLike(Layer):
+    """Top left part of the first input, as large as the second."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Channels of the first input, size of the second."""
+        return (inputs[0][0], *inputs[1][1:])
 
 
 @dataclass(frozen=True, eq=False)

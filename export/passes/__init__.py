@@ -6,6 +6,7 @@ Every rule's file starts with its pattern and result. A rule rewrites at one nod
 from __future__ import annotations
 
 from ..graph import DeployGraph
+from .block_without_logits import block_without_logits
 from .compose_affines import compose_affines
 from .dead_nodes import remove_dead_nodes
 from .diagonal_conv import diagonal_conv
@@ -20,6 +21,7 @@ from .rewrite import Rule, rewrite
 RULES: tuple[Rule, ...] = (
     remove_identities,
     remove_dead_nodes,
+    block_without_logits,
     diagonal_conv,
     compose_affines,
     fold_into_previous,

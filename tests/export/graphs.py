@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from export.graph import DeployGraph, Node
 from runtime import layers as L
+from train.networks.sparse_masks import SparseMaskBlock
 
 RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)
@@ -85,6 +86,17 @@ def layer_graphs(seed=0):
         chain("mean", L.GlobalMean()),
         chain("std", L.GlobalStd()),
         chain("max_pool", L.MaxPool(3, 2), minimum_size=3),
+        chain("avg_pool", L.AvgPool(2, 2), minimum_size=2),
+        chain(
+            "even",
+            L.PadToEven(),
+            conv(rng, 3, 5),
+            L.AvgPool(2, 2),
+            conv(rng, 5, 8, 2, padding=(0, 0, 1, 1)),
+            L.DepthToSpace(2),
+            (L.CropLike(), ["n4", "image"]),
+        ),
+        masked_graph(rng, 6, [[0, 2, 5], [1], [], [3, 4]]),
         chain(
             "resize_like",
             conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)),
@@ -109,6 +121,22 @@ def layer_graphs(seed=0):
         chain("shuffle_image", (L.Concat(), ["image"] * 4), L.DepthToSpace(2), scale=2),
     ]
     return {graph.name: graph for graph in graphs}
+
+
+def masked_graph(rng, channels, dense, logits=None):
+    """A masked block with the `dense` channels of each layer, between convolutions; `logits` is their layer."""
+    mask = np.zeros((len(dense), channels), bool)
+    for row, own in zip(mask, dense, strict=True):
+        row[own] = True
+    weights = tuple(conv(rng, channels, channels).weight * np.float32(1.4) for _ in dense)
+    fuse = conv(rng, len(dense) * channels, channels, 1)
+    return chain(
+        "masked",
+        ("features", conv(rng, 3, channels), ["image"]),
+        ("logits", logits or conv(rng, channels, 2), ["features"]),
+        ("block", L.MaskedBlock(weights, mask, fuse.weight[:, :, 0, 0], fuse.bias), ["features", "logits"]),
+        conv(rng, channels, 3),
+    )
 
 
 def small_network(seed=0, scale=2, channels=8, value_range=255.0):
@@ -147,6 +175,24 @@ def _conv(layer, x):
     return _activate(layer.activation, y)
 
 
+def _masked(layer, x, logits):
+    block = SparseMaskBlock(layer.dense.shape[1])
+    block.body = torch.nn.Sequential(*(_weighted(weight, padding=1) for weight in layer.weights))
+    block.collect = _weighted(layer.fuse_weight[:, :, None, None], layer.fuse_bias)
+    block.ch_mask = torch.nn.Parameter(
+        torch.from_numpy(np.float32([layer.dense, ~layer.dense]).transpose(2, 1, 0)[None])
+    )
+    with torch.no_grad():
+        return block.eval()(x, logits)
+
+
+def _weighted(weight, bias=None, padding=0):
+    conv = torch.nn.Conv2d(weight.shape[1], len(weight), weight.shape[2], padding=padding, bias=bias is not None)
+    values = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    conv.load_state_dict({name: torch.from_numpy(value) for name, value in values.items()})
+    return conv
+
+
 _RULES = {
     L.Activation: lambda layer, x: _activate(layer, x),
     L.Conv: _conv,
@@ -160,6 +206,10 @@ _RULES = {
     L.GlobalMean: lambda layer, x: x.mean((2, 3), keepdim=True),
     L.GlobalStd: lambda layer, x: x.std((2, 3), correction=0, keepdim=True),
     L.MaxPool: lambda layer, x: F.max_pool2d(x, layer.kernel, layer.stride),
+    L.AvgPool: lambda layer, x: F.avg_pool2d(x, layer.kernel, layer.stride),
+    L.MaskedBlock: _masked,
+    L.PadToEven: lambda layer, x: F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate"),
+    L.CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
     L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
     L.PadEdge: lambda layer, x: F.pad(x, (layer.amount,) * 4, mode="replicate"),
     L.DepthToSpace: lambda layer, x: F.pixel_shuffle(x, layer.block),

@@ -257,7 +257,7 @@ FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
 MODULES: dict[type[nn.Module], Callable[..., Meaning]] = {
     nn.Conv2d: lambda module, x: ("conv", [x], {}),
     nn.ConvTranspose2d: lambda module, x: ("conv_transpose", [x], {}),
-    SparseMaskBlock: lambda module, x, logits: ("masked", [x, logits], {}),
+    SparseMaskBlock: lambda module, *inputs: ("masked", inputs, {}),
     PadToEven: lambda module, x: ("pad_to_even", [x], {}),
     CropLike: lambda module, x, like: ("crop_like", [x, like], {}),
     nn.AvgPool2d: _avg_pool2d,
