@@ -14,6 +14,7 @@ from runtime.images import read_image
 from . import bars, results, table
 from .engines import ENGINES, SINGLE_PRECISION
 from .measure import Plan, Subject, measure
+from .report.gallery import Exhibit
 from .report.page import write_page
 from .report.pictures import Pictures
 
@@ -83,6 +84,9 @@ def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     page.add_argument("--after", type=Path, required=True, metavar="IMG", help="the upscaled output")
     page.add_argument("--reference", type=Path, metavar="IMG", help="the true large image, if there is one")
     page.add_argument("--bench", type=Path, required=True, metavar="JSON", help="what `run --json` wrote")
+    page.add_argument(
+        "--exhibit", action="append", default=[], metavar="CAPTION=FILE", help="a further picture or SVG drawing"
+    )
     page.add_argument("--out", type=Path, required=True, metavar="HTML")
     page.set_defaults(command=_page)
 
@@ -136,7 +140,9 @@ def _bars(options: argparse.Namespace) -> int:
 def _page(options: argparse.Namespace) -> int:
     bundle = Bundle.open(options.bundle)
     pictures = Pictures.read(options.before, options.after, options.reference)
-    written = write_page(options.out, options.bundle.resolve().name, bundle.card, pictures, results.load(options.bench))
+    exhibits = tuple(Exhibit.read(wish) for wish in options.exhibit)
+    measured = results.load(options.bench)
+    written = write_page(options.out, options.bundle.resolve().name, bundle.card, pictures, measured, exhibits)
     print("\n".join(f"wrote {path}" for path in written))
     return 0
 

@@ -11,7 +11,7 @@ from runtime.files import write_text
 from runtime.images import write_image
 
 from ..results import Results
-from . import chart, details, figures
+from . import chart, details, figures, gallery
 from .markup import tag, text
 from .pictures import DETAIL, SHOWN, Pictures, embedded
 
@@ -19,21 +19,34 @@ _HERE = Path(__file__).parent
 COMPARISON = "comparison.png"
 
 
-def write_page(path: Path, bundle: str, card: BundleCard, pictures: Pictures, results: Results) -> list[Path]:
+def write_page(
+    path: Path,
+    bundle: str,
+    card: BundleCard,
+    pictures: Pictures,
+    results: Results,
+    exhibits: tuple[gallery.Exhibit, ...] = (),
+) -> list[Path]:
     """Write the page to `path` and the comparison beside it; returns the files written.
 
-    `bundle` is the bundle's id in `results`. Raises `SparsrError` if the results do not hold it.
+    `bundle` is the bundle's id in `results`; `exhibits` are further pictures. Raises `SparsrError` if the results do not hold it.
     """
     known = [info.id for info in results.bundles]
     if bundle not in known:
         raise SparsrError(f"the results hold no bundle {bundle}", f"they hold {', '.join(known)}; measure this one")
     comparison = path.with_name(COMPARISON)
     write_image(comparison, pictures.comparison(card.name))
-    write_text(path, render(bundle, card, pictures, results))
+    write_text(path, render(bundle, card, pictures, results, exhibits))
     return [path, comparison]
 
 
-def render(bundle: str, card: BundleCard, pictures: Pictures, results: Results) -> str:
+def render(
+    bundle: str,
+    card: BundleCard,
+    pictures: Pictures,
+    results: Results,
+    exhibits: tuple[gallery.Exhibit, ...] = (),
+) -> str:
     """The page's HTML."""
     shown = pictures.part(*SHOWN)
     parts = {
@@ -45,6 +58,7 @@ def render(bundle: str, card: BundleCard, pictures: Pictures, results: Results) 
         "slider": _slider(shown, card.name),
         "caption": text(_caption(pictures, shown)),
         "details": _details(pictures, card.name),
+        "gallery": gallery.render(exhibits),
         "figures": figures.render(figures.figures(results, bundle, card)),
         "chart": chart.render(results, bundle),
         "chart_legend": text(chart.legend(results)),
