@@ -29,7 +29,8 @@ def write_page(
 ) -> list[Path]:
     """Write the page to `path` and the comparison beside it; returns the files written.
 
-    `bundle` is the bundle's id in `results`; `exhibits` are further pictures. Raises `SparsrError` if the results do not hold it.
+    `bundle` is the bundle's id in `results`; `exhibits` are further pictures. Raises `SparsrError` if the results do
+    not hold the bundle.
     """
     known = [info.id for info in results.bundles]
     if bundle not in known:

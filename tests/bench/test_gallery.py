@@ -11,14 +11,14 @@ from runtime.images import write_image
 
 
 def test_a_picture_and_a_drawing_are_shown_as_they_are(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    pixels = np.linspace((0, 40, 90), (250, 90, 10), 64).astype(np.uint8)[:, None].repeat(50, 1)
     write_image(tmp_path / "masks.png", pixels)
     drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     (tmp_path / "plot.svg").write_bytes(drawing)
     picture = Exhibit.read(f"Where a = b & c={tmp_path / 'masks.png'}")
     plot = Exhibit.read(f"Curve={tmp_path / 'plot.svg'}")
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.source.split(",")[1]))))
-    assert np.abs(shown.astype(int) - pixels).mean() < 8  # WebP
+    assert np.abs(shown.astype(int) - pixels).max() < 12  # WebP
     assert base64.b64decode(plot.source.split(",")[1]) == drawing
     section = render((picture, plot))
     assert section.count("<img") == 2
