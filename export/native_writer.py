@@ -10,19 +10,40 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import SparsrError
-from runtime.layers import Activation, ChannelAffine, Conv, FloatArray, Layer
+from runtime.layers import (
+    Activation,
+    Add,
+    ChannelAffine,
+    Concat,
+    Conv,
+    DepthToSpace,
+    FloatArray,
+    GlobalMean,
+    GlobalStd,
+    Layer,
+    MaxPool,
+    Mul,
+    PadEdge,
+    ResizeLike,
+    SliceChannels,
+)
 
 from .graph import DeployGraph, Node
 
 PROGRAM = "sparsr.program"
 SCHEMA = "sparsr-program/1"
 GROUP_SIZES = (4, 8, 16, 32)
+KINDS: tuple[type[Layer], ...] = (
+    Activation, Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, GlobalStd, MaxPool, Mul, PadEdge,
+    ResizeLike, SliceChannels,
+)  # fmt: skip
+"""Layers the engine knows."""
 _ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
 
 Tensors = dict[str, NDArray[Any]]
@@ -30,6 +51,17 @@ Tensors = dict[str, NDArray[Any]]
 
 def write_native(graph: DeployGraph, metadata: Mapping[str, str]) -> bytes:
     """The bytes of `model.safetensors`. `metadata` is stored beside the program."""
+    program, tensors = make_program(graph)
+    return _safetensors(tensors, dict(metadata) | {PROGRAM: program_text(program)})
+
+
+def make_program(graph: DeployGraph) -> tuple[dict[str, Any], Tensors]:
+    """The program and the tensors it names: float32, and uint8 for places of N:M weights.
+
+    Raises `SparsrError` for a layer the engine does not know, and for weights that are not finite.
+    """
+    if node := unknown_layer(graph):
+        raise SparsrError(f"node {node.name}: the native engine does not know the layer {node.layer.kind}")
     tensors: Tensors = {}
     index = {graph.input: 0} | {node.name: number for number, node in enumerate(graph.nodes, 1)}
     program = {
@@ -42,8 +74,17 @@ def write_native(graph: DeployGraph, metadata: Mapping[str, str]) -> bytes:
         "output": index[graph.output],
         "layers": [_layer(node, index, tensors) for node in graph.nodes],
     }
-    text = json.dumps(program, separators=(",", ":"), allow_nan=False)
-    return _safetensors(tensors, dict(metadata) | {PROGRAM: text})
+    return program, tensors
+
+
+def unknown_layer(graph: DeployGraph) -> Node | None:
+    """The first node of a kind the engine does not know."""
+    return next((node for node in graph.nodes if type(node.layer) not in KINDS), None)
+
+
+def program_text(program: Mapping[str, Any]) -> str:
+    """A program as the engine reads it."""
+    return json.dumps(program, separators=(",", ":"), allow_nan=False)
 
 
 def operators(model: bytes) -> tuple[str, ...]:
@@ -78,20 +119,31 @@ def _conv(name: str, conv: Conv, tensors: Tensors) -> dict[str, Any]:
     if conv.activation is not None:
         entry["activation"] = dataclasses.asdict(conv.activation)
     entry |= _stored(name, tensors, bias=conv.bias)
-    packed = min((pack(conv.weight, m) for m in GROUP_SIZES), key=lambda both: both[0].size)
-    values, places, m = packed[0], packed[1], packed[2]
-    if values.size * 5 < conv.weight.size * 4:
-        return entry | {"m": m} | _stored(name, tensors, values=values, indices=places)
+    if packed := compressed(conv.weight):
+        return entry | {"m": packed.m} | _stored(name, tensors, values=packed.values, indices=packed.indices)
     return entry | _stored(name, tensors, weight=conv.weight)
 
 
-def pack(weight: FloatArray, m: int) -> tuple[FloatArray, NDArray[np.uint8], int]:
-    """(values, indices, m): the weights other than zero in every group of `m` input channels.
+class Packed(NamedTuple):
+    """The weights other than zero in every group of `m` input channels.
 
-    weight: [outputs, inputs, height, width]; values float32 and indices uint8: [outputs, height, width, groups, n],
-    n the largest number found in a group; groups with fewer are filled up with zeros at index 0. The last group may be
-    smaller than `m`.
+    values float32 and indices uint8: [outputs, height, width, groups, n], n the largest number found in a group; groups
+    with fewer are filled up with zeros at index 0. The last group may be smaller than `m`.
     """
+
+    values: FloatArray
+    indices: NDArray[np.uint8]
+    m: int
+
+
+def compressed(weight: FloatArray) -> Packed | None:
+    """The weight in the smallest of its packed forms; None if none takes less room than [outputs, inputs, h, w]."""
+    packed = min((pack(weight, m) for m in GROUP_SIZES), key=lambda both: both.values.size)
+    return packed if packed.values.size * 5 < weight.size * 4 else None
+
+
+def pack(weight: FloatArray, m: int) -> Packed:
+    """The weight [outputs, inputs, height, width] packed with groups of `m`."""
     outputs, inputs, height, width = weight.shape
     groups = math.ceil(inputs / m)
     padded = np.zeros((outputs, groups * m, height, width), np.float32)
@@ -100,7 +152,7 @@ def pack(weight: FloatArray, m: int) -> tuple[FloatArray, NDArray[np.uint8], int
     n = int((grouped != 0).sum(-1).max(initial=0))
     places = np.argsort(grouped == 0, axis=-1, kind="stable")[..., :n]  # those other than zero first, in order
     values = np.take_along_axis(grouped, places, -1)
-    return values, np.where(values == 0, 0, places).astype(np.uint8), m
+    return Packed(values, np.where(values == 0, 0, places).astype(np.uint8), m)
 
 
 def _stored(node: str, tensors: Tensors, **arrays: NDArray[Any]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""DeployGraph -> ONNX: one short function per layer kind.
+"""DeployGraph -> ONNX: one node `sparsr.Stream`, whose meaning a function of standard operators defines.
 
-The file is plain ONNX (opset 17: any ONNX Runtime since 1.12, also the mobile builds), NCHW, with dynamic
-height and width. Writing is a pure function of the graph: same graph, same bytes. The nodes are written as
-onnxsim would leave them, so it is a check of the export (see `parity.py`) and not a step of the way.
+Where libsparsr is registered its kernel runs the whole network from the program in the node's attribute. Everyone else
+(ONNX Runtime since 1.12, onnx.reference, ...) puts the function in the node's place. Both read the same initialisers:
+N:M weights are stored once and compressed; the function spreads them out, which is done while a session loads.
+A network with layers libsparsr does not know is written without the node, as plain ONNX.
+
+The function is opset 17, NCHW, with dynamic height and width: one short Python function per layer kind. Writing is a
+pure function of the graph: same graph, same bytes.
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ from runtime.layers import (
 
 from .graph import DeployGraph, Node
 from .masked_layers import masked_layers
+from .native_writer import Packed, Tensors, compressed, make_program, program_text, unknown_layer
 
+DOMAIN, OPERATOR = "sparsr", "Stream"
 OPSET = 17
 IR_VERSION = 8
 INPUT, OUTPUT = "image", "upscaled"
@@ -47,13 +53,13 @@ _PROBES = ((61, 83), (64, 64), (127, 96))  # image sizes that tell the rule behi
 
 
 class _Writer:
-    """Collects nodes and initialisers while the graph is walked."""
+    """Collects nodes and constants while the graph is walked."""
 
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
         self.probe = graph.shapes(*_PROBES[0])
         self.nodes: list[onnx.NodeProto] = []
-        self.initialisers: list[onnx.TensorProto] = []
+        self.constants: Tensors = {}
 
     def tensor(self, name: str) -> str:
         """Name in the file of a tensor of the graph: only the two ends are renamed."""
@@ -65,8 +71,8 @@ class _Writer:
         return output
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:
-        """Append an initialiser."""
-        self.initialisers.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype), name))
+        """Add a constant."""
+        self.constants[name] = np.ascontiguousarray(value, dtype)
         return name
 
     def activation(self, activation: Activation, name: str, source: str, output: str) -> None:
@@ -88,7 +94,8 @@ def _activation(w: _Writer, node: Node, layer: Activation, x: list[str], y: str)
 
 
 def _conv(w: _Writer, node: Node, layer: Conv, x: list[str], y: str) -> None:
-    weight = w.constant(f"{node.name}.weight", layer.weight)
+    packed = compressed(layer.weight)
+    weight = _spread(w, node, layer, packed) if packed else w.constant(f"{node.name}.weight", layer.weight)
     bias = w.constant(f"{node.name}.bias", layer.bias)
     w.fused(
         "Conv",
@@ -102,13 +109,36 @@ def _conv(w: _Writer, node: Node, layer: Conv, x: list[str], y: str) -> None:
     )
 
 
+def _spread(w: _Writer, node: Node, layer: Conv, packed: Packed) -> str:
+    """Append what makes the whole weight from values and their places in every group of M input channels."""
+    name, inputs = node.name, layer.weight.shape[1]
+    shape = packed.values.shape
+    values = w.constant(f"{name}.values", packed.values)
+    indices = w.constant(f"{name}.indices", packed.indices, np.uint8)
+    grouped = w.constant(f"{name}.grouped", [*shape[:4], packed.m], np.int64)
+    zeros = w.op("ConstantOfShape", f"{name}.zeros", [grouped], f"{name}.zeros")
+    places = w.op("Cast", f"{name}.places", [indices], f"{name}.places", to=TensorProto.INT64)
+    # Groups with fewer weights are filled up with zeros at place 0: they must not replace what stands there.
+    summed = {"axis": -1, "reduction": "add"}
+    filled = w.op("ScatterElements", f"{name}.filled", [zeros, places, values], f"{name}.filled", **summed)
+    lines = w.constant(f"{name}.lines", [*shape[:3], shape[3] * packed.m], np.int64)
+    channels = w.op("Reshape", f"{name}.channels_last", [filled, lines], f"{name}.channels_last")
+    if shape[3] * packed.m > inputs:
+        bounds = {"first": 0, "end": inputs, "axis": 3}
+        constants = [w.constant(f"{name}.{key}", [value], np.int64) for key, value in bounds.items()]
+        channels = w.op("Slice", f"{name}.cut", [channels, *constants], f"{name}.cut")
+    return w.op("Transpose", f"{name}.weight", [channels], f"{name}.weight", perm=[0, 3, 1, 2])
+
+
 def _channel_affine(w: _Writer, node: Node, layer: ChannelAffine, x: list[str], y: str) -> None:
-    scaled = x[0]
-    if np.any(layer.factor != 1):
-        factor = w.constant(f"{node.name}.weight", layer.factor.reshape(1, -1, 1, 1))
-        scaled = w.op("Mul", f"{node.name}.mul", [scaled, factor], f"{node.name}.scaled")
-    offset = w.constant(f"{node.name}.bias", layer.offset.reshape(1, -1, 1, 1))
-    w.op("Add", node.name, [scaled, offset], y)
+    name = node.name
+    axes = w.constant(f"{name}.axes", [0, 2, 3], np.int64)
+    factor, offset = (
+        w.op("Unsqueeze", f"{name}.{key}.map", [w.constant(f"{name}.{key}", values), axes], f"{name}.{key}.map")
+        for key, values in (("factor", layer.factor), ("offset", layer.offset))
+    )
+    scaled = w.op("Mul", f"{name}.mul", [x[0], factor], f"{name}.scaled")
+    w.op("Add", name, [scaled, offset], y)
 
 
 def _add(w: _Writer, node: Node, layer: Add, x: list[str], y: str) -> None:
@@ -260,42 +290,77 @@ def _dimension(axis: str, values: Sequence[int], image: Sequence[int]) -> int | 
     return None
 
 
-def _value_infos(graph: DeployGraph, names: Mapping[str, str]) -> dict[str, onnx.ValueInfoProto]:
-    """Type and shape of every tensor of the graph, by its name there; `names` gives the names in the file."""
+def _ends(graph: DeployGraph) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto]:
+    """Type and shape of the image and of the result."""
     probes = [graph.shapes(height, width) for height, width in _PROBES]
     heights, widths = zip(*_PROBES, strict=True)
-    infos = {}
-    for name in probes[0]:
+    infos = []
+    for tensor, name in ((graph.input, INPUT), (graph.output, OUTPUT)):
         shape = [
             1,
-            probes[0][name][0],
-            _dimension("height", [probe[name][1] for probe in probes], heights),
-            _dimension("width", [probe[name][2] for probe in probes], widths),
+            probes[0][tensor][0],
+            _dimension("height", [probe[tensor][1] for probe in probes], heights),
+            _dimension("width", [probe[tensor][2] for probe in probes], widths),
         ]
-        infos[name] = helper.make_tensor_value_info(names[name], TensorProto.FLOAT, shape)
-    return infos
+        infos.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    return infos[0], infos[1]
 
 
-def write_onnx(graph: DeployGraph, metadata: Mapping[str, str] | None = None) -> bytes:
-    """The graph as a checked ONNX file; float32 `image` [1, 3, height, width] -> `upscaled` [1, 3, s*h, s*w].
+def _scales(graph: DeployGraph) -> bool:
+    """Whether the result of every image is `graph.scale` times as high and wide."""
+    sizes = [(size, graph.shapes(*size)[graph.output][1:]) for size in _PROBES]
+    return all(result == (graph.scale * height, graph.scale * width) for (height, width), result in sizes)
 
-    Nodes and their outputs have the graph's names, weights are `<node>.weight` and `<node>.bias`; `metadata`
-    becomes the file's metadata_props. Values are 0..`graph.value_range`, the result is not clipped.
-    Raises `SparsrError` for a layer kind without a writer.
-    """
+
+def _walk(graph: DeployGraph) -> _Writer:
     writer = _Writer(graph)
     for node in graph.nodes:
         if type(node.layer) not in _WRITERS:
             raise SparsrError(f"node {node.name}: ONNX has no writer for the layer {node.layer.kind}")
         sources = [writer.tensor(name) for name in node.inputs]
         _WRITERS[type(node.layer)](writer, node, node.layer, sources, writer.tensor(node.name))
-    infos = _value_infos(graph, {name: writer.tensor(name) for name in writer.probe})
-    first, last = infos.pop(graph.input), infos.pop(graph.output)
-    body = helper.make_graph(
-        writer.nodes, graph.name, [first], [last], writer.initialisers, value_info=list(infos.values())
+    return writer
+
+
+def _stream(graph: DeployGraph, writer: _Writer) -> tuple[onnx.NodeProto, onnx.FunctionProto, Tensors]:
+    """The node, the function that defines it, and the node's constant inputs."""
+    program, tensors = make_program(graph)
+    attributes: dict[str, Any] = {
+        "program": program_text(program | {"tensors": list(tensors)}),
+        "channels": writer.probe[graph.output][0],
+        "scale": graph.scale if _scales(graph) else 0,
+    }
+    inner = [
+        helper.make_node("Constant", [], [name], name, value=numpy_helper.from_array(value, name))
+        for name, value in writer.constants.items()
+        if name not in tensors
+    ]
+    inputs, opsets = [INPUT, *tensors], [helper.make_opsetid("", OPSET)]
+    node = helper.make_node(OPERATOR, inputs, [OUTPUT], graph.name, domain=DOMAIN, **attributes)
+    function = helper.make_function(
+        DOMAIN, OPERATOR, inputs, [OUTPUT], [*inner, *writer.nodes], opsets, list(attributes)
     )
+    return node, function, tensors
+
+
+def write_onnx(graph: DeployGraph, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The graph as a checked ONNX file; float32 `image` [1, 3, height, width] -> `upscaled` [1, 3, s*h, s*w].
+
+    Nodes and their outputs have the graph's names, initialisers are the program's tensors by name (a convolution's
+    `<node>.weight` and `<node>.bias`); `metadata` becomes the file's metadata_props. Values are 0..`graph.value_range`,
+    the result is not clipped. Raises `SparsrError` for a layer kind without a writer.
+    """
+    writer = _walk(graph)
+    nodes, functions, constants = writer.nodes, [], writer.constants
+    if unknown_layer(graph) is None:
+        node, function, constants = _stream(graph, writer)
+        nodes, functions = [node], [function]
+    image, upscaled = _ends(graph)
+    initialisers = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
+    body = helper.make_graph(nodes, graph.name, [image], [upscaled], initialisers)
+    opsets = [helper.make_opsetid("", OPSET)] + [helper.make_opsetid(DOMAIN, 1)] * len(functions)
     model = helper.make_model(
-        body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="SparSR"
+        body, functions=functions, opset_imports=opsets, ir_version=IR_VERSION, producer_name="SparSR"
     )
     helper.set_model_props(model, dict(sorted((metadata or {}).items())))
     onnx.checker.check_model(model, full_check=True)
@@ -303,5 +368,7 @@ def write_onnx(graph: DeployGraph, metadata: Mapping[str, str] | None = None) ->
 
 
 def operators(model: bytes) -> tuple[str, ...]:
-    """Names of the operators an ONNX file uses, sorted."""
-    return tuple(sorted({node.op_type for node in onnx.load_from_string(model).graph.node}))
+    """Names of the operators an ONNX file uses, those of its functions included, sorted."""
+    loaded = onnx.load_from_string(model)
+    nodes = [node for part in (loaded.graph, *loaded.functions) for node in part.node]
+    return tuple(sorted({".".join(filter(None, (node.domain, node.op_type))) for node in nodes}))

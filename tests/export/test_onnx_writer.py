@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graphs import chain, layer_graphs, random_image, small_network, torch_run
+from graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from native_models import keep_largest
 from onnx.reference import ReferenceEvaluator
 
+from export import native_writer
 from export.onnx_writer import operators, write_onnx
 from export.stages import simplified
 from runtime.errors import SparsrError
-from runtime.layers import Layer
+from runtime.layers import Conv, Layer
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 SIZES = [(1, 1), (1, 6), (3, 3), (9, 17), (16, 5)]
@@ -64,15 +66,13 @@ def test_the_same_graph_gives_the_same_bytes(name):
 def test_names_and_shapes_are_those_of_the_graph():
     graph = small_network(scale=3)
     model = onnx.load_from_string(write_onnx(graph, {"sparsr.name": "small"}))
-    assert {node.name for node in graph.nodes} <= {node.name for node in model.graph.node}
-    assert {"head.weight", "head.bias", "tail.weight"} <= {tensor.name for tensor in model.graph.initializer}
-    shapes = {
-        info.name: dimensions(info) for info in [*model.graph.input, *model.graph.output, *model.graph.value_info]
-    }
-    assert shapes["image"] == [1, 3, "height", "width"]
-    assert shapes["head"] == [1, 8, "height", "width"]
-    assert shapes["tail"] == [1, 27, "height", "width"]
-    assert shapes["upscaled"] == [1, 3, "height*3", "width*3"]
+    (node,), (function,) = model.graph.node, model.functions
+    assert (node.domain, node.op_type) == (function.domain, function.name) == ("sparsr", "Stream")
+    assert {node.name for node in graph.nodes} <= {node.name for node in function.node}
+    tensors = {tensor.name for tensor in model.graph.initializer}
+    assert {"head.weight", "head.bias", "tail.weight", "add_mean.factor"} <= tensors == set(node.input[1:])
+    shapes = {info.name: dimensions(info) for info in [*model.graph.input, *model.graph.output]}
+    assert shapes == {"image": [1, 3, "height", "width"], "upscaled": [1, 3, "height*3", "width*3"]}
     assert {prop.key: prop.value for prop in model.metadata_props} == {"sparsr.name": "small"}
     assert model.opset_import[0].version <= 17 and model.ir_version <= 8
 
@@ -87,7 +87,33 @@ def test_sizes_without_a_simple_rule_stay_unknown():
 
 
 def test_operators_are_listed_once_and_sorted():
-    assert operators(write_onnx(small_network())) == ("Add", "Conv", "DepthToSpace", "Mul", "Relu")
+    names = ("Add", "Constant", "Conv", "DepthToSpace", "Mul", "Relu", "Unsqueeze", "sparsr.Stream")
+    assert operators(write_onnx(small_network())) == names
+
+
+@pytest.mark.parametrize(("n", "m", "inputs"), [(1, 4, 16), (2, 32, 70), (3, 8, 33), (0, 4, 5)])
+def test_sparse_weights_are_stored_compressed_and_spread_out_by_the_function(n, m, inputs):
+    rng = np.random.default_rng(n)
+    wide, sparse = conv(rng, 3, inputs, 1), conv(rng, inputs, 6)
+    weight = keep_largest(sparse.weight, n, m)
+    weight[1, :, 0] = 0  # a group with fewer weights than others
+    graph = chain("sparse", wide, replace(sparse, weight=weight))
+    content = write_onnx(graph)
+    dense = write_onnx(chain("dense", wide, sparse))
+    assert len(dense) - len(content) > sparse.weight.size * (4 - 5 * (n + 0.6) / m) - 3000
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    check(graph, lambda image: session.run(None, {"image": image})[0])
+    image = random_image(graph, 5, 4)
+    result = ReferenceEvaluator(onnx.load_from_string(content)).run(None, {"image": image})[0]
+    np.testing.assert_allclose(result, torch_run(graph, image), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_the_native_engine_does_not_know_is_plain_onnx(monkeypatch):
+    monkeypatch.setattr(native_writer, "KINDS", (Conv,))
+    model = write_onnx(small_network())
+    assert operators(model) == ("Add", "Conv", "DepthToSpace", "Mul", "Relu", "Unsqueeze")
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    check(small_network(), lambda image: session.run(None, {"image": image})[0])
 
 
 def test_a_layer_kind_without_writer_is_named():
