@@ -9,13 +9,13 @@ from . import FloatArray
 
 
 class NativeEngine:
-    """A program for one image at a time, on one thread whatever was asked for."""
+    """A program of the native engine."""
 
     name = "native"
-    threads = 1
 
     def __init__(self, model: bytes, threads: int) -> None:
-        self._model = NativeModel(model)
+        self.threads = threads
+        self._model = NativeModel(model, threads=threads)
         self.version = self._model.version
 
     def run(self, image: FloatArray) -> FloatArray:

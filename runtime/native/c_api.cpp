@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "core/executor.h"
@@ -13,7 +17,9 @@
 using namespace sparsr;
 
 struct sparsr_model {
+    explicit sparsr_model(Executor made) : executor(std::move(made)) {}
     Executor executor;
+    std::mutex mutex;  // of every call that runs or changes the model
 };
 
 namespace {
@@ -50,6 +56,32 @@ const Kernels& chosen_kernels(const char* name) {
     return *kernels;
 }
 
+// The threads of the engine that hosts us.
+class HostWorkers : public Workers {
+public:
+    explicit HostWorkers(const sparsr_pool& pool) : pool_(pool) {}
+    int count() const override { return pool_.threads; }
+    void run(const std::function<void(int)>& body) override {
+        const auto work = [](void* argument, int32_t index) { (*static_cast<const std::function<void(int)>*>(argument))(index); };
+        pool_.run(pool_.context, work, const_cast<void*>(static_cast<const void*>(&body)), pool_.threads);
+    }
+
+private:
+    sparsr_pool pool_;
+};
+
+constexpr int most_threads = 256;
+
+int set_workers(sparsr_model* model, int count, char* error, size_t error_size,
+                const std::function<std::unique_ptr<Workers>()>& make) {
+    return guarded(error, error_size, [&] {
+        require(model, "an argument is missing");
+        require(count >= 1 && count <= most_threads, "there can be 1 to " + std::to_string(most_threads) + " threads");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        model->executor.set_workers(make());
+    });
+}
+
 Image image_of(const sparsr_image& image) {
     require(image.type == SPARSR_UINT8 || image.type == SPARSR_FLOAT32, "the image's type is neither uint8 nor float32");
     const auto type = image.type == SPARSR_UINT8 ? Image::Type::bytes : Image::Type::floats;
@@ -66,19 +98,43 @@ sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction
     guarded(error, error_size, [&] {
         require(data, "there is no model");
         const Kernels& kernels = chosen_kernels(instruction_set);
-        model = new sparsr_model{Executor(load_program(data, size), kernels, max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound)};
+        const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
+        model = new sparsr_model(Executor(load_program(data, size), kernels, bound));
     });
     return model;
 }
 
+int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size) {
+    return set_workers(model, threads, error, error_size, [threads]() -> std::unique_ptr<Workers> {
+        if (threads == 1) return std::make_unique<Workers>();
+        return std::make_unique<ThreadPool>(threads);
+    });
+}
+
+int sparsr_set_pool(sparsr_model* model, const sparsr_pool* pool, char* error, size_t error_size) {
+    const bool whole = pool && pool->run;
+    return set_workers(whole ? model : nullptr, whole ? pool->threads : 1, error, error_size,
+                       [pool] { return std::make_unique<HostWorkers>(*pool); });
+}
+
 int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width, const sparsr_image* output,
                sparsr_row_ready ready, void* user, char* error, size_t error_size) {
-    bool complete = false;
+    return sparsr_run_images(model, 1, input, height, width, output, ready, user, error, error_size);
+}
+
+int sparsr_run_images(sparsr_model* model, int32_t count, const sparsr_image* inputs, int32_t height, int32_t width,
+                      const sparsr_image* outputs, sparsr_row_ready ready, void* user, char* error, size_t error_size) {
+    bool complete = true;
     const bool fine = guarded(error, error_size, [&] {
-        require(model && input && output && input->data, "an argument is missing");
-        Executor::RowReady callback;
-        if (ready) callback = [=](int y, const void* row) { return ready(user, y, row) != 0; };
-        complete = model->executor.run(image_of(*input), {height, width}, image_of(*output), callback);
+        require(model && inputs && outputs && count >= 0, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        const int rows = model->executor.output_size({height, width}).height;
+        for (int i = 0; i < count && complete; ++i) {
+            require(inputs[i].data, "an image is missing");
+            Executor::RowReady callback;
+            if (ready) callback = [=](int y, const void* row) { return ready(user, i * rows + y, row) != 0; };
+            complete = model->executor.run(image_of(inputs[i]), {height, width}, image_of(outputs[i]), callback);
+        }
     });
     return !fine ? 0 : complete ? 1 : -1;
 }
@@ -98,7 +154,7 @@ void sparsr_get_info(const sparsr_model* model, sparsr_info* info) {
     const Executor& executor = model->executor;
     const Program& program = executor.program();
     *info = {program.input_channels,  program.channels[size_t(program.output)], program.scale,
-             program.minimum_size,    executor.kernels().lanes,                 1,
+             program.minimum_size,    executor.kernels().lanes,                 executor.threads(),
              program.value_range,     executor.kernels().name,                  executor.buffer_bytes()};
 }
 

@@ -1,6 +1,6 @@
 /* libsparsr: super-resolution networks on the CPU, row by row.
  *
- * Load a model once, run it on images of any size. A model may be used by one thread at a time.
+ * Load a model once, run it on images of any size. Calls with the same model from several threads wait for each other.
  * Functions that can fail return 0 or NULL and leave a sentence in `error` (cut to `error_size` bytes). */
 #ifndef SPARSR_C_API_H
 #define SPARSR_C_API_H
@@ -31,8 +31,17 @@ typedef struct {
     uint64_t buffer_bytes; /* feature maps of the size last run */
 } sparsr_info;
 
-/* Called with every finished row of the result, top to bottom; 0 ends the run. */
+/* Called with every finished row of the result, top to bottom; 0 ends the run. With several threads any of them calls it,
+ * one at a time. */
 typedef int (*sparsr_row_ready)(void* user, int32_t y, const void* row);
+
+/* The threads of an engine that hosts this one: `run` calls work(argument, i) for 0 <= i < count, at the same time as far
+ * as it can, in any order, and returns when all have returned. */
+typedef struct {
+    int32_t threads;
+    void* context;
+    void (*run)(void* context, void (*work)(void* argument, int32_t index), void* argument, int32_t count);
+} sparsr_pool;
 
 /* Reads a model.safetensors with a program from memory, which may be freed afterwards. `instruction_set`: avx512, avx2,
  * base or plain; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the feature maps
@@ -40,10 +49,21 @@ typedef int (*sparsr_row_ready)(void* user, int32_t y, const void* row);
 SPARSR_API sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes,
                                      char* error, size_t error_size);
 
+/* Lets the model compute with so many threads of its own, the caller's included; one until then. The result does not depend
+ * on their number, bit for bit. Returns 1, or 0 on error. */
+SPARSR_API int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size);
+/* Lets the model compute on a host's threads. `pool->context` must stay alive until the next call or sparsr_free. */
+SPARSR_API int sparsr_set_pool(sparsr_model* model, const sparsr_pool* pool, char* error, size_t error_size);
+
 /* Runs the model on one image of height x width pixels. `output->data` may be NULL: then every row is handed over in
  * memory of the model's own. `ready` may be NULL. Returns 1 if done, 0 on error, -1 if `ready` ended the run. */
 SPARSR_API int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width,
                           const sparsr_image* output, sparsr_row_ready ready, void* user, char* error, size_t error_size);
+
+/* The same for `count` images of one size, one after the other; `ready` counts the rows of all results together. */
+SPARSR_API int sparsr_run_images(sparsr_model* model, int32_t count, const sparsr_image* inputs, int32_t height,
+                                 int32_t width, const sparsr_image* outputs, sparsr_row_ready ready, void* user,
+                                 char* error, size_t error_size);
 
 /* Size of the result for an image; 0 if the model cannot take it. */
 SPARSR_API int sparsr_output_size(const sparsr_model* model, int32_t height, int32_t width, int32_t* out_height,

@@ -54,8 +54,9 @@ def _library() -> Any:
     library = ctypes.CDLL(str(library_path()))
     library.sparsr_load.restype = c_void_p
     library.sparsr_load.argtypes = [c_char_p, c_size_t, c_char_p, c_uint64, c_char_p, c_size_t]
-    library.sparsr_run.argtypes = [
-        c_void_p, POINTER(_Image), c_int32, c_int32, POINTER(_Image), _ROW_READY, c_void_p, c_char_p, c_size_t
+    library.sparsr_set_threads.argtypes = [c_void_p, c_int32, c_char_p, c_size_t]
+    library.sparsr_run_images.argtypes = [
+        c_void_p, c_int32, POINTER(_Image), c_int32, c_int32, POINTER(_Image), _ROW_READY, c_void_p, c_char_p, c_size_t
     ]  # fmt: skip
     library.sparsr_output_size.argtypes = [
         c_void_p, c_int32, c_int32, POINTER(c_int32), POINTER(c_int32), c_char_p, c_size_t
@@ -68,14 +69,15 @@ def _library() -> Any:
 
 
 class NativeModel:
-    """A model file loaded into libsparsr; for one thread at a time.
+    """A model file loaded into libsparsr. Calls from several threads wait for each other.
 
     model: the bytes of a `model.safetensors` with a program. instruction_set: avx512, avx2, base or plain; None for the
     environment variable SPARSR_ISA or else the best one. max_bytes: bound of a run's feature maps; 0 for none.
+    threads: how many compute; the result does not depend on it, bit for bit.
     Raises `SparsrError` if the library cannot be built or refuses the model.
     """
 
-    def __init__(self, model: bytes, instruction_set: str | None = None, max_bytes: int = 0) -> None:
+    def __init__(self, model: bytes, instruction_set: str | None = None, max_bytes: int = 0, threads: int = 1) -> None:
         self._handle = None
         self._library = _library()
         error = ctypes.create_string_buffer(_ERROR_BYTES)
@@ -83,6 +85,8 @@ class NativeModel:
         self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, _ERROR_BYTES)
         if not self._handle:
             raise SparsrError(f"the native engine refuses the model: {_text(error)}", "export the bundle again")
+        if not self._library.sparsr_set_threads(self._handle, threads, error, _ERROR_BYTES):
+            raise SparsrError(f"the native engine cannot use {threads} threads: {_text(error)}", "ask for fewer")
 
     def __del__(self) -> None:
         if self._handle:
@@ -118,12 +122,16 @@ class NativeModel:
     def run(self, image: PixelArray, out: PixelArray, on_row: RowReady | None = None) -> bool:
         """Compute `out` from `image`, both [height, width, channels], uint8 or float32, in any memory order.
 
+        Both may have a first axis more: images of one size, computed one after the other.
+
         uint8 is 0..255, rounded and clipped; float32 is 0..the model's value range as it is. `on_row` is called with
-        the number of every finished row, from top to bottom, and ends the run by returning False; then the result is
-        False. Raises `SparsrError` if the model cannot run on the image.
+        the number of every finished row, from top to bottom (of all images together), and ends the run by returning
+        False; then the result is False. Raises `SparsrError` if the model cannot run on the image.
         """
-        height, width, channels = image.shape
-        if channels != self.info.input_channels or out.shape != self.output_shape(height, width):
+        if image.ndim == out.ndim == 3:
+            return self.run(image[None], out[None], on_row)
+        count, height, width, channels = image.shape
+        if channels != self.info.input_channels or out.shape != (count, *self.output_shape(height, width)):
             raise SparsrError(f"the native engine cannot turn an array of shape {image.shape} into {out.shape}")
         failure: list[BaseException] = []
 
@@ -136,8 +144,8 @@ class NativeModel:
 
         error = ctypes.create_string_buffer(_ERROR_BYTES)
         callback = _ROW_READY(ready) if on_row else _ROW_READY()
-        done = self._library.sparsr_run(
-            self._handle, _image(image), height, width, _image(out), callback, None, error, _ERROR_BYTES
+        done = self._library.sparsr_run_images(
+            self._handle, count, _images(image), height, width, _images(out), callback, None, error, _ERROR_BYTES
         )
         if failure:
             raise failure[0]
@@ -148,9 +156,10 @@ class NativeModel:
         return bool(done == 1)
 
 
-def _image(array: PixelArray) -> _Image:
-    strides = [stride // array.itemsize for stride in array.strides]
-    return _Image(_TYPES[array.dtype], array.ctypes.data, *strides)
+def _images(array: PixelArray) -> Any:
+    """[count, height, width, channels] as the C interface sees it."""
+    strides = [stride // array.itemsize for stride in array.strides[1:]]
+    return (_Image * len(array))(*(_Image(_TYPES[array.dtype], one.ctypes.data, *strides) for one in array))
 
 
 def _text(error: Any) -> str:

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "error.h"
+#include "pipeline.h"
 
 namespace sparsr {
 
@@ -47,7 +49,13 @@ Size layer_size(const Layer& layer, Size in, Size second) {
 }  // namespace
 
 Executor::Executor(Program program, const Kernels& kernels, size_t max_bytes)
-    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), plan_(make_plan(program_)) {}
+    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), plan_(make_plan(program_)),
+      workers_(std::make_unique<Workers>()) {}
+
+void Executor::set_workers(std::unique_ptr<Workers> workers) {
+    workers_ = std::move(workers);
+    size_ = {0, 0};  // buffers depend on how many they are
+}
 
 std::vector<Size> Executor::tensor_sizes(Size input) const {
     require(std::min(input.height, input.width) >= program_.minimum_size,
@@ -82,6 +90,8 @@ void Executor::configure(Size size) {
     make_maps(sizes);
     make_tasks(sizes);
     rehearse();
+    find_affected();
+    find_homes();
     prepare_work();
     size_ = size;
 }
@@ -168,17 +178,17 @@ Choice Executor::choose(const Op& op) const {
     return choose_conv(op, plan_.channels[size_t(op.inputs[0])], in);
 }
 
-// How many rows every buffer must hold: the whole run without its arithmetic.
+// How many rows every buffer must hold: the whole run without its arithmetic, every row computed only when asked for.
+// A run may then take any order that these capacities allow.
 void Executor::rehearse() {
-    rehearsing_ = true;
-    restart();
+    for (Task& task : tasks_) task.done = 0;
     for (sink_ = 0; sink_ < output_size_.height; ++sink_) demand(plan_.output, sink_ + 1);
-    rehearsing_ = false;
     size_t bytes = 0;
     for (Map& map : maps_) {
         Buffer& buffer = map.buffer;
         const int whole = buffer.top + buffer.height + buffer.bottom;
-        buffer.capacity = Mapping::can_mirror() ? std::min(std::max(map.high, 1), whole) : whole;
+        const int high = std::max(map.high, 1) + (threads() > 1 ? slack(map) : 0);
+        buffer.capacity = Mapping::can_mirror() ? std::min(high, whole) : whole;
         if (buffer.vectors == 0) buffer.vectors = round_up(buffer.width, buffer.lanes);
         buffer.lay_out();
         bytes += map.writers.empty() ? 0 : buffer.bytes();
@@ -186,10 +196,99 @@ void Executor::rehearse() {
     }
 }
 
+void Executor::demand(int tensor, int end) {
+    for (int producer : plan_.producers[size_t(tensor)]) {
+        Task& task = tasks_[size_t(producer)];
+        while (task.done < std::min(end, task.height)) rehearse_step(task);
+    }
+}
+
+void Executor::rehearse_step(Task& task) {
+    const int first = task.done, last = step_end(task);
+    for (size_t i = 0; i < operand_count(*task.op); ++i) demand(operand(*task.op, i), rows_of(task, i, first, last).last);
+    task.done = last;
+    Map& map = maps_[task.buffer];
+    int high = 0;
+    for (size_t writer : map.writers) {
+        const Task& other = tasks_[writer];
+        high = std::max(high, other.done < other.height ? other.done : other.height + map.buffer.bottom);
+    }
+    map.high = std::max(map.high, high - std::min(lowest_needed(map), first));
+}
+
+// Rows that let the writers go on while the readers still read: a step of the larger kind.
+int Executor::slack(const Map& map) const {
+    int rows = 1;
+    for (size_t writer : map.writers) rows = std::max(rows, tasks_[writer].choice.step);
+    for (const Reader& reader : map.readers) {
+        const Task& task = tasks_[reader.task];
+        const int step = task.choice.step;
+        if (2 * step > task.height) continue;
+        rows = std::max(rows, rows_of(task, reader.input, step, 2 * step).first - rows_of(task, reader.input, 0, step).first);
+    }
+    return rows;
+}
+
+// The first row that some reader, or a writer that has not come so far, still needs.
+int Executor::lowest_needed(const Map& map) const {
+    int low = map.buffer.height;
+    for (size_t writer : map.writers)
+        if (tasks_[writer].done < tasks_[writer].height) low = std::min(low, tasks_[writer].done);
+    for (const Reader& reader : map.readers) {
+        const Task& task = tasks_[reader.task];
+        if (task.done >= task.height) continue;
+        low = std::min(low, std::max(rows_of(task, reader.input, task.done, step_end(task)).first, -map.buffer.top));
+    }
+    return &map == &maps_[map_of_[size_t(plan_.output)]] ? std::min(low, sink_) : low;
+}
+
+void Executor::find_affected() {
+    const size_t sink = tasks_.size();
+    affected_.assign(sink + 1, {});
+    const auto add = [this](size_t stage, size_t other) {
+        auto& list = affected_[stage];
+        if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
+    };
+    for (const Map& map : maps_)
+        for (size_t writer : map.writers) {
+            for (size_t other : map.writers) add(writer, other);
+            for (const Reader& reader : map.readers) {
+                add(writer, reader.task);
+                add(reader.task, writer);
+                add(reader.task, reader.task);
+            }
+        }
+    for (size_t writer : maps_[map_of_[size_t(plan_.output)]].writers) {
+        add(writer, sink);
+        add(sink, writer);
+    }
+    add(sink, sink);
+}
+
+// Consecutive operations of about the same work for every worker.
+void Executor::find_homes() {
+    std::vector<double> work;
+    for (const Task& task : tasks_) {
+        const Op& op = *task.op;
+        const Buffer& out = buffer_of(op.output);
+        const double pixels = double(out.height) * out.width / (op.block * op.block);
+        const bool conv = op.kind == Op::Kind::layer && op.layer->kind == Kind::conv;
+        work.push_back(pixels * (plan_.channels[size_t(op.output)] + (conv ? double(op.layer->weights.size()) : 0)));
+    }
+    work.push_back(double(output_size_.height) * output_size_.width);
+    const double all = std::accumulate(work.begin(), work.end(), 0.0);
+    home_.clear();
+    double before = 0;
+    for (double own : work) {
+        home_.push_back(int((before + own / 2) / all * threads()));
+        before += own;
+    }
+}
+
 void Executor::prepare_work() {
     for (Map& map : maps_)
         if (!map.writers.empty()) map.buffer.allocate();
-    size_t scratch = 1;
+    scratch_floats_ = 1;
     for (Task& task : tasks_) {
         const Op& op = *task.op;
         if (op.kind == Op::Kind::source) continue;
@@ -202,15 +301,16 @@ void Executor::prepare_work() {
             case Choice::Kernel::lines: task.work = make_line_work(op, std::move(operands), kernels_); break;
             default: task.work = make_conv_work(op, task.choice, std::move(operands), kernels_);
         }
-        scratch = std::max(scratch, task.work->scratch());
+        scratch_floats_ = std::max(scratch_floats_, task.work->scratch());
     }
-    scratch_ = Mapping(scratch * sizeof(float), false);
+    const size_t page = Mapping::page() / sizeof(float);
+    scratch_floats_ = (scratch_floats_ + page - 1) / page * page;
+    scratch_ = Mapping(scratch_floats_ * size_t(threads()) * sizeof(float), false);
 }
 
 void Executor::restart() {
     for (Task& task : tasks_) task.done = 0;
     sink_ = 0;
-    if (rehearsing_) return;
     for (Map& map : maps_)
         for (int y = -map.buffer.top; y < 0 && map.buffer.memory.data(); ++y)
             std::memset(map.buffer.row(y) - map.buffer.left * map.buffer.lanes, 0, map.buffer.row_stride * sizeof(float));
@@ -231,36 +331,56 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
         own.resize(size_t(last) + 1);
     }
     const View result = view(plan_.output);
-    for (sink_ = 0; sink_ < output_size_.height; ++sink_) {
-        demand(plan_.output, sink_ + 1);
+    bool wanted = true;
+    const auto hand_over = [&] {
         void* first = output.data ? static_cast<char*>(output.data) + ptrdiff_t(unit) * output.row * sink_
                                   : static_cast<void*>(own.data());
-        const Image line{output.type, first, 0, output.column, output.channel};
-        write_row(result, sink_, line);
-        if (ready && !ready(sink_, first)) return false;
+        write_row(result, sink_, {output.type, first, 0, output.column, output.channel});
+        wanted = !ready || ready(sink_, first);
+    };
+    const size_t sink = tasks_.size();
+    Pipeline pipeline(affected_, home_, {
+        [this](size_t stage) { return able(stage); },
+        [&](size_t stage, int worker) {
+            if (stage == sink) return hand_over();
+            perform(tasks_[stage], scratch_.data() + scratch_floats_ * size_t(worker));
+        },
+        [&](size_t stage) {
+            if (stage == sink) return ++sink_ < output_size_.height && wanted;
+            tasks_[stage].done = step_end(tasks_[stage]);
+            return true;
+        }});
+    workers_->run([&pipeline](int worker) { pipeline.work(worker); });
+    pipeline.check();
+    return wanted;
+}
+
+// Whether the inputs of a task's next step are there, and room for its output.
+bool Executor::able(size_t stage) const {
+    if (stage == tasks_.size()) return sink_ < output_size_.height && has_rows(plan_.output, sink_ + 1);
+    const Task& task = tasks_[stage];
+    if (task.done >= task.height) return false;
+    const int last = step_end(task);
+    for (size_t i = 0; i < operand_count(*task.op); ++i)
+        if (!has_rows(operand(*task.op, i), rows_of(task, i, task.done, last).last)) return false;
+    const Map& map = maps_[task.buffer];
+    const int end = last < task.height ? last : last + map.buffer.bottom;
+    return end - std::min(lowest_needed(map), task.done) <= map.buffer.capacity;
+}
+
+bool Executor::has_rows(int tensor, int end) const {
+    for (int producer : plan_.producers[size_t(tensor)]) {
+        const Task& task = tasks_[size_t(producer)];
+        if (task.done < std::min(end, task.height)) return false;
     }
     return true;
 }
 
-void Executor::demand(int tensor, int end) {
-    for (int producer : plan_.producers[size_t(tensor)]) {
-        Task& task = tasks_[size_t(producer)];
-        while (task.done < std::min(end, task.height)) step(task);
-    }
-}
-
-void Executor::step(Task& task) {
-    const int first = task.done, last = std::min(first + task.choice.step, task.height);
-    for (size_t i = 0; i < operand_count(*task.op); ++i) demand(operand(*task.op, i), rows_of(task, i, first, last).last);
-    if (!rehearsing_) perform(task, first, last);
-    task.done = last;
-    if (rehearsing_) note_occupancy(maps_[task.buffer]);
-}
-
-void Executor::perform(Task& task, int first, int last) {
+void Executor::perform(Task& task, float* scratch) {
+    const int first = task.done, last = step_end(task);
     const View out = view(task.op->output);
     if (task.work)
-        task.work->run(first, last, scratch_.data());
+        task.work->run(first, last, scratch);
     else
         for (int y = first; y < last; ++y) read_row(out, y);
     finish_rows(out, first, last);
@@ -280,23 +400,6 @@ void Executor::finish_rows(const View& out, int first, int last) {
                 for (int offset : buffer.dead) row[size_t(c) * out.stride() + size_t(offset)] = 0;
         fill_sides(buffer, row, out.channels, kernels_);
     }
-}
-
-void Executor::note_occupancy(Map& map) {
-    int high = 0, low = map.buffer.height;
-    for (size_t writer : map.writers) {
-        const Task& task = tasks_[writer];
-        high = std::max(high, task.done < task.height ? task.done : task.height + map.buffer.bottom);
-        if (task.done < task.height) low = std::min(low, task.done);
-    }
-    for (const Reader& reader : map.readers) {
-        const Task& task = tasks_[reader.task];
-        if (task.done >= task.height) continue;
-        const int last = std::min(task.done + task.choice.step, task.height);
-        low = std::min(low, std::max(rows_of(task, reader.input, task.done, last).first, -map.buffer.top));
-    }
-    if (&map == &maps_[map_of_[size_t(plan_.output)]]) low = std::min(low, sink_);
-    map.high = std::max(map.high, high - low);
 }
 
 // ---- the caller's images

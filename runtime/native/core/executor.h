@@ -1,6 +1,7 @@
 // Runs a program on images, row by row.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "plan.h"
 #include "program.h"
 #include "work.h"
+#include "workers.h"
 
 namespace sparsr {
 
@@ -31,12 +33,16 @@ public:
     // The program is packed for `kernels` when an image's size is known.
     Executor(Program program, const Kernels& kernels, size_t max_bytes);
 
+    // Who computes from now on; the calling thread alone until then. The result does not depend on it, bit for bit.
+    void set_workers(std::unique_ptr<Workers> workers);
+
     const Program& program() const { return program_; }
     const Kernels& kernels() const { return kernels_; }
+    int threads() const { return workers_->count(); }
     // Size of the result. Throws Error if the program cannot take images of that size.
     Size output_size(Size input) const;
 
-    // Called with a finished row's number and its first element; false ends the run.
+    // Called with a finished row's number and its first element, by any of the workers, one at a time; false ends the run.
     using RowReady = std::function<bool(int row, const void* first)>;
     // Computes `output` from `input`; without output.data every row is handed over in memory of our own.
     // Returns false if `ready` ended it. Throws Error or std::bad_alloc.
@@ -81,10 +87,17 @@ private:
     RowRange rows_of(const Task& task, size_t input, int first, int last) const;
 
     void demand(int tensor, int end);
-    void step(Task& task);
-    void perform(Task& task, int first, int last);
+    void rehearse_step(Task& task);
+    int slack(const Map& map) const;
+    int lowest_needed(const Map& map) const;
+    void find_affected();
+    void find_homes();
+
+    int step_end(const Task& task) const { return std::min(task.done + task.choice.step, task.height); }
+    bool able(size_t stage) const;
+    bool has_rows(int tensor, int end) const;
+    void perform(Task& task, float* scratch);
     void finish_rows(const View& view, int first, int last);
-    void note_occupancy(Map& map);
     void read_row(const View& view, int y);
     void write_row(const View& view, int y, const Image& line) const;
 
@@ -97,9 +110,13 @@ private:
     std::vector<Map> maps_;          // of root tensors
     std::vector<size_t> map_of_;     // map of every tensor
     std::vector<Task> tasks_;        // of every op
+    // Of every task, and last of the handing over of rows, those whose readiness its progress may change.
+    std::vector<std::vector<size_t>> affected_;
+    std::vector<int> home_;          // of each of these, the worker that prefers it
     int sink_ = 0;                   // output rows handed over
-    bool rehearsing_ = false;
-    Mapping scratch_;
+    std::unique_ptr<Workers> workers_;
+    Mapping scratch_;                // of every worker
+    size_t scratch_floats_ = 0;      // of one
     Image input_{};
 };
 

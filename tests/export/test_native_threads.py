@@ -1,0 +1,106 @@
+"""The native engine on several threads: the same bits, in order, whatever happens in between."""
+
+from __future__ import annotations
+
+import threading
+
+import graphs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from native_models import native_run
+from small_networks import DEPLOYABLE, small
+from test_native import random_graph
+
+from export.lowering import lower
+from export.native_writer import write_native
+from export.passes import optimise
+from runtime.errors import SparsrError
+from runtime.native.library import NativeModel
+
+THREADS = (2, 3, 5)
+
+
+def assert_same_bits(graph, sizes):
+    content = write_native(graph, {})
+    alone = NativeModel(content)
+    models = [NativeModel(content, threads=count) for count in THREADS]
+    for height, width in sizes:
+        image = graphs.random_image(graph, max(height, graph.minimum_size), max(width, graph.minimum_size))
+        expected = native_run(alone, image)
+        for model in models:
+            assert np.array_equal(native_run(model, image), expected), (graph.name, model.info.threads, image.shape)
+
+
+@pytest.mark.parametrize(("architecture", "scale"), DEPLOYABLE)
+def test_every_network(architecture, scale):
+    assert_same_bits(optimise(lower(small(architecture, scale), architecture))[0], ((1, 1), (33, 37), (64, 21)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_random_graphs(data):
+    graph = random_graph(data.draw)
+    assert_same_bits(graph, ((data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))),))
+
+
+def small_model(threads):
+    return NativeModel(write_native(graphs.small_network(value_range=255.0), {}), threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_several_images_in_one_call(threads):
+    model = small_model(threads)
+    images = np.random.default_rng(0).integers(0, 256, (4, 7, 11, 3), np.uint8)
+    expected = np.zeros((4, 14, 22, 3), np.uint8)
+    for image, result in zip(images, expected, strict=True):
+        model.run(image, result)
+    rows, together = [], np.zeros_like(expected)
+    assert model.run(images, together, lambda row: not rows.append(row))
+    assert np.array_equal(together, expected)
+    assert rows == list(range(4 * 14))
+    assert model.run(images[:0], together[:0])
+    assert model.run(images, together, lambda row: row < 20) is False
+
+
+def test_rows_come_in_order_and_can_end_the_run():
+    model = small_model(4)
+    image, result = np.zeros((40, 9, 3), np.uint8), np.full((80, 18, 3), 77, np.uint8)
+    for _ in range(20):
+        rows = []
+        assert model.run(image, result, lambda row, rows=rows: not rows.append(row))
+        assert rows == list(range(80))
+        rows = []
+        assert not model.run(image, result, lambda row, rows=rows: rows.append(row) or row < 5)
+        assert rows == list(range(6))
+
+
+def test_an_error_in_the_callback_reaches_the_caller():
+    def fail(row):
+        raise KeyError("stop")
+
+    model = small_model(3)
+    with pytest.raises(KeyError):
+        model.run(np.zeros((9, 9, 3), np.uint8), np.zeros((18, 18, 3), np.uint8), fail)
+    assert model.run(np.zeros((9, 9, 3), np.uint8), np.zeros((18, 18, 3), np.uint8))
+
+
+def test_callers_of_one_model_wait_for_each_other():
+    model = small_model(2)
+    images = np.random.default_rng(1).integers(0, 256, (6, 12, 10, 3), np.uint8)
+    expected = np.zeros((6, 24, 20, 3), np.uint8)
+    model.run(images, expected)
+    results = np.zeros_like(expected)
+    callers = [threading.Thread(target=model.run, args=pair) for pair in zip(images, results, strict=True)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert np.array_equal(results, expected)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 257])
+def test_impossible_numbers_of_threads(threads):
+    with pytest.raises(SparsrError, match="there can be 1 to 256 threads"):
+        small_model(threads)
