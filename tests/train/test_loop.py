@@ -292,7 +292,7 @@ def test_a_heavy_sparsity_weight_closes_the_masks(workshop, tmp_path):
     """The penalty logged is weight times activity; with hardly any weight the masks stay open."""
     activity = {}
     for weight in (0.1, 1000.0):
-        raw = make_recipe(workshop, "smsr", steps=60, lr=0.03).to_dict()
+        raw = make_recipe(workshop, "smsr", steps=60, lr=0.03, validate_every=60, save_every=60).to_dict()
         raw["masks"] |= {"sparsity_weight": weight, "warm_up_steps": 0}
         run_all(recipe.parse(raw, "test"), tmp_path / str(weight))
         _, log = outcome(tmp_path / str(weight))
