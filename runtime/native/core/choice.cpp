@@ -45,10 +45,11 @@ Choice choose_conv(const Op& op, int channels, const Buffer& input) {
     choice.step = op.block;
     if (!reachable(layer, input)) return choice;
     choice.kernel = fastest(density(layer, channels), tileable(layer, channels, input.vectors));
-    choice.step = (choice.kernel == Choice::Kernel::winograd ? 4 : 2) * op.block;
+    choice.tiles = choice.kernel == Choice::Kernel::winograd;
+    choice.step = (choice.tiles ? 4 : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
     // The tiles of the last rows may reach further down.
-    if (choice.kernel == Choice::Kernel::winograd) choice.margin.bottom += 3;
+    if (choice.tiles) choice.margin.bottom += 3;
     return choice;
 }
 

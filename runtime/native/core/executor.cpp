@@ -89,6 +89,7 @@ void Executor::configure(Size size) {
         if (op.kind == Op::Kind::copy) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
     make_maps(sizes);
     make_tasks(sizes);
+    set_phases();
     rehearse();
     find_affected();
     find_homes();
@@ -178,6 +179,33 @@ Choice Executor::choose(const Op& op) const {
     return choose_conv(op, plan_.channels[size_t(op.inputs[0])], in);
 }
 
+// Lets every task's steps end where the first reader's step needs its last row: then neither waits for rows that nobody
+// needs yet, and the buffers stay small.
+void Executor::set_phases() {
+    for (size_t index = tasks_.size(); index-- > 0;) {
+        Task& task = tasks_[index];
+        const auto& readers = maps_[task.buffer].readers;
+        const auto first = std::find_if(readers.begin(), readers.end(),
+                                        [index](const Reader& reader) { return reader.task > index; });
+        if (first == readers.end()) continue;
+        const Task& reader = tasks_[first->task];
+        const int last = reader.phase + reader.choice.step;
+        if (last > reader.height) continue;
+        const int needed = rows_of(reader, first->input, reader.phase, last).last;
+        task.phase = round_up(needed, task.op->block) * task.op->block % task.choice.step;
+    }
+}
+
+int Executor::step_end(const Task& task) const {
+    const int step = task.choice.step;
+    return std::min(task.height, task.done + step - (task.done + step - task.phase) % step);
+}
+
+// The end of the input's rows that the next step reads; tiles are read as a whole.
+int Executor::reach(const Task& task, size_t input) const {
+    return rows_of(task, input, task.done, task.choice.tiles ? task.done + task.choice.step : step_end(task)).last;
+}
+
 // How many rows every buffer must hold: the whole run without its arithmetic, every row computed only when asked for.
 // A run may then take any order that these capacities allow.
 void Executor::rehearse() {
@@ -204,9 +232,9 @@ void Executor::demand(int tensor, int end) {
 }
 
 void Executor::rehearse_step(Task& task) {
-    const int first = task.done, last = step_end(task);
-    for (size_t i = 0; i < operand_count(*task.op); ++i) demand(operand(*task.op, i), rows_of(task, i, first, last).last);
-    task.done = last;
+    const int first = task.done;
+    for (size_t i = 0; i < operand_count(*task.op); ++i) demand(operand(*task.op, i), reach(task, i));
+    task.done = step_end(task);
     Map& map = maps_[task.buffer];
     int high = 0;
     for (size_t writer : map.writers) {
@@ -362,7 +390,7 @@ bool Executor::able(size_t stage) const {
     if (task.done >= task.height) return false;
     const int last = step_end(task);
     for (size_t i = 0; i < operand_count(*task.op); ++i)
-        if (!has_rows(operand(*task.op, i), rows_of(task, i, task.done, last).last)) return false;
+        if (!has_rows(operand(*task.op, i), reach(task, i))) return false;
     const Map& map = maps_[task.buffer];
     const int end = last < task.height ? last : last + map.buffer.bottom;
     return end - std::min(lowest_needed(map), task.done) <= map.buffer.capacity;

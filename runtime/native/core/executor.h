@@ -58,6 +58,7 @@ private:
         Choice choice;
         std::unique_ptr<Work> work;
         int height = 0, done = 0;  // output rows
+        int phase = 0;             // steps end at rows with this remainder by the step, or at the height
         size_t buffer = 0;         // index of the output's
     };
     struct Reader {
@@ -86,6 +87,7 @@ private:
     const Buffer& buffer_of(int tensor) const;
     RowRange rows_of(const Task& task, size_t input, int first, int last) const;
 
+    void set_phases();
     void demand(int tensor, int end);
     void rehearse_step(Task& task);
     int slack(const Map& map) const;
@@ -93,7 +95,8 @@ private:
     void find_affected();
     void find_homes();
 
-    int step_end(const Task& task) const { return std::min(task.done + task.choice.step, task.height); }
+    int step_end(const Task& task) const;
+    int reach(const Task& task, size_t input) const;
     bool able(size_t stage) const;
     bool has_rows(int tensor, int end) const;
     void perform(Task& task, float* scratch);

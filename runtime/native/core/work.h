@@ -30,6 +30,7 @@ struct Choice {
     enum class Kernel { plain, lines, sparse, dense, winograd };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
+    bool tiles = false;  // a run reads its input as for all rows of the step, even if it computes fewer
     Margin margin;
 };
 
