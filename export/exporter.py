@@ -11,6 +11,7 @@ from typing import Literal
 from runtime.card import CARD_NAME, BundleCard
 from runtime.errors import SparsrError
 from runtime.files import atomic_folder
+from runtime.native.builder import library_path
 from train.models import load_model
 from train.pruning.nm import Sparsity, prune_by_magnitude
 
@@ -97,16 +98,30 @@ def export_model(
         lowered = lower(network, name or _default_name(model))
         graph, _ = optimise(lowered)
         report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
+        streams = _streams(graph, report)
         files = [_write(kind, graph, metadata(graph, checkpoint), report) for kind in chosen]
         compared = stages.graph_stages(lowered, graph)
         for file in files:
-            compared += stages.file_stages(file.format, file.content)
+            compared += stages.file_stages(file.format, file.content, streams)
         torch_run = stages.torch_run(network, graph.value_range)
         images = parity.probes(graph, pictures)
         differences = parity.certify(torch_run, compared, images, graph.value_range, report)
         card = make_card(graph, network, checkpoint, files, parity.certificate(differences))
         write_bundle(folder, files, card)
     return card
+
+
+def _streams(graph: DeployGraph, report: Report) -> bool:
+    """Whether libsparsr can run the network here; `report` hears why not."""
+    if node := native_writer.unknown_layer(graph):
+        report(f"without libsparsr: it does not know the layer {node.layer.kind} ({node.name})")
+        return False
+    try:
+        library_path()
+    except SparsrError as error:
+        report(f"not checked with libsparsr: {error}")
+        return False
+    return True
 
 
 def _write(kind: Format, graph: DeployGraph, about: Mapping[str, str], report: Report) -> ModelFile:

@@ -41,9 +41,12 @@ def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
     ]
 
 
-def file_stages(kind: Literal["onnx", "tflite", "native"], model: bytes) -> list[Stage]:
-    """A model file in every engine of the runtime that takes its format; they can share this process."""
-    names = [name for name, engine in ENGINES.items() if engine.format == kind]
+def file_stages(kind: Literal["onnx", "tflite", "native"], model: bytes, with_sparsr: bool) -> list[Stage]:
+    """A model file in every engine of the runtime that takes its format; they can share this process.
+
+    with_sparsr: also in those that need libsparsr.
+    """
+    names = [name for name, engine in ENGINES.items() if engine.format == kind and engine.with_sparsr <= with_sparsr]
     stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
     if kind == "onnx":
         stages.append(Stage("onnx (onnxsim, ort)", lambda: _engine_run("ort", kind, simplified(model))))

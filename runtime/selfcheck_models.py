@@ -4,11 +4,21 @@ from __future__ import annotations
 
 MODELS = {
     "onnx": (
-        "c-oy&!A`<J5be@pw_{^q6BB|5VvPs)V3ea55xB?^Jb5wOcA%BgHr*nLUi<_<fwRBjPr0<DYT^N%%}!<~@6F84qm=DUQjtx@S"
-        "04tvKs{WD8N$Ao#82ld3}-<OR`GB{A(^oW+l6<Gf%4pj`YcP9X^X5$jUR$N$1KL^K?Wkl9_gvH$(vxL!k0a*JeyPlOqpk)k8"
-        "%rwTPW%>x=f`fBJ|s)43^VrgpNJLG!O0)HK~V+YPnJ3&1LwEt=gvT0T_$KM@JuwhijrUGe(i2%=tT^Hq|Miq(S=MKQ($In)Z"
-        "6FRklmKEAD?BenV|F<=3`H7up}~o^J(Y$IzjK9YKu}b#+iO2c?=OtFJ;o58O+rHqB1qM8P{192hO(ybBgH3j*&xo^2)iS>67"
-        "ndfx!8(fkC@(`|+"
+        "c-oa!-"
+        "HzKt6kf;9+BsNk>J}+A7lnbM%1Yba6sf{Ouw)kj<^r_o6;&0@+LOdu|H(6HOSdcW7I3*&JOQ`7051i{<DZOCk*KXWXJ*cP-"
+        "<+R0$FiLLMM2BOng8cL{AR!~PU)J#D9p3x56)xC;T<VHr^%Lau;n1mqBvySv9<*dX~H7c%or^h7i51SN=8%f0IYCBvy3HtqF-wR?"
+        "{^){qRiJNP06qNCE?+QrIh%DBRwzgH){`%$dqI>Ww_E}PDz{<Td`~biT`LyBr)-"
+        "4QzDPHENQmJ@zI0BDM{ljPPgfj$FHiXDap420i<?9e`X~@JiR0rXa~}qph-K@upUXqO6~9&a)~mIYNUcjQJk%-"
+        "g{gdTd0pn{2)SH&tO1eUL!^}WpEif=mYPvTBR$#9x5KMxce+znh|QB6gA}seDfwo*S|v<9=n<aeJjufgH1i5&!7`ppOMA!Z^Y>Vv"
+        "U0rLsXTwnXb~3=Q`TKQvoHoGTSC&22=DYj|4)@;j@xHfgORHamQuC_<`{m2G`FZygu)(~SpMhP`Y4{BA`N?aN+xZagSeo-"
+        "b3@i<QI^Z4Huz0-@U^>GWaU?e9N6_WAa~D2B^*fz9I99Fh&0yr1a)URU8?ZONF$ZWoHrD>q{un`XA4pA2c77wO-"
+        "K2MJuj8JzS7z4Trdb^wzi{e3GWqZZ_D00Qq~?NV!uuA6lEeGl8jj6*Pc67-"
+        "H!;!v<KJlhuQkIzcR+4V;*4=ukrlQtTDF;GAe*8Td|>|%j-cUK#U&T6A}bu9v>YymyycKefwiY#ojR6WVp-"
+        "&Nl7jPbi!+fpol0Qo3d%Q59W(ke=I%~ZaPGD^w<XR_rw{ZPdcJQAeZ|VWb*7ZbK@0rDYO$dO^FRAn)vXh!NU$JqR~-"
+        "=JgyIby!9e5_v%0;nK|uypw^!C1$W@$FwOk#LgGES%VCB~dOIaqkcMFWlw#nb^qgB=YCX7lJZ9@^~8PTyuVkPkdP@zCc2FH<do72"
+        "k#&+Wcpj+keRODFsYZ&(H;_Rz%-"
+        "b`fYYAlwSKlgMz9pdbA?bW@G}FXXLu)d3kj!N$UioHOqR7zHcS<Go}3SUbk*X!@6Jzf|`q&C@X|(Uo6}4t}fhDl=dr{q`Q%7pz2s"
+        "meNeb#c5Mg(TF3Je5<K3m~|WCjgtQzNL;lGw{5{zy9RC@$;ME%Ls`|mcfm+=>}dMQ*(pXUkhSZqsa*d6|H(u*"
     ),
     "tflite": (
         "c-p;Fu};H440W2clyYi8st`gQGIZ#K5G)8G!GI7#Oq3Z2?NK7Np-S4q$R{u|GBPtWGB7al6--Rb1pDF(NeKus;K;f2o!|4F?"

@@ -15,6 +15,8 @@ from ..errors import SparsrError
 
 FloatArray = NDArray[np.float32]
 MAX_THREADS = 1024
+WITH_SPARSR = "+sparsr"
+"""Ends the names of engines that hand the network to an operator of libsparsr."""
 
 
 class Engine(Protocol):
@@ -49,6 +51,11 @@ class EngineKind:
     activation_factor: float
     convolution_bytes: int
 
+    @property
+    def with_sparsr(self) -> bool:
+        """Whether libsparsr does the work inside another engine."""
+        return self.name.endswith(WITH_SPARSR)
+
 
 # XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
 _INDIRECTION = 9 * 8
@@ -57,6 +64,7 @@ ENGINES: dict[str, EngineKind] = {
     kind.name: kind
     for kind in (
         EngineKind("ort", "onnx", "onnxruntime", "onnxruntime", 1.65, 0),
+        EngineKind("ort+sparsr", "onnx", "onnxruntime", "onnxruntime", 1.2, 0),
         EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
         EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION),
         EngineKind("native", "native", "cmake", "ctypes", 1.2, 0),
@@ -84,14 +92,15 @@ def load_engine(name: str, model: bytes, threads: int | None = None) -> Engine:
         raise SparsrError(f"{threads} threads are not possible", f"ask for 1 to {MAX_THREADS}")
     try:
         importlib.import_module(kind.module)
-        implementation = importlib.import_module(f".{name}", __package__)
+        implementation = importlib.import_module(f".{name.removesuffix(WITH_SPARSR)}", __package__)
     except ImportError as error:
         raise SparsrError(
             f"the engine {name} needs the package {kind.package}, which cannot be imported ({error})",
             f"pip install {kind.package} 'numpy<2'",
         ) from error
+    load = implementation.load_with_sparsr if kind.with_sparsr else implementation.load
     try:
-        engine: Engine = implementation.load(model, threads)
+        engine: Engine = load(model, threads)
     except SparsrError:
         raise
     except Exception as error:  # every engine has its own exception types, without a common base

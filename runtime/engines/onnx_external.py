@@ -41,6 +41,17 @@ def refuse_external_data(model: bytes) -> None:
         raise SparsrError("the ONNX model reads other files, which bundles never do", "do not trust this bundle")
 
 
+def domains(model: bytes) -> set[str]:
+    """The operator sets an ONNX file that is not damaged uses: opset_import of its ModelProto."""
+    imports = [content for field, content in _fields(memoryview(model)) if field == 8 and content is not None]
+    return {
+        bytes(name).decode(errors="replace")
+        for content in imports
+        for field, name in _fields(content)
+        if field == 1 and name is not None
+    }
+
+
 def _reads_files(data: memoryview, message: str, depth: int) -> bool:
     if depth > _MAX_DEPTH:
         raise ValueError("it is nested too deeply")

@@ -1,25 +1,32 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime on the CPU, alone or with libsparsr's operator."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnxruntime
 
-from . import FloatArray
-from .onnx_external import refuse_external_data
+from ..errors import SparsrError
+from ..native.builder import digest, library_path
+from . import WITH_SPARSR, FloatArray
+from .onnx_external import domains, refuse_external_data
 
 _SILENT = 3  # errors only: warnings about shapes and devices are not the user's concern
 
 
 class OrtEngine:
-    """A session for one image at a time."""
+    """A session for one image at a time; `library` holds custom operators."""
 
     name = "ort"
     version: str = onnxruntime.__version__
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, threads: int, library: Path | None = None) -> None:
         refuse_external_data(model)
         self.threads = threads
-        self._session = onnxruntime.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
+        options = _options(threads)
+        if library is not None:
+            options.register_custom_ops_library(str(library))
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     def run(self, image: FloatArray) -> FloatArray:
@@ -40,6 +47,16 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     # Spinning workers burn the cores that decode, write and filter pictures between two tiles.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def load_with_sparsr(model: bytes, threads: int) -> OrtEngine:
+    """A session in which libsparsr runs the network. `SparsrError` if it cannot be built or has no part there."""
+    engine = OrtEngine(model, threads, library_path())
+    if "sparsr" not in domains(model):
+        raise SparsrError("the ONNX file has no operator of libsparsr", "use --engine ort")
+    engine.name += WITH_SPARSR
+    engine.version += f"+{digest()[:8]}"
+    return engine
 
 
 load = OrtEngine

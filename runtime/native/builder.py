@@ -30,8 +30,7 @@ def library_path() -> Path:
 
 def source_files() -> list[Path]:
     """Everything the build depends on, sorted."""
-    patterns = ("CMakeLists.txt", "*.h", "*.cpp", "core/*.h", "core/*.cpp", "kernels/*.h", "kernels/*.cpp")
-    return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
+    return sorted(path for pattern in ("CMakeLists.txt", "**/*.h", "**/*.cpp") for path in SOURCES.glob(pattern))
 
 
 def digest() -> str:

@@ -10,9 +10,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/executor.h"
+#include "core/safetensors.h"
 
 using namespace sparsr;
 
@@ -56,6 +58,32 @@ const Kernels& chosen_kernels(const char* name) {
     return *kernels;
 }
 
+template <class Load>
+sparsr_model* make_model(const char* instruction_set, uint64_t max_bytes, char* error, size_t error_size, Load load) {
+    sparsr_model* model = nullptr;
+    guarded(error, error_size, [&] {
+        const Kernels& kernels = chosen_kernels(instruction_set);
+        const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
+        model = new sparsr_model(Executor(load(), kernels, bound));
+    });
+    return model;
+}
+
+StoredTensor stored(const sparsr_tensor& tensor) {
+    require(tensor.type == SPARSR_UINT8 || tensor.type == SPARSR_FLOAT32, "a tensor is neither uint8 nor float32");
+    require(tensor.shape || !tensor.rank, "a tensor has no shape");
+    StoredTensor result;
+    result.dtype = tensor.type == SPARSR_UINT8 ? "U8" : "F32";
+    result.shape.assign(tensor.shape, tensor.shape + tensor.rank);
+    result.data = static_cast<const unsigned char*>(tensor.data);
+    result.elements = 1;
+    for (int64_t side : result.shape) {
+        require(side >= 0 && !__builtin_mul_overflow(result.elements, size_t(side), &result.elements), "a tensor is too large");
+    }
+    require(tensor.data || !result.elements, "a tensor has no values");
+    return result;
+}
+
 // The threads of the engine that hosts us.
 class HostWorkers : public Workers {
 public:
@@ -94,14 +122,20 @@ extern "C" {
 
 sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes, char* error,
                           size_t error_size) {
-    sparsr_model* model = nullptr;
-    guarded(error, error_size, [&] {
+    return make_model(instruction_set, max_bytes, error, error_size, [&] {
         require(data, "there is no model");
-        const Kernels& kernels = chosen_kernels(instruction_set);
-        const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
-        model = new sparsr_model(Executor(load_program(data, size), kernels, bound));
+        return load_program(data, size);
     });
-    return model;
+}
+
+sparsr_model* sparsr_load_parts(const char* program, const sparsr_tensor* tensors, size_t count,
+                                const char* instruction_set, uint64_t max_bytes, char* error, size_t error_size) {
+    return make_model(instruction_set, max_bytes, error, error_size, [&] {
+        require(program && (tensors || !count), "there is no model");
+        std::vector<StoredTensor> parts;
+        for (size_t i = 0; i < count; ++i) parts.push_back(stored(tensors[i]));
+        return read_program(program, parts);
+    });
 }
 
 int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size) {

@@ -49,6 +49,19 @@ typedef struct {
 SPARSR_API sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes,
                                      char* error, size_t error_size);
 
+/* A tensor of a model; `shape` has `rank` sides, the last one contiguous. */
+typedef struct {
+    sparsr_type type;
+    const void* data;
+    const int64_t* shape;
+    size_t rank;
+} sparsr_tensor;
+
+/* The same for a model that is in parts already: the program as text, and its tensors in the order it lists them in. */
+SPARSR_API sparsr_model* sparsr_load_parts(const char* program, const sparsr_tensor* tensors, size_t count,
+                                           const char* instruction_set, uint64_t max_bytes, char* error,
+                                           size_t error_size);
+
 /* Lets the model compute with so many threads of its own, the caller's included; one until then. The result does not depend
  * on their number, bit for bit. Returns 1, or 0 on error. */
 SPARSR_API int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size);

@@ -98,6 +98,7 @@ STAGES = (
     "graph",
     "optimised graph",
     "onnx (ort)",
+    "onnx (ort+sparsr)",
     "onnx (onnxsim, ort)",
     "tflite (litert)",
     "tflite (tflite_runtime)",

@@ -40,7 +40,7 @@ Activation read_activation(const Json& entry) {
 
 class Reader {
 public:
-    Reader(Program& program, const Safetensors& file) : program_(program), file_(file) {}
+    Reader(Program& program, const TensorTable& file) : program_(program), file_(file) {}
 
     void read_layer(const Json& entry) {
         Layer layer;
@@ -210,16 +210,10 @@ private:
     }
 
     Program& program_;
-    const Safetensors& file_;
+    const TensorTable& file_;
 };
 
-}  // namespace
-
-Program load_program(const void* data, size_t size) {
-    const Safetensors file(data, size);
-    const auto text = file.metadata.find("sparsr.program");
-    require(text != file.metadata.end(), "the model file holds no program");
-    const Json json = Json::parse(text->second);
+Program read_json(const Json& json, const TensorTable& tensors) {
     Program program;
     program.input_channels = integer(json, "input_channels", 1, max_channels);
     program.scale = integer(json, "scale", 1, max_scale);
@@ -230,10 +224,28 @@ Program load_program(const void* data, size_t size) {
     program.channels.push_back(program.input_channels);
     const auto& layers = json.at("layers").array("layers");
     require(layers.size() <= max_layers, "the program has too many layers");
-    Reader reader(program, file);
+    Reader reader(program, tensors);
     for (const Json& layer : layers) reader.read_layer(layer);
     program.output = integer(json, "output", 0, int(layers.size()));
     return program;
+}
+
+}  // namespace
+
+Program load_program(const void* data, size_t size) {
+    const Safetensors file(data, size);
+    const auto text = file.metadata.find("sparsr.program");
+    require(text != file.metadata.end(), "the model file holds no program");
+    return read_json(Json::parse(text->second), file);
+}
+
+Program read_program(std::string_view text, const std::vector<StoredTensor>& tensors) {
+    const Json json = Json::parse(text);
+    const auto& names = json.at("tensors").array("the list of tensors");
+    require(names.size() == tensors.size(), "the program lists another number of tensors");
+    TensorTable table;
+    for (size_t i = 0; i < names.size(); ++i) table.tensors[names[i].string("a tensor's name")] = tensors[i];
+    return read_json(json, table);
 }
 
 }  // namespace sparsr

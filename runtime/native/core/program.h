@@ -4,7 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "safetensors.h"
 
 namespace sparsr {
 
@@ -56,5 +59,7 @@ struct Program {
 
 // A program whose every number has been checked; throws Error.
 Program load_program(const void* data, size_t size);
+// The same from the program's text and its tensors in the order of its list `tensors`.
+Program read_program(std::string_view text, const std::vector<StoredTensor>& tensors);
 
 }  // namespace sparsr

@@ -53,14 +53,14 @@ Safetensors::Safetensors(const void* data, size_t size) {
     }
 }
 
-const StoredTensor& Safetensors::tensor(const std::string& name, const char* dtype) const {
+const StoredTensor& TensorTable::tensor(const std::string& name, const char* dtype) const {
     const auto found = tensors.find(name);
     require(found != tensors.end(), "the tensor " + name + " is missing");
     require(found->second.dtype == dtype, "the tensor " + name + " is not of type " + dtype);
     return found->second;
 }
 
-std::vector<float> Safetensors::floats(const std::string& name) const {
+std::vector<float> TensorTable::floats(const std::string& name) const {
     const StoredTensor& stored = tensor(name, "F32");
     std::vector<float> values(stored.elements);
     if (!values.empty()) std::memcpy(values.data(), stored.data, 4 * values.size());
