@@ -44,8 +44,14 @@ def relax_masks(network: SRNetwork, settings: MaskSettings, seed: int, step: int
 
 
 def sparsity_penalty(network: SRNetwork, settings: MaskSettings, step: int) -> Tensor:
-    """The weighted mean activity of all masks in the last forward pass; 0 for a network without masks."""
-    activities = [block.activity for block in mask_blocks(network)]
-    if not activities:
+    """The weighted mean activity of all masks in the last forward pass; 0 for a network without masks.
+
+    To be taken once per forward pass: the blocks then let go of the pass's graph, so that they can be copied.
+    """
+    blocks = mask_blocks(network)
+    if not blocks:
         return torch.zeros((), device=next(network.parameters()).device)
-    return sparsity_weight(settings, step) * torch.stack(activities).mean()
+    penalty = sparsity_weight(settings, step) * torch.stack([block.activity for block in blocks]).mean()
+    for block in blocks:
+        block.activity = block.activity.detach()
+    return penalty

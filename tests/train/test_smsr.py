@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from small_networks import image, small
 
+from train.mask_training import MaskSettings, relax_masks, sparsity_penalty
 from train.models import load_model
 from train.networks import build
 from train.networks.smsr import mask_blocks
@@ -108,6 +111,22 @@ def test_training_is_the_published_formula():
         etas.append(e * m + d)
     torch.testing.assert_close(block(features, logits), block.collect(torch.cat(kept, 1)))
     torch.testing.assert_close(block.activity, torch.stack(etas).mean())
+
+
+def test_the_penalty_reaches_all_masks_and_the_network_can_be_copied_after_it():
+    network = build("smsr", 2, channels=8, blocks=2).train()
+    settings = MaskSettings(sparsity_weight=2.0, warm_up_steps=0)
+    relax_masks(network, settings, 1, 5, 0, 1)
+    network(image(network, 6, 8))
+    activity = sum(float(block.activity.detach()) for block in mask_blocks(network)) / 2
+    penalty = sparsity_penalty(network, settings, 5)
+    assert float(penalty) == pytest.approx(2 * activity)
+    penalty.backward()
+    for module in network.body:
+        assert module.body.ch_mask.grad.any() and module.spa_mask[5].bias.grad.any()
+    assert network.body[-1].body.collect.weight.grad is None  # nothing follows it that has masks
+    copy.deepcopy(network)
+    assert not sparsity_penalty(small("edsr", 2), settings, 5).any()
 
 
 def conv_of(conv, x):
