@@ -22,6 +22,7 @@ from runtime.files import atomic_file, write_text
 from .networks import SRNetwork, build
 from .networks.weight_norm import WeightNormConv2d, add_weight_norm
 from .networks.widths import Widths, resize, widths
+from .pruning.sparse_conv import add_gates, sparse_convolutions
 
 SCHEMA = "sparsr-checkpoint/1"
 MAX_OPTION = 4096  # blocks or channels: a card from outside must not build an endless network
@@ -45,14 +46,24 @@ class Card:
     """Recipe, steps, data and terms; what the training run knows."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Measured quality: {data set: {"psnr_y": dB, "ssim_y": ...}}."""
+    gates: int = 0
+    """M while the convolutions carry the gates of N:M training; 0 for plain ones."""
     schema: str = SCHEMA
 
 
 def card_for(network: SRNetwork, method: str, **record: Any) -> Card:
     """The card that describes `network` as it is now."""
     weight_norm = any(isinstance(module, WeightNormConv2d) for module in network.modules())
+    gates = max((conv.m for conv in sparse_convolutions(network).values()), default=0)
     return Card(
-        network.architecture, network.scale, dict(network.options), widths(network), weight_norm, method, **record
+        network.architecture,
+        network.scale,
+        dict(network.options),
+        widths(network),
+        weight_norm,
+        method,
+        gates=gates,
+        **record,
     )
 
 
@@ -123,4 +134,6 @@ def skeleton(card: Card) -> SRNetwork:
         resize(network, card.widths)
         if card.weight_norm:
             add_weight_norm(network)
+        if card.gates:
+            add_gates(network, card.gates)
     return network

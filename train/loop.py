@@ -92,7 +92,7 @@ def phases(run: Run) -> list[Phase]:
 
     if run.method is None:
         return [Phase("train", train.steps, rate)]
-    return [*run.method.phases(), Phase("finetune", train.steps, rate, run.method.finish)]
+    return [*run.method.phases(), run.method.fine_tuning(train.steps, rate)]
 
 
 def train(run: Run) -> None:
@@ -165,14 +165,15 @@ def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:
     psnr = validate(run.network, run.holdout, run.team.device) if run.holdout else math.nan
     run.network.train()
     log.validation(run.position.total, phase.name, psnr)
-    card = _card(run, phase, psnr)
-    checkpoint.save(run.out / "last.safetensors", run.network, card)
+    network = run.method.deployed(run.network) if run.method else run.network
+    card = _card(run, network, phase, psnr)
+    checkpoint.save(run.out / "last.safetensors", network, card)
     if last and (psnr >= run.position.best or not run.holdout):
         run.position.best = psnr
-        checkpoint.save(run.out / "best.safetensors", run.network, card)
+        checkpoint.save(run.out / "best.safetensors", network, card)
 
 
-def _card(run: Run, phase: Phase, psnr: float) -> Card:
+def _card(run: Run, network: SRNetwork, phase: Phase, psnr: float) -> Card:
     kept = run.method.kept if run.method else None
     record: dict[str, Any] = {
         "recipe": run.recipe.to_dict(),
@@ -185,7 +186,7 @@ def _card(run: Run, phase: Phase, psnr: float) -> Card:
     if kept:
         record["kept"] = kept
     metrics = {} if math.isnan(psnr) else {"held-out": {"psnr_y": round(psnr, 4)}}
-    return card_for(run.network, run.method_name, training=record, metrics=metrics)
+    return card_for(network, run.method_name, training=record, metrics=metrics)
 
 
 def _adam(network: SRNetwork) -> torch.optim.Adam:

@@ -19,7 +19,8 @@ from .pruning.assl import Assl
 from .pruning.gassl import Gassl
 from .pruning.l1 import L1
 from .pruning.method import Method
-from .pruning.settings import AsslSettings, GasslSettings
+from .pruning.settings import AsslSettings, GasslSettings, L1Settings, OneShotSettings, SlsSettings, SrSteSettings
+from .pruning.sls import OneShot, Sls, SrSte
 from .recipe import NetworkSettings, Recipe, expand
 
 
@@ -90,6 +91,13 @@ def _method(recipe: Recipe) -> Method | None:
         return Gassl(settings, lambda: _trained(recipe.network))
     if isinstance(settings, AsslSettings):
         return Assl(settings, _counts_from(settings.ratios_from))
+    if isinstance(settings, OneShotSettings):
+        return OneShot(settings)
+    if isinstance(settings, SrSteSettings):
+        return SrSte(settings)
+    if isinstance(settings, SlsSettings):
+        return Sls(settings)
+    assert isinstance(settings, L1Settings)
     return L1(settings)
 
 

@@ -30,8 +30,8 @@ class NetworkSettings:
     """Width before pruning; 0: the architecture's own."""
     blocks: int = 0
     """Number of blocks; 0: the architecture's own."""
-    options: dict[str, bool] = field(default_factory=dict)
-    """The architecture's switches, for example SMSR's `spatial` and `channel` masks."""
+    options: dict[str, bool | int] = field(default_factory=dict)
+    """What else the architecture takes, for example SMSR's `spatial` and `channel`, or RFDN's `attention`."""
     start: str = ""
     """Checkpoint to start from; layers whose shape differs (the tail of another scale) keep their random weights.
     Empty: random weights. A pruning recipe needs it."""
@@ -154,7 +154,7 @@ def _typed(kind: Any, value: Any, where: str, key: str) -> Any:
             raise SparsrError(f"{where}: {key} is {value!r}", f"it can be {', '.join(map(str, arguments))}")
         return value
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _typed(arguments[0], value, where, key)
+        return value if value is None or type(value) in arguments else _typed(arguments[0], value, where, key)
     if origin is list and isinstance(value, list):
         return [_typed(arguments[0], item, where, key) for item in value]
     if origin is dict and isinstance(value, dict):

@@ -19,7 +19,7 @@ from train.pruning.channel_groups import channel_groups
 from train.pruning.gassl import Gassl, counts_below
 from train.pruning.l1 import L1
 from train.pruning.selection import align, considered, kept_counts, removed_count
-from train.pruning.settings import AsslSettings, GasslSettings, L1Settings, PruningSettings
+from train.pruning.settings import AsslSettings, FilterSettings, GasslSettings, L1Settings
 from train.pruning.slimming import mask
 
 
@@ -91,12 +91,12 @@ def test_at_least_one_filter_stays(total, ratio):
 
 def test_forced_counts_rounding_and_impossible_counts():
     groups = groups_of(small())
-    settings = PruningSettings("l1", ratio=0.5, round_to=1, layer_channels={"body.0.body.0": 3})
+    settings = FilterSettings("l1", ratio=0.5, round_to=1, layer_channels={"body.0.body.0": 3})
     assert kept_counts(groups, settings) == {"head.0": 4, "body.0.body.0": 3, "body.1.body.0": 4}
-    assert set(kept_counts(groups, PruningSettings("l1", keep=5)).values()) == {8}
+    assert set(kept_counts(groups, FilterSettings("l1", keep=5)).values()) == {8}
     with pytest.raises(SparsrError, match="cannot keep 9"):
-        kept_counts(groups, PruningSettings("l1", keep=9))
-    clash = PruningSettings("l1", layer_channels={"head.0": 3, "body.0.body.2": 4})
+        kept_counts(groups, FilterSettings("l1", keep=9))
+    clash = FilterSettings("l1", layer_channels={"head.0": 3, "body.0.body.2": 4})
     with pytest.raises(SparsrError, match="share channels"):
         kept_counts(groups, clash)
 

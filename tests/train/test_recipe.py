@@ -60,7 +60,7 @@ def test_overrides_reach_any_depth_and_keep_types(file):
         ("train.lr=0", "train.lr is 0.0", ""),
         ("train.steps=-1", "negative", ""),
         ("masks.cool_down_steps=0", "masks.cool_down_steps is 0", ""),
-        ("network.options.spatial=1", "network.options.spatial is 1", ""),
+        ("network.options.spatial=no", "network.options.spatial is 'no'", ""),
         ("data.folders=[]", "names no training images", "--set"),
         ("network.start=", "needs a trained network", "network.start"),
         ("nonsense", "not key=value", "--set"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +87,14 @@ class Assl:
         """Merge the scales into the weights and remove the picked channels."""
         assert self.kept is not None
         return slimmed(network, self.kept, self.settings.reinit)
+
+    def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
+        """Training of the slimmed network."""
+        return Phase("finetune", steps, rate, self.finish)
+
+    def deployed(self, network: SRNetwork) -> SRNetwork:
+        """As it is."""
+        return network
 
     def state(self) -> dict[str, Tensor]:
         """Picks and increments."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from ..networks.widths import convolutions
 from .channel_groups import channel_groups
 from .method import Phase
 from .selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
-from .settings import PruningSettings
+from .settings import FilterSettings
 from .slimming import slim
 
 
@@ -36,7 +37,7 @@ def slimmed(network: SRNetwork, kept: Kept, reinit: list[str]) -> SRNetwork:
 class L1:
     """See the module's docstring."""
 
-    def __init__(self, settings: PruningSettings) -> None:
+    def __init__(self, settings: FilterSettings) -> None:
         self.settings = settings
         self.kept: Kept | None = None
 
@@ -53,6 +54,14 @@ class L1:
             for group in groups
         }
         return slimmed(network, self.kept, self.settings.reinit)
+
+    def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
+        """Training of the slimmed network."""
+        return Phase("finetune", steps, rate, self.finish)
+
+    def deployed(self, network: SRNetwork) -> SRNetwork:
+        """As it is."""
+        return network
 
     def state(self) -> dict[str, Tensor]:
         """The kept indices."""

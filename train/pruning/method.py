@@ -37,8 +37,12 @@ class Method(Protocol):
         """Phases in order, without the fine-tuning."""
         ...
 
-    def finish(self, network: SRNetwork) -> SRNetwork:
-        """The slimmed network that fine-tuning starts from."""
+    def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
+        """The last phase: it begins by what pruning leaves of the network. `rate`: step size by step."""
+        ...
+
+    def deployed(self, network: SRNetwork) -> SRNetwork:
+        """The network as it is stored: without what only training needs."""
         ...
 
     def state(self) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ class Sparsity:
 def ranks(weight: Tensor, m: int) -> Tensor:
     """Rank of every weight by magnitude within its group: uint8 [out, in, kh, kw], 0 for the largest.
 
-    A group is `m` consecutive input channels at one output and tap (SLS, Oh et al., AAAI 2022); the last group may be
+    A group is `m` consecutive input channels at one output and tap (SLS, Oh et al., CVPR 2022); the last group may be
     smaller. Of equal weights the first ranks first.
     """
     outputs, inputs, height, width = weight.shape

@@ -13,7 +13,7 @@ from torch import Tensor
 from runtime.errors import SparsrError
 
 from .channel_groups import ChannelGroup
-from .settings import PruningSettings
+from .settings import FilterSettings
 from .slimming import round_up, selected
 
 Kept = dict[str, list[int]]
@@ -35,7 +35,7 @@ def removed_count(total: int, ratio: float) -> int:
     return min(math.ceil(ratio * total), total - 1)
 
 
-def kept_counts(groups: Sequence[ChannelGroup], settings: PruningSettings) -> dict[str, int]:
+def kept_counts(groups: Sequence[ChannelGroup], settings: FilterSettings) -> dict[str, int]:
     """How many units every group keeps. Raises `SparsrError` for impossible settings."""
     counts = {}
     for group in groups:
@@ -70,7 +70,7 @@ def unit_scores(layer_scores: Mapping[str, Tensor], group: ChannelGroup) -> Tens
 
 
 def align(scores: Tensor, how: Literal["first", "mean"]) -> Tensor:
-    """One score per unit from [writers, units]; see `PruningSettings.align`."""
+    """One score per unit from [writers, units]; see `FilterSettings.align`."""
     if how == "first":
         return scores[0]
     return (scores / scores.mean(dim=1, keepdim=True).clamp_min(1e-12)).mean(dim=0)

@@ -11,9 +11,15 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PruningSettings:
-    """What every method needs to know: how much goes, and which layers are left alone."""
+    """What is common to all methods."""
 
     method: str
+
+
+@dataclass(frozen=True)
+class FilterSettings(PruningSettings):
+    """What every method that removes filters needs to know: how much goes, and which layers are left alone."""
+
     ratio: float = 0.0
     """Share of filters removed in every layer that is not skipped, 0 <= ratio < 1 (rounded up, ASSL's rule).
     GASSL: the one global ratio over all layers together."""
@@ -33,12 +39,12 @@ class PruningSettings:
 
 
 @dataclass(frozen=True)
-class L1Settings(PruningSettings):
+class L1Settings(FilterSettings):
     """Filters with the smallest mean |weight| go at once; the baseline (Li et al., ICLR 2017)."""
 
 
 @dataclass(frozen=True)
-class AsslSettings(PruningSettings):
+class AsslSettings(FilterSettings):
     """Aligned structured sparsity learning (Zhang et al., NeurIPS 2021)."""
 
     lr: float = 2e-4
@@ -70,8 +76,62 @@ class GasslSettings(AsslSettings):
     """Instead of `ratio`: the share of the multiply-adds to keep; the global threshold is chosen to meet it (ours)."""
 
 
+@dataclass(frozen=True)
+class OneShotSettings(PruningSettings):
+    """The largest N of M weights of the trained network stay, the mask is fixed, fine-tuning follows."""
+
+    n: int = 4
+    m: int = 32
+
+
+@dataclass(frozen=True)
+class SrSteSettings(PruningSettings):
+    """SR-STE (Zhou et al., Learning N:M fine-grained structured sparse networks from scratch, ICLR 2021)."""
+
+    n: int = 4
+    m: int = 32
+    decay: float = 2e-4
+    """How strongly weights outside of the mask are pulled to zero."""
+
+
+@dataclass(frozen=True)
+class SlsSettings(PruningSettings):
+    """SLS, layer-wise N:M sparsity (Oh et al., Attentive fine-grained structured sparsity, CVPR 2022).
+
+    A step of 1000 is an epoch of the paper. Where paper and released code differ, the paper's value is the default.
+    """
+
+    m: int = 32
+    budget: float = 0.25
+    """Share of the sparse layers' multiply-adds to keep, 0 < budget <= 1."""
+    steps: int = 200_000
+    """Length of the stage in which the budget is to be reached; what is left of it is fine-tuning already."""
+    lr: float = 1e-4
+    """Adam's step size in this stage."""
+    cost_weight: float = 1e-10
+    """Weight of the multiply-adds, at an LR patch of 48x48 pixels, beside an L1 loss in units of 0..255; the paper's
+    lambda. The actual patch does not matter."""
+    anneal: float = 1.1
+    """Factor on that weight whenever the compression rate grew too slowly."""
+    anneal_below: float = 0.1
+    """Growth of the compression rate (dense cost / cost) that is too slow."""
+    anneal_every: int = 2000
+    """Steps over which the growth is looked at. (From the code; the paper does not say.)"""
+    update_every: int = 1000
+    """Steps after which the weights are ranked again."""
+    ordered: bool = True
+    """Priorities are products of scores, so that gates shut from the last rank on."""
+    score_gain: float = 1.0
+    """Factor on the scores' gradient steps relative to the weights' (ours: short schedules need fast scores)."""
+    costs: str = ""
+    """JSON file with measured costs per layer and N; then `budget` is a share of time, not of multiply-adds (ours)."""
+
+
 PRUNING_SETTINGS: dict[str, type[PruningSettings]] = {
     "l1": L1Settings,
     "assl": AsslSettings,
     "gassl": GasslSettings,
+    "one_shot": OneShotSettings,
+    "sr_ste": SrSteSettings,
+    "sls": SlsSettings,
 }
