@@ -39,6 +39,20 @@ PRUNING = {
         "granularity": 0.3,
         "stabilise_steps": 1,
     },
+    "one_shot": {"method": "one_shot", "n": 2, "m": 4},
+    "sr_ste": {"method": "sr_ste", "n": 1, "m": 8},
+    # The budget is reached in the middle of the stage, the ranks change before and after.
+    "sls": {
+        "method": "sls",
+        "m": 8,
+        "budget": 0.4,
+        "steps": 6,
+        "cost_weight": 1.0,
+        "anneal_every": 1,
+        "update_every": 2,
+        "score_gain": 100.0,
+        "lr": 1e-3,
+    },
 }
 
 
@@ -102,14 +116,18 @@ def assert_same_weights(first: Path, second: Path) -> None:
         assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("method", ["dense", "gassl", "smsr"])  # gassl has all the stages of assl
+@pytest.mark.parametrize("method", ["dense", "gassl", "smsr", "sr_ste", "sls"])  # gassl has all the stages of assl
 def test_resume_is_bit_identical_wherever_the_run_stops(workshop, tmp_path, method):
     chosen = make_recipe(workshop, method)
     run_all(chosen, tmp_path / "whole")
     _, log = outcome(tmp_path / "whole")
     total = log[-1]["step"]
-    expected = {"hair", "ssa", "grow", "stabilise", "finetune"} if method == "gassl" else {"train"}
-    assert {entry["phase"] for entry in log} == expected
+    phases = {
+        "gassl": {"hair", "ssa", "grow", "stabilise", "finetune"},
+        "sls": {"sls", "finetune"},
+        "sr_ste": {"finetune"},
+    }
+    assert {entry["phase"] for entry in log} == phases.get(method, {"train"})
     for stop in range(1, total + 1):
         out = tmp_path / f"stop{stop}"
         with pytest.raises(KeyboardInterrupt):
@@ -170,7 +188,7 @@ with prepare(chosen, Path(sys.argv[2]), False, "cpu") as run:
 """
 
 
-@pytest.mark.parametrize("method", ["dense", "assl", "smsr"])
+@pytest.mark.parametrize("method", ["dense", "assl", "smsr", "sls"])
 def test_two_processes_compute_the_gradients_of_the_whole_batch(workshop, tmp_path, method):
     prune = '[prune]\nmethod = "assl"\nkeep = 4\n' if method == "assl" else ""
     start = f'start = "{workshop}/dense.safetensors"\n' if prune else "channels = 8\nblocks = 2\n"
