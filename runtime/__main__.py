@@ -9,12 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from .bundle import Bundle
+from .adaptive.bundle import AdaptiveBundle, open_model
+from .adaptive.describe import describe_adaptive, describe_shares, patch_map
+from .adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
 from .card import BundleCard
 from .doctor import doctor
 from .engines import ENGINES
 from .errors import SparsrError, run_cli
-from .images import MAX_PIXELS, image_format
+from .images import MAX_PIXELS, image_format, read_image, write_image
 from .memory import format_bytes, parse_bytes
 from .progress import clock
 from .upscale_files import upscale_folder, upscale_picture
@@ -46,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="such as 512M (default 1024M)",
     )
+    upscale.add_argument(
+        "--beta", type=float, help=f"adaptive bundles: 0 for the best quality, more is faster (default {DEFAULT_BETA})"
+    )
+    upscale.add_argument(
+        "--patch-map", type=Path, metavar="FILE", help="adaptive bundles: a picture of who computed which patch"
+    )
     upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
         "--max-pixels",
@@ -75,10 +83,10 @@ def millions(text: str) -> int:
 
 def _upscale(options: argparse.Namespace) -> int:
     source, target = options.input, options.output
-    _check_paths(source, target)
-    upscaler = Upscaler(options.model, options.engine, options.threads, parse_bytes(options.max_memory), options.tile)
+    _check_paths(options)
+    upscaler = _upscaler(options)
     if not upscaler.exact:
-        print("note: this network sees the whole picture; tiles, if needed, are approximate", file=sys.stderr)
+        print("note: this network sees the whole picture; tiles and windows are approximate", file=sys.stderr)
     start = time.monotonic()
     if source.is_dir():
         failed = upscale_folder(source, target, upscaler, options.max_pixels)
@@ -93,15 +101,37 @@ def _upscale(options: argparse.Namespace) -> int:
         return 0
     height, width = upscale_picture(source, target, upscaler, options.max_pixels)
     print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
+    if isinstance(upscaler, AdaptiveUpscaler):
+        print(f"patches: {describe_shares(upscaler)}")
+        if options.patch_map:
+            write_image(options.patch_map, patch_map(read_image(source, options.max_pixels).rgb, upscaler))
     return 0
 
 
-def _check_paths(source: Path, target: Path) -> None:
+def _upscaler(options: argparse.Namespace) -> Upscaler | AdaptiveUpscaler:
+    model, memory = open_model(options.model), parse_bytes(options.max_memory)
+    if isinstance(model, AdaptiveBundle):
+        if options.tile is not None:
+            raise SparsrError(f"{options.model} chooses its windows itself", "leave out --tile")
+        beta = DEFAULT_BETA if options.beta is None else options.beta
+        return AdaptiveUpscaler(model, options.engine, options.threads, memory, beta)
+    if options.beta is not None or options.patch_map:
+        hint = "--beta and --patch-map are for bundles made by `python -m export adaptive`"
+        raise SparsrError(f"{options.model} holds a single network", hint)
+    return Upscaler(model, options.engine, options.threads, memory, options.tile)
+
+
+def _check_paths(options: argparse.Namespace) -> None:
     """Refuse before anything is loaded what cannot end well."""
+    source, target = options.input, options.output
     if not source.exists():
         raise SparsrError(f"{source} does not exist", "check the path")
     if target.exists() and source.samefile(target):
         raise SparsrError(f"the output {target} is the input itself", "name another output")
+    if options.patch_map and (source.is_dir() or source.suffix.lower() in VIDEO_SUFFIXES):
+        raise SparsrError("a patch map is drawn of a single picture", "leave out --patch-map, or name a picture")
+    if options.patch_map:
+        image_format(options.patch_map)
     if source.is_dir():
         return
     if target.is_dir():
@@ -113,10 +143,14 @@ def _check_paths(source: Path, target: Path) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
-    bundle = Bundle.open(options.bundle)
-    for file in bundle.card.files:
-        bundle.model(file.format)  # its hash must be right
-    print(json.dumps(bundle.card.to_json(), indent=2) if options.json else describe(bundle.card))
+    model = open_model(options.bundle)
+    for bundle in model.networks if isinstance(model, AdaptiveBundle) else [model]:
+        for file in bundle.card.files:
+            bundle.model(file.format)  # its hash must be right
+    if isinstance(model, AdaptiveBundle):
+        model.estimator()
+    text = describe_adaptive(model.card) if isinstance(model, AdaptiveBundle) else describe(model.card)
+    print(json.dumps(model.card.to_json(), indent=2) if options.json else text)
     return 0
 
 

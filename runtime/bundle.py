@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from .card import CARD_NAME, SCHEMA, BundleCard, BundleFile
 from .errors import SparsrError
@@ -24,7 +26,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "nonzero": (0, 1),
     "peak_activation_bytes_per_pixel": (1, 1e7),
 }
-_HINT = "export the bundle again, or fetch it anew"
+HINT = "export the bundle again, or fetch it anew"
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,15 @@ class Bundle:
         Raises `SparsrError` if there is no bundle, or its card is damaged, of another schema, or names files outside
         of the folder.
         """
-        folder = Path(path)
-        if not folder.is_dir():
-            reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
-            raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `python -m export`")
-        bundle = cls(folder, _read_card(folder / CARD_NAME))
+        folder = open_folder(path)
+        data = read_card(folder / CARD_NAME)
+        with valid_card(folder / CARD_NAME):
+            check_schema(data, SCHEMA)
+            card = read_record(BundleCard, data)
+            _check_values(card)
+        bundle = cls(folder, card)
         for file in bundle.card.files:
-            bundle._check_file(file)
+            check_file(bundle.path / file.name, file.bytes)
         return bundle
 
     def file(self, format: str) -> BundleFile:
@@ -64,41 +68,73 @@ class Bundle:
     def model(self, format: str) -> bytes:
         """The bytes of the model file in `format`. Raises `SparsrError` if they are not those the card states."""
         file = self.file(format)
-        self._check_file(file)
-        content = (self.path / file.name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise SparsrError(f"{self.path / file.name} is not the file its card describes (sha256 differs)", _HINT)
-        return content
-
-    def _check_file(self, file: BundleFile) -> None:
-        path = self.path / file.name
-        if path.is_symlink() or not path.is_file():
-            reason = "is a link, which bundles never hold" if path.is_symlink() else "is missing"
-            raise SparsrError(f"{path} {reason}", _HINT)
-        size = path.stat().st_size
-        if size != file.bytes:
-            raise SparsrError(f"{path} has {size} bytes, its card says {file.bytes}", _HINT)
+        return read_file(self.path / file.name, file.bytes, file.sha256)
 
 
-def _read_card(path: Path) -> BundleCard:
+def read_file(path: Path, size: int, sha256: str) -> bytes:
+    """The bytes of a bundle's file. Raises `SparsrError` if they are not those its card states."""
+    check_file(path, size)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise SparsrError(f"{path} is not the file its card describes (sha256 differs)", HINT)
+    return content
+
+
+def check_file(path: Path, size: int) -> None:
+    """Raise `SparsrError` unless `path` is a plain file of that many bytes."""
+    if path.is_symlink() or not path.is_file():
+        reason = "is a link, which bundles never hold" if path.is_symlink() else "is missing"
+        raise SparsrError(f"{path} {reason}", HINT)
+    found = path.stat().st_size
+    if found != size:
+        raise SparsrError(f"{path} has {found} bytes, its card says {size}", HINT)
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless `name` is that of a file or folder right inside the bundle."""
+    if name in ("", ".", "..", CARD_NAME) or any(c in name for c in "/\\:\0"):
+        raise ValueError(f"the file name {name[:60]!r} would leave the bundle")
+
+
+def open_folder(path: str | Path) -> Path:
+    """The bundle's folder. Raises `SparsrError` if there is none."""
+    folder = Path(path)
+    if not folder.is_dir():
+        reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
+        raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `python -m export`")
+    return folder
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A card's JSON object. Raises `SparsrError` if there is no card or it is damaged."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_CARD_BYTES + 1)
     except FileNotFoundError as error:
         hint = "name a folder made by `python -m export`"
         raise SparsrError(f"{path.parent} is not a bundle: it has no {CARD_NAME}", hint) from error
-    try:
+    with valid_card(path):
         if len(text) > MAX_CARD_BYTES:
             raise ValueError(f"it is larger than {MAX_CARD_BYTES} bytes")
         data = json.loads(text, parse_constant=_no_constant)
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise ValueError(f"its schema is {str(found)[:40]!r}, this version reads {SCHEMA}")
-        card = read_record(BundleCard, data)
-        _check_values(card)
+        if not isinstance(data, dict):
+            raise ValueError(f"it is no object but {type(data).__name__}")
+    return data
+
+
+def check_schema(data: dict[str, Any], schema: str) -> None:
+    """Raise ValueError unless a card is of that schema."""
+    if data.get("schema") != schema:
+        raise ValueError(f"its schema is {str(data.get('schema'))[:40]!r}, this version reads {schema}")
+
+
+@contextmanager
+def valid_card(path: Path) -> Iterator[None]:
+    """Turn what reading a card raises into `SparsrError`."""
+    try:
+        yield
     except (ValueError, RecursionError) as error:
-        raise SparsrError(f"{path} is not a valid card: {str(error) or 'nested too deeply'}", _HINT) from error
-    return card
+        raise SparsrError(f"{path} is not a valid card: {str(error) or 'nested too deeply'}", HINT) from error
 
 
 def _no_constant(name: str) -> None:
@@ -113,8 +149,7 @@ def _check_values(card: BundleCard) -> None:
     if not card.files:
         raise ValueError("it names no model file")
     for file in card.files:
-        if file.name in ("", ".", "..", CARD_NAME) or any(c in file.name for c in "/\\:\0"):
-            raise ValueError(f"the file name {file.name[:60]!r} would leave the bundle")
+        check_name(file.name)
         if not 0 < file.bytes <= MAX_MODEL_BYTES:
             raise ValueError(f"{file.name[:60]} is said to have {file.bytes:.6g} bytes")
     formats = [file.format for file in card.files]

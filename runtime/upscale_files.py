@@ -13,13 +13,13 @@ from .images import Picture, image_format, list_images, read_image, write_image
 from .memory import format_bytes
 from .png import PngWriter
 from .progress import Progress
-from .upscaler import ByteArray, Upscaler
+from .upscaler import ByteArray, PictureUpscaler
 
 _MAX_SIDE = {"JPEG": 65_535, "WEBP": 16_383}
 _ENCODER_COPIES = 3  # the result, the image library's copy with 4 bytes a pixel, its encoder's buffers
 
 
-def upscale_picture(source: Path, target: Path, upscaler: Upscaler, max_pixels: int) -> tuple[int, int]:
+def upscale_picture(source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int) -> tuple[int, int]:
     """Write the upscaled picture `source` to `target` and return its (height, width).
 
     Grey pictures stay grey, alpha and colour profile are kept. A png is written strip by strip, so that it may be
@@ -57,7 +57,7 @@ def upscale_picture(source: Path, target: Path, upscaler: Upscaler, max_pixels: 
     return height, width
 
 
-def upscale_folder(source: Path, target: Path, upscaler: Upscaler, max_pixels: int) -> int:
+def upscale_folder(source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int) -> int:
     """Upscale every picture of a folder into the folder `target` under its own name.
 
     A picture that fails is reported on stderr and left out. Returns how many failed; raises `SparsrError` if there
@@ -76,7 +76,9 @@ def upscale_folder(source: Path, target: Path, upscaler: Upscaler, max_pixels: i
     return failed
 
 
-def _refuse_misfit(target: Path, kind: str, height: int, width: int, picture: Picture, upscaler: Upscaler) -> None:
+def _refuse_misfit(
+    target: Path, kind: str, height: int, width: int, picture: Picture, upscaler: PictureUpscaler
+) -> None:
     """Raise `SparsrError` before the work rather than after it."""
     largest = _MAX_SIDE.get(kind)
     if largest and max(height, width) > largest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .engines import FloatArray, engine_kind, load_engine
+from .engines import ByteEngine, Engine, FloatArray, engine_kind, load_engine
 from .errors import SparsrError
 from .memory import format_bytes, resident_bytes
 from .tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
 
 ByteArray = NDArray[np.uint8]
 DEFAULT_MAX_MEMORY = 2**30
-_OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
+OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
 _FLOAT_RGB = 12  # bytes
 _FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it
 _STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
+OnTile = Callable[[int, int], None]
+"""Called with (tiles done, tiles in total)."""
 
 
-class Upscaler:
-    """A bundle loaded into an engine. Calls must not overlap; threads want an `Upscaler` each.
+class PictureUpscaler(ABC):
+    """What enlarges pictures, whichever way. Calls must not overlap; threads want an object each."""
+
+    scale: int
+    max_memory: int
+    held: int
+    """Bytes the process takes before it sees a picture."""
+    engine: Engine
+
+    @property
+    @abstractmethod
+    def minimum_size(self) -> int:
+        """Smallest height and width in pixels that can be computed; smaller pictures are continued."""
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """Whether tiles give the whole picture's result."""
+
+    def __call__(self, image: ByteArray) -> ByteArray:
+        """The upscaled picture: uint8 [h, w, 3] RGB -> uint8 [s*h, s*w, 3].
+
+        A fourth channel is taken for alpha and upscaled as a grey picture, so that its edges stay with those of the
+        colours. Pictures below the network's minimum size are continued by their border pixels and the result is
+        cropped. Raises `SparsrError` for another shape or type, or if `max_memory` is too small.
+        """
+        height, width, channels = checked(image).shape
+        shape = (height * self.scale, width * self.scale, channels)
+        strips = self.strips(image, reserve=int(np.prod(shape)))
+        first = next(strips)
+        if first.shape == shape:
+            return first
+        result = np.empty(shape, np.uint8)
+        result[: len(first)] = first
+        row = len(first)
+        for strip in strips:
+            result[row : row + len(strip)] = strip
+            row += len(strip)
+        return result
+
+    def strips(self, image: ByteArray, *, reserve: int = 0, on_tile: OnTile | None = None) -> Iterator[ByteArray]:
+        """The upscaled picture in horizontal strips from top to bottom, each uint8 [rows, s*w, channels].
+
+        For results larger than memory. `reserve`: bytes the caller will hold besides the picture. Raises `SparsrError`
+        as a call does, before anything is computed.
+        """
+        checked(image)
+        height, width = image.shape[:2]
+        padded = _at_least(image, self.minimum_size)
+        whole = self._start(padded, reserve, on_tile or (lambda done, total: None))
+        if padded is image:
+            return whole
+        return _cropped(whole, height * self.scale, width * self.scale)
+
+    @abstractmethod
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+        """Check that the picture can be done, and only then return its strips."""
+
+
+class Upscaler(PictureUpscaler):
+    """A bundle loaded into an engine.
 
     bundle: a `Bundle` or its folder. engine: a name of `runtime.engines.ENGINES`. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
@@ -51,47 +113,21 @@ class Upscaler:
         self._tile = tile
         self._layout = self.bundle.file(self._kind.format).layout
         self.engine = load_engine(engine, self.bundle.model(self._kind.format), threads)
-        self.held = resident_bytes() + _OVERHEAD
-        """Bytes the process takes before it sees a picture."""
+        self.held = resident_bytes() + OVERHEAD
+
+    @property
+    def minimum_size(self) -> int:
+        """Smallest height and width the network accepts."""
+        return self.card.minimum_size
 
     @property
     def exact(self) -> bool:
         """Whether tiles give the whole picture's result."""
         return self.card.receptive_radius is not None
 
-    def __call__(self, image: ByteArray) -> ByteArray:
-        """The upscaled picture: uint8 [h, w, 3] RGB -> uint8 [s*h, s*w, 3].
-
-        A fourth channel is taken for alpha and upscaled by the network as a grey picture, so that its edges stay with
-        those of the colours. Pictures below the network's minimum size are continued by their border pixels and the
-        result is cropped. Raises `SparsrError` for another shape or type, or if `max_memory` is too small.
-        """
-        height, width, channels = _checked(image).shape
-        shape = (height * self.scale, width * self.scale, channels)
-        strips = self.strips(image, reserve=int(np.prod(shape)))
-        result = np.empty(shape, np.uint8)
-        row = 0
-        for strip in strips:
-            result[row : row + len(strip)] = strip
-            row += len(strip)
-        return result
-
-    def strips(
-        self, image: ByteArray, *, reserve: int = 0, on_tile: Callable[[int, int], None] | None = None
-    ) -> Iterator[ByteArray]:
-        """The upscaled picture in horizontal strips from top to bottom, each uint8 [rows, s*w, channels].
-
-        For results larger than memory. `reserve`: bytes the caller will hold besides the picture. `on_tile` is called
-        with (tiles done, tiles in total). Raises `SparsrError` as a call does, before anything is computed.
-        """
-        _checked(image)
-        height, width = image.shape[:2]
-        padded = _at_least(image, self.card.minimum_size)
-        tiling = self.tiling(padded.shape[0], padded.shape[1], channels=image.shape[2], reserve=reserve)
-        whole = self._strips(padded, tiling, on_tile or (lambda done, total: None))
-        if padded is image:
-            return whole
-        return _cropped(whole, height * self.scale, width * self.scale)
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+        tiling = self.tiling(image.shape[0], image.shape[1], channels=image.shape[2], reserve=reserve)
+        return self._strips(image, tiling, on_tile)
 
     def tiling(self, height: int, width: int, channels: int = 3, reserve: int = 0) -> Tiling:
         """The tiles a picture of that size is computed in. Raises `SparsrError` if `max_memory` is too small."""
@@ -100,7 +136,7 @@ class Upscaler:
         halo = max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
         if self._tile is not None:
             return fixed(height, width, halo, self._tile)
-        cost = self._cost(width, channels)
+        cost = self.cost(width, channels)
         held = self.held + reserve + height * width * channels
         try:
             return plan(height, width, halo, cost, self.max_memory - held)
@@ -111,59 +147,59 @@ class Upscaler:
                 f"allow at least {format_bytes(needed)}",
             ) from error
 
-    def _cost(self, width: int, channels: int) -> Cost:
+    def cost(self, width: int, channels: int) -> Cost:
+        """What a window of a picture of that width takes in memory."""
         kind, card = self._kind, self.card
         network = kind.activation_factor * card.peak_activation_bytes_per_pixel
         network += kind.convolution_bytes * len(card.widths)
         ends = 2 * _FLOAT_RGB + _FLOAT_OUTPUTS * _FLOAT_RGB * self.scale**2
         return Cost(int(network) + ends, _STRIPS_ALIVE * width * self.scale**2 * channels)
 
-    def _strips(self, image: ByteArray, tiling: Tiling, on_tile: Callable[[int, int], None]) -> Iterator[ByteArray]:
+    def _strips(self, image: ByteArray, tiling: Tiling, on_tile: OnTile) -> Iterator[ByteArray]:
         s, width, channels = self.scale, image.shape[1], image.shape[2]
-        constant_alpha = channels == 4 and image[..., 3].min() == image[..., 3].max()
+        constant = constant_alpha(image)
         done, total = 0, len(tiling.rows) * len(tiling.columns)
         for rows in tiling.rows:
             strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
             for columns in tiling.columns:
                 window = image[rows.start : rows.stop, columns.start : columns.stop]
                 tile = strip[:, s * columns.keep_start : s * columns.keep_stop]
-                tile[..., :3] = self._run(window[..., :3], rows, columns)
-                if constant_alpha:
-                    tile[..., 3] = window[0, 0, 3]
-                elif channels == 4:
-                    tile[..., 3] = self._run(window[..., 3:].repeat(3, axis=2), rows, columns)[..., 1]
+                fill(tile, window, lambda colours: self.window(colours, rows, columns), constant)  # noqa: B023
                 done += 1
                 on_tile(done, total)
             yield strip
 
-    def _run(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
-        """What is kept of the network's result for one window."""
+    def window(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
+        """What is kept of the network's result for one window: uint8 [h, w, 3] -> [s*rows, s*columns, 3]."""
         s, value_range = self.scale, self.card.value_range
+        size = s * window.shape[0], s * window.shape[1]
+        if isinstance(self.engine, ByteEngine):
+            result = self._infer(self.engine.run_bytes, window, (*size, 3), np.uint8)
+            return result[kept(rows, s), kept(columns, s)]
         values = window.astype(np.float32)
         values *= np.float32(value_range / 255)
         if self._layout == "NCHW":
             values = np.ascontiguousarray(values.transpose(2, 0, 1))
-        result = self._infer(values[None])[0]
+        expected = (1, 3, *size) if self._layout == "NCHW" else (1, *size, 3)
+        result = self._infer(self.engine.run, values[None], expected, np.float32)[0]
         if self._layout == "NCHW":
             result = result.transpose(1, 2, 0)
-        kept = result[_kept(rows, s), _kept(columns, s)]
-        return to_bytes(kept, value_range)
+        return to_bytes(result[kept(rows, s), kept(columns, s)], value_range)
 
-    def _infer(self, values: FloatArray) -> FloatArray:
-        height, width = values.shape[2:] if self._layout == "NCHW" else values.shape[1:3]
+    def _infer(self, run: Callable[[Any], Any], values: Any, expected: tuple[int, ...], kind: type[np.generic]) -> Any:
+        """The engine's result, which must have the shape and the type it should have."""
+        pixels = f"{np.prod(values.shape) // 3} pixels"
         try:
-            result = self.engine.run(values)
+            result = run(values)
         except Exception as error:  # every engine has its own exception types, without a common base
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise SparsrError(
-                f"the engine {self.engine.name} failed on {width}x{height} pixels: {reason}",
+                f"the engine {self.engine.name} failed on {pixels}: {reason}",
                 "allow less memory, so that tiles get smaller, or try another engine",
             ) from error
-        rows, columns = self.scale * height, self.scale * width
-        expected = (1, 3, rows, columns) if self._layout == "NCHW" else (1, rows, columns, 3)
-        if result.shape != expected or result.dtype != np.float32:
+        if result.shape != expected or result.dtype != kind:
             raise SparsrError(
-                f"the model gives {result.dtype} {result.shape} for {width}x{height} pixels, not float32 {expected}",
+                f"the model gives {result.dtype} {result.shape} for {pixels}, not {np.dtype(kind)} {expected}",
                 "export the bundle again",
             )
         return result
@@ -177,11 +213,26 @@ def to_bytes(values: FloatArray, value_range: float) -> ByteArray:
     return values.astype(np.uint8)  # rounds down
 
 
-def _kept(span: Span, scale: int) -> slice:
+def fill(tile: ByteArray, window: ByteArray, run: Callable[[ByteArray], ByteArray], constant: bool) -> None:
+    """Write a window's enlarged colours, and alpha if there is one, into `tile`; `constant`: alpha is everywhere."""
+    tile[..., :3] = run(window[..., :3])
+    if constant:
+        tile[..., 3] = window[0, 0, 3]
+    elif window.shape[2] == 4:
+        tile[..., 3] = run(window[..., 3:].repeat(3, axis=2))[..., 1]
+
+
+def constant_alpha(image: ByteArray) -> bool:
+    """Whether the picture has an alpha channel with one value everywhere."""
+    return image.shape[2] == 4 and bool(image[..., 3].min() == image[..., 3].max())
+
+
+def kept(span: Span, scale: int) -> slice:
+    """The part of a window's result that is kept along one axis."""
     return slice(scale * (span.keep_start - span.start), scale * (span.keep_stop - span.start))
 
 
-def _checked(image: Any) -> ByteArray:
+def checked(image: Any) -> ByteArray:
     """The picture itself if it is one; `SparsrError` otherwise."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         found = f"{image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__

@@ -15,7 +15,7 @@ import numpy as np
 from .errors import SparsrError
 from .files import atomic_file
 from .progress import Progress
-from .upscaler import ByteArray, Upscaler
+from .upscaler import ByteArray, PictureUpscaler
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
 OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v")
@@ -32,7 +32,7 @@ _LIMITED_RANGE = 1
 _ACCURATE = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 
-def upscale_video(source: Path, target: Path, upscaler: Upscaler, max_pixels: int) -> str | None:
+def upscale_video(source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int) -> str | None:
     """Write the upscaled video `source` to `target`, H.264 where the machine has it, and return a remark or None.
 
     Times of the frames, pixel shape, rotation and colour matrix are kept; audio is copied if the target's container
@@ -55,7 +55,7 @@ def upscale_video(source: Path, target: Path, upscaler: Upscaler, max_pixels: in
 class _Job:
     """One video on its way from the reader to the writer."""
 
-    def __init__(self, av: Any, reader: Any, writer: Any, video: Any, upscaler: Upscaler) -> None:
+    def __init__(self, av: Any, reader: Any, writer: Any, video: Any, upscaler: PictureUpscaler) -> None:
         self._av, self._reader, self._writer, self._video = av, reader, writer, video
         self._upscaler = upscaler
         self._output: Any = None

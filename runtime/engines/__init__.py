@@ -6,7 +6,7 @@ import difflib
 import importlib
 import os
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import SparsrError
 
 FloatArray = NDArray[np.float32]
+ByteArray = NDArray[np.uint8]
 MAX_THREADS = 1024
 WITH_SPARSR = "+sparsr"
 """Ends the names of engines that hand the network to an operator of libsparsr."""
@@ -32,6 +33,14 @@ class Engine(Protocol):
 
         Inputs may change their height and width from call to call; an unchanged size is faster.
         """
+
+
+@runtime_checkable
+class ByteEngine(Engine, Protocol):
+    """An engine that also takes and gives 8-bit pixels, which saves their conversion."""
+
+    def run_bytes(self, image: ByteArray) -> ByteArray:
+        """uint8 [h, w, 3] in any memory order -> uint8 [s*h, s*w, 3], rounded and clipped."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..native.library import NativeModel
-from . import FloatArray
+from . import ByteArray, FloatArray
 
 
 class NativeEngine:
@@ -22,6 +22,12 @@ class NativeEngine:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
         result = np.empty((1, *self._model.output_shape(*image.shape[1:3])), np.float32)
         self._model.run(image[0], result[0])
+        return result
+
+    def run_bytes(self, image: ByteArray) -> ByteArray:
+        """uint8 [h, w, 3] -> uint8 [s*h, s*w, 3]."""
+        result = np.empty(self._model.output_shape(*image.shape[:2]), np.uint8)
+        self._model.run(image, result)
         return result
 
 

@@ -1,0 +1,118 @@
+"""Which candidate computes which part of a picture.
+
+The rule is the paper's (SLS, Eq. 8): of the candidates i = 1..n, dearest first, a patch takes the one with the largest
+
+    beta * (C_1 - C_i) / C_1 + (f_n - f_i) / f_n
+
+f_i the estimated squared error, C_i the cost. What a patch costs depends on its neighbours, because a network that is
+to give the whole picture's result needs surroundings: a patch alone costs several times what it costs inside a large
+window. So, our choice, the sum of Eq. 8 over all patches is maximised with the cost of the windows really computed;
+with candidates that need no surroundings that is Eq. 8 patch by patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tiling import Span
+
+FloatArray = NDArray[np.float64]
+FLAT = 1 / 12
+"""Squared error (of 0..255) that rounding to 8 bits makes: below it a patch is flat and takes the cheapest."""
+MAX_SIDE = 12
+"""Patches a side of the blocks laid out at once; the work grows with the fifth power."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The patches row <= r < row_stop, column <= c < column_stop, computed at once by one candidate."""
+
+    candidate: int
+    row: int
+    row_stop: int
+    column: int
+    column_stop: int
+
+
+def gains(errors: FloatArray) -> FloatArray:
+    """(f_n - f_i) / f_n for estimated squared errors [n, rows, columns]; 0 where the cheapest candidate is flat."""
+    cheapest = errors[-1]
+    return np.where(cheapest > FLAT, (cheapest - errors) / np.maximum(cheapest, FLAT), 0.0)
+
+
+def lay_out(
+    errors: FloatArray, costs: Sequence[float], halos: Sequence[int], block: tuple[Span, Span], patch: int, beta: float
+) -> list[Window]:
+    """Windows that cover all patches once and have the largest sum of Eq. 8 among all guillotine partitions.
+
+    errors: [n, rows, columns], estimated squared error of every candidate, dearest first. costs: per pixel. halos:
+    surroundings each candidate needs, in pixels. block: the part of the picture to lay out (`keep_start` to
+    `keep_stop`) and how far surroundings can reach, along rows and columns. patch: pixels a side; the last ones may be
+    smaller. beta: 0 for the least error at any cost.
+    """
+    cells = _Cells(gains(errors), block, patch)
+    rates = [beta * cost / costs[0] / patch**2 for cost in costs]
+    best: dict[tuple[int, int], FloatArray] = {}
+    choice: dict[tuple[int, int], NDArray[np.intp]] = {}
+    count, rows, columns = errors.shape
+    for shape in np.ndindex(rows, columns):
+        height, width = shape[0] + 1, shape[1] + 1
+        # The cheapest first: of equal candidates argmax takes it, and of equal partitions the one with fewer windows.
+        values = [cells.gain(i, height, width) - rates[i] * cells.area(halos[i], height, width) for i in range(count)]
+        values.reverse()
+        top, left = rows - height + 1, columns - width + 1
+        values += [best[s, width][:top] + best[height - s, width][s:][:top] for s in range(1, height)]
+        values += [best[height, s][:, :left] + best[height, width - s][:, s:][:, :left] for s in range(1, width)]
+        choice[height, width] = (chosen := np.argmax(np.round(values, 9), axis=0))
+        best[height, width] = np.take_along_axis(np.array(values), chosen[None], 0)[0]
+    return list(_windows(choice, count, 0, 0, rows, columns))
+
+
+class _Cells:
+    """Sums over rectangles of patches, for all positions of a rectangle at once."""
+
+    def __init__(self, gain: FloatArray, block: tuple[Span, Span], patch: int) -> None:
+        count, rows, columns = gain.shape
+        self._block = block
+        self._edges = [
+            np.minimum(span.keep_start + np.arange(number + 1) * patch, span.keep_stop)
+            for span, number in zip(block, (rows, columns), strict=True)
+        ]
+        share = np.outer(*map(np.diff, self._edges)) / patch**2  # patches at the border count for what is there
+        self._sums = np.zeros((count, rows + 1, columns + 1))
+        self._sums[:, 1:, 1:] = (gain * share).cumsum(1).cumsum(2)
+
+    def gain(self, candidate: int, height: int, width: int) -> FloatArray:
+        """Gain of every rectangle of height x width patches: [rows - height + 1, columns - width + 1]."""
+        sums = self._sums[candidate]
+        return sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+
+    def area(self, halo: int, height: int, width: int) -> FloatArray:
+        """Pixels computed for every such rectangle, its surroundings included."""
+        lengths = [
+            np.minimum(edges[n:] + halo, span.stop) - np.maximum(edges[:-n] - halo, span.start)
+            for edges, span, n in zip(self._edges, self._block, (height, width), strict=True)
+        ]
+        return np.outer(*lengths).astype(float)
+
+
+def _windows(
+    choice: dict[tuple[int, int], NDArray[np.intp]], count: int, row: int, column: int, height: int, width: int
+) -> Iterator[Window]:
+    """The windows of the best partition of one rectangle."""
+    chosen = int(choice[height, width][row, column])
+    if chosen < count:
+        yield Window(count - 1 - chosen, row, row + height, column, column + width)
+        return
+    split = chosen - count + 1
+    if split < height:
+        yield from _windows(choice, count, row, column, split, width)
+        yield from _windows(choice, count, row + split, column, height - split, width)
+    else:
+        split -= height - 1
+        yield from _windows(choice, count, row, column, height, split)
+        yield from _windows(choice, count, row, column + split, height, width - split)

@@ -1,0 +1,151 @@
+"""Upscaling pictures with an adaptive bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SparsrError
+from ..memory import format_bytes, resident_bytes
+from ..tiling import Span
+from ..upscaler import DEFAULT_MAX_MEMORY, OVERHEAD, ByteArray, OnTile, PictureUpscaler, Upscaler, constant_alpha, fill
+from . import bicubic
+from .bundle import AdaptiveBundle
+from .layout import MAX_SIDE, Window, lay_out
+
+DEFAULT_BETA = 0.3
+MAX_BETA = 1e6
+
+
+class Shares(NamedTuple):
+    """Who computed a picture."""
+
+    choice: NDArray[np.intp]
+    """The candidate that computed each patch: [rows, columns]."""
+    pixels: NDArray[np.int64]
+    """Input pixels every candidate computed, surroundings included: [n]."""
+
+
+class AdaptiveUpscaler(PictureUpscaler):
+    """An adaptive bundle loaded into an engine; every patch of a picture is computed by one of its candidates.
+
+    bundle: an `AdaptiveBundle` or its folder. beta: 0 for the least estimated error at any cost; the larger, the
+    cheaper. engine, threads, max_memory: as of `Upscaler`.
+    Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
+    """
+
+    def __init__(
+        self,
+        bundle: AdaptiveBundle | str | os.PathLike[str],
+        engine: str = "ort",
+        threads: int | None = None,
+        max_memory: int | None = None,
+        beta: float = DEFAULT_BETA,
+    ) -> None:
+        if not 0 <= beta <= MAX_BETA:
+            raise SparsrError(f"a beta of {beta:g} is not possible", f"ask for 0 to {MAX_BETA:g}")
+        self.bundle = bundle if isinstance(bundle, AdaptiveBundle) else AdaptiveBundle.open(Path(bundle))
+        self.card = self.bundle.card
+        self.scale, self.beta = self.card.scale, beta
+        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
+        self._estimator = self.bundle.estimator()
+        self._networks = [Upscaler(network, engine, threads, max_memory) for network in self.bundle.networks]
+        self._candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
+        needed = [max(network.halo, self.minimum_size - 1) for network in self.card.networks]
+        self._halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size
+        self.engine = self._networks[0].engine
+        self.held = resident_bytes() + OVERHEAD
+        self.shares = Shares(np.zeros((0, 0), np.intp), np.zeros(len(self._candidates), np.int64))
+        """Of the picture computed last, as far as its strips were taken."""
+
+    @property
+    def minimum_size(self) -> int:
+        """Smallest height and width every network accepts."""
+        return max(network.card.minimum_size for network in self.bundle.networks)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every patch is what its candidate gives for the whole picture."""
+        radii = [network.card.receptive_radius for network in self.bundle.networks]
+        return all(
+            radius is not None and radius <= halo for radius, halo in zip(radii, self._halos[:-1], strict=True)
+        )
+
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+        return self._strips(image, self._block_side(image, reserve), on_tile)
+
+    def _block_side(self, image: ByteArray, reserve: int) -> int:
+        """Patches a side of the largest blocks whose windows fit into the memory limit."""
+        height, width, channels = image.shape
+        held = self.held + reserve + image.nbytes
+        costs = [network.cost(width, channels) for network in self._networks]
+        for side in range(MAX_SIDE, 0, -1):
+            needed = held
+            for cost, halo in zip(costs, self._halos, strict=False):
+                rows, columns = (min(length, side * self.card.patch + 2 * halo) for length in (height, width))
+                needed = max(needed, held + rows * (columns * cost.pixel_bytes + cost.row_bytes))
+            if needed <= self.max_memory:
+                return side
+        raise SparsrError(
+            f"{format_bytes(self.max_memory)} of memory are too few to upscale {width}x{height} pixels",
+            f"allow at least {format_bytes(needed)}",
+        )
+
+    def _strips(self, image: ByteArray, side: int, on_tile: OnTile) -> Iterator[ByteArray]:
+        (height, width, channels), s, patch = image.shape, self.scale, self.card.patch
+        bands, blocks = (_blocks(length, side * patch) for length in (height, width))
+        self.shares = Shares(np.zeros((-(-height // patch), -(-width // patch)), np.intp), 0 * self.shares.pixels)
+        constant, done = constant_alpha(image), 0
+        for rows in bands:
+            strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
+            errors = self._estimator(image[rows.keep_start : rows.keep_stop, :, :3], patch)
+            for columns in blocks:
+                part = errors[:, :, columns.keep_start // patch : -(-columns.keep_stop // patch)]
+                windows = lay_out(part, self.card.costs, self._halos, (rows, columns), patch, self.beta)
+                for window in sorted(windows, key=_shape):  # engines prepare anew for another size
+                    self._compute(image, strip, window, (rows, columns), constant)
+                done += 1
+                on_tile(done, len(bands) * len(blocks))
+            yield strip
+
+    def _compute(
+        self, image: ByteArray, strip: ByteArray, window: Window, block: tuple[Span, Span], constant: bool
+    ) -> None:
+        """Compute one window of a block and write it into the strip."""
+        s, patch, halo = self.scale, self.card.patch, self._halos[window.candidate]
+        rows, columns = (
+            _span(span, first * patch, last * patch, halo)
+            for span, first, last in zip(
+                block, (window.row, window.column), (window.row_stop, window.column_stop), strict=True
+            )
+        )
+        pixels = image[rows.start : rows.stop, columns.start : columns.stop]
+        top = block[0].keep_start
+        tile = strip[
+            s * (rows.keep_start - top) : s * (rows.keep_stop - top), s * columns.keep_start : s * columns.keep_stop
+        ]
+        candidate = self._candidates[window.candidate]
+        fill(tile, pixels, lambda colours: candidate.window(colours, rows, columns), constant)
+        choice = self.shares.choice[rows.keep_start // patch :, columns.keep_start // patch :]
+        choice[: window.row_stop - window.row, : window.column_stop - window.column] = window.candidate
+        self.shares.pixels[window.candidate] += pixels.shape[0] * pixels.shape[1]
+
+
+def _shape(window: Window) -> tuple[int, int, int]:
+    return window.candidate, window.row_stop - window.row, window.column_stop - window.column
+
+
+def _blocks(length: int, side: int) -> list[Span]:
+    """Spans of at most `side` pixels; surroundings may reach from border to border."""
+    return [Span(0, length, start, min(start + side, length)) for start in range(0, length, side)]
+
+
+def _span(block: Span, first: int, last: int, halo: int) -> Span:
+    """The pixels `first` to `last` of a block with their surroundings, cut off at the picture's borders."""
+    start, stop = block.keep_start + first, min(block.keep_start + last, block.keep_stop)
+    return Span(max(start - halo, block.start), min(stop + halo, block.stop), start, stop)
