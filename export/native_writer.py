@@ -19,17 +19,21 @@ from runtime.errors import SparsrError
 from runtime.layers import (
     Activation,
     Add,
+    AvgPool,
     ChannelAffine,
     Concat,
     Conv,
+    CropLike,
     DepthToSpace,
     FloatArray,
     GlobalMean,
     GlobalStd,
     Layer,
+    MaskedBlock,
     MaxPool,
     Mul,
     PadEdge,
+    PadToEven,
     ResizeLike,
     SliceChannels,
 )
@@ -40,8 +44,8 @@ PROGRAM = "sparsr.program"
 SCHEMA = "sparsr-program/1"
 GROUP_SIZES = (4, 8, 16, 32)
 KINDS: tuple[type[Layer], ...] = (
-    Activation, Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, GlobalStd, MaxPool, Mul, PadEdge,
-    ResizeLike, SliceChannels,
+    Activation, Add, AvgPool, ChannelAffine, Concat, Conv, CropLike, DepthToSpace, GlobalMean, GlobalStd, MaskedBlock,
+    MaxPool, Mul, PadEdge, PadToEven, ResizeLike, SliceChannels,
 )  # fmt: skip
 """Layers the engine knows."""
 _ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
@@ -104,6 +108,11 @@ def _layer(node: Node, index: Mapping[str, int], tensors: Tensors) -> dict[str, 
             entry |= _conv(node.name, layer, tensors)
         case ChannelAffine():
             entry |= _stored(node.name, tensors, factor=layer.factor, offset=layer.offset)
+        case MaskedBlock():
+            weights = {f"weight{part}": weight for part, weight in enumerate(layer.weights)}
+            entry["weights"] = list(_stored(node.name, tensors, **weights).values())
+            entry["dense"] = [np.flatnonzero(dense).tolist() for dense in layer.dense]
+            entry |= _stored(node.name, tensors, fuse_weight=layer.fuse_weight, fuse_bias=layer.fuse_bias)
         case _:
             entry |= _options(layer)
     return entry

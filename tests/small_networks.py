@@ -23,8 +23,6 @@ OPTIONS = {
     "smsr": {"channels": 12, "blocks": 2},
 }
 EVERY_NETWORK = [(name, scale) for name, entry in ARCHITECTURES.items() for scale in entry.scales]
-DEPLOYABLE = [(name, scale) for name, scale in EVERY_NETWORK if name != "smsr"]
-"""Networks the exporter can lower."""
 
 
 def small(architecture: str, scale: int, seed: int = 0) -> SRNetwork:

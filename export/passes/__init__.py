@@ -15,6 +15,7 @@ from .fold_into_previous import fold_into_previous
 from .fuse_activation import fuse_activation
 from .identities import remove_identities
 from .rewrite import Rule, rewrite
+from .shift_before_add import shift_before_add
 
 # Colour convolutions become affine maps, which then meet and disappear into convolutions, the earlier one first
 # because only there an offset always folds. Activations last: they would stand in the way of folding.
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     block_without_logits,
     diagonal_conv,
     compose_affines,
+    shift_before_add,
     fold_into_previous,
     fold_into_next,
     fuse_activation,

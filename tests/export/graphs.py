@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from export.graph import DeployGraph, Node
 from runtime import layers as L
-from train.networks.sparse_masks import SparseMaskBlock
+from train.networks.sparse_masks import MaskedConv2d, SparseMaskBlock
 
 RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)
@@ -177,20 +177,18 @@ def _conv(layer, x):
 
 def _masked(layer, x, logits):
     block = SparseMaskBlock(layer.dense.shape[1])
-    block.body = torch.nn.Sequential(*(_weighted(weight, padding=1) for weight in layer.weights))
-    block.collect = _weighted(layer.fuse_weight[:, :, None, None], layer.fuse_bias)
+    block.body = torch.nn.Sequential(*(MaskedConv2d(weight.shape[0]) for weight in layer.weights))
+    for conv, weight in zip(block.body, layer.weights, strict=True):
+        conv.weight = torch.nn.Parameter(torch.from_numpy(weight))
+    outputs, inputs = layer.fuse_weight.shape
+    block.collect = torch.nn.Conv2d(inputs, outputs, 1)
+    values = {"weight": layer.fuse_weight[:, :, None, None], "bias": layer.fuse_bias}
+    block.collect.load_state_dict({name: torch.from_numpy(value) for name, value in values.items()})
     block.ch_mask = torch.nn.Parameter(
         torch.from_numpy(np.float32([layer.dense, ~layer.dense]).transpose(2, 1, 0)[None])
     )
     with torch.no_grad():
         return block.eval()(x, logits)
-
-
-def _weighted(weight, bias=None, padding=0):
-    conv = torch.nn.Conv2d(weight.shape[1], len(weight), weight.shape[2], padding=padding, bias=bias is not None)
-    values = {"weight": weight} | ({} if bias is None else {"bias": bias})
-    conv.load_state_dict({name: torch.from_numpy(value) for name, value in values.items()})
-    return conv
 
 
 _RULES = {

@@ -20,7 +20,7 @@ from export import exporter, parity
 from runtime.bundle import Bundle
 from runtime.card import CARD_NAME
 from runtime.errors import CheckFailedError, run_cli
-from tests.small_networks import DEPLOYABLE, disturb, image, random_kept, small
+from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 from train.checkpoint import card_for, save
 from train.models import load_model
 from train.networks import build
@@ -77,7 +77,7 @@ def check_bundle(bundle, network, sizes=((1, 1), (13, 8), (17, 31))):
             np.testing.assert_allclose(run(x.numpy() * np.float32(factor)), expected, rtol=0, atol=255e-5)
 
 
-CASES = [(name, scale, True) for name, scale in DEPLOYABLE] + [(name, 2, False) for name in dict(DEPLOYABLE)]
+CASES = [(name, scale, True) for name, scale in EVERY_NETWORK] + [(name, 2, False) for name in dict(EVERY_NETWORK)]
 
 
 @pytest.mark.parametrize(("architecture", "scale", "slimmed"), CASES)

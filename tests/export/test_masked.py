@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graphs import chain, conv, masked_graph, random_image, torch_run
+from native_models import instruction_sets, native_run
 
 from export import reference
 from export.graph import Node
+from export.native_writer import write_native
 from export.onnx_writer import write_onnx
 from export.passes import optimise
 from export.tflite_writer import write_tflite
 from runtime.engines import load_engine
 from runtime.errors import SparsrError
 from runtime.layers import Conv, PadToEven
+from runtime.native.library import NativeModel
 
 CHANNELS = 6
 ALL = list(range(CHANNELS))
@@ -43,6 +46,7 @@ def test_every_format_equals_torch(dense, mask):
     graph = masked_graph(np.random.default_rng(2), CHANNELS, DENSE[dense], MASKS[mask])
     ort = load_engine("ort", write_onnx(graph), 1)
     litert = load_engine("litert", write_tflite(graph), 1)
+    native = {name: NativeModel(write_native(graph, {}), name) for name in instruction_sets()}
     for size in ((1, 1), (1, 7), (6, 1), (11, 13)):
         image = random_image(graph, *size)
         expected = torch_run(graph, image)
@@ -50,7 +54,7 @@ def test_every_format_equals_torch(dense, mask):
             "reference": reference.run(graph, image),
             "ort": ort.run(image),
             "litert": litert.run(image.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2),
-        }
+        } | {name: native_run(model, image) for name, model in native.items()}
         for name, result in results.items():
             np.testing.assert_allclose(result, expected, atol=2e-5, err_msg=f"{name} {size}")
 

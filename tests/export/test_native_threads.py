@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_models import native_run
-from small_networks import DEPLOYABLE, small
+from small_networks import EVERY_NETWORK, small
 from test_native import random_graph
 
 from export.lowering import lower
@@ -33,7 +33,7 @@ def assert_same_bits(graph, sizes):
             assert np.array_equal(native_run(model, image), expected), (graph.name, model.info.threads, image.shape)
 
 
-@pytest.mark.parametrize(("architecture", "scale"), DEPLOYABLE)
+@pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
 def test_every_network(architecture, scale):
     assert_same_bits(optimise(lower(small(architecture, scale), architecture))[0], ((1, 1), (33, 37), (64, 21)))
 

@@ -18,6 +18,7 @@ from export.passes.fold_into_previous import fold_into_previous
 from export.passes.fuse_activation import fuse_activation
 from export.passes.identities import remove_identities
 from export.passes.rewrite import Rule, rewrite
+from export.passes.shift_before_add import shift_before_add
 from runtime.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
 from tests.small_networks import disturb, small
 from train.networks import build
@@ -176,3 +177,22 @@ def test_the_scales_of_a_unit_range_network_disappear(architecture):
     network.value_range = 1.0
     graph, _ = optimise(lower(network, "g"))
     assert not any(isinstance(node.layer, ChannelAffine) for node in graph.nodes)
+
+
+def test_a_shift_moves_before_a_sum_to_the_side_of_a_convolution():
+    shift = ChannelAffine(np.ones(3, np.float32), RNG.normal(size=3).astype(np.float32))
+    left, right = ("left", conv(RNG, 3, 12), ["image"]), ("right", conv(RNG, 3, 12), ["image"])
+    shuffles = ("x", DepthToSpace(2), ["left"]), ("y", DepthToSpace(2), ["right"])
+    graph = chain("g", left, right, *shuffles, ("sum", Add(), ["x", "y"]), shift, scale=2)
+    kinds, report = after(shift_before_add, graph)
+    assert kinds == ["Conv", "Conv", "DepthToSpace", "DepthToSpace", "ChannelAffine", "Add"]
+    assert report == ["shift_before_add: applied 1 times"]
+    stays = [
+        ((Add(RELU), ["n0", "image"]), shift, "activation"),
+        ((Add(), ["image", "image"]), shift, "no convolution"),
+        ((Add(), ["n0", "image"]), affine(), "scales"),
+    ]
+    for total, layer, reason in stays:
+        lines = after(shift_before_add, chain("g", conv(RNG, 3, 3), total, layer))[1]
+        assert len(lines) == 1
+        assert reason in lines[0]

@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
 from native_models import keep_largest
-from small_networks import DEPLOYABLE, small
+from small_networks import EVERY_NETWORK, small
 
 from export import native_writer
 from export.lowering import lower
@@ -70,7 +70,7 @@ def test_every_layer_at_changing_sizes(name):
         assert_close(run(loaded, image), torch_run(graph, image))
 
 
-@pytest.mark.parametrize(("architecture", "scale"), DEPLOYABLE)
+@pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
 def test_every_network_with_and_without_the_library(architecture, scale):
     graph = optimise(lower(small(architecture, scale), architecture))[0]
     content = write_onnx(graph)

@@ -1,5 +1,6 @@
 #include "buffer.h"
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -69,13 +70,20 @@ bool Mapping::can_mirror() {
 }
 
 void Buffer::lay_out() {
-    channel_stride = size_t(left + vectors + right) * size_t(lanes);
+    const size_t line = pixel ? size_t(left + width + right) * size_t(pixel)
+                              : size_t(left + vectors + right) * size_t(lanes) * size_t(channels);
     const size_t page = Mapping::page() / sizeof(float);
-    row_stride = (channel_stride * size_t(channels) + page - 1) / page * page;
+    channel_stride = pixel ? 1 : line / size_t(channels);
+    row_stride = (line + page - 1) / page * page;
     columns.resize(size_t(width));
-    for (int x = 0; x < width; ++x) columns[size_t(x)] = x % vectors * lanes + x / vectors;
+    for (int x = 0; x < width; ++x) columns[size_t(x)] = pixel ? x * pixel : x % vectors * lanes + x / vectors;
     dead.clear();
-    for (int x = width; x < vectors * lanes; ++x) dead.push_back(x % vectors * lanes + x / vectors);
+    for (int x = width; !pixel && x < vectors * lanes; ++x) dead.push_back(x % vectors * lanes + x / vectors);
+}
+
+void View::clear(int y) const {
+    const size_t floats = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
+    std::memset(row(y) - buffer->margin(), 0, floats * sizeof(float));
 }
 
 void Buffer::allocate() { memory = Mapping(bytes(), capacity < top + height + bottom); }

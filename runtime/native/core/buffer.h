@@ -4,6 +4,8 @@
 // vector j is image column l * vectors + j: the neighbour to the right of every lane is the next vector, so all taps of a
 // convolution are aligned loads. The vectors left and right of them repeat the neighbours across lanes; what lies outside
 // of the image is zero.
+//
+// A buffer of pixels is the other way round: a row holds left + width + right pixels, each with all its channels.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +35,7 @@ private:
 struct Buffer {
     int channels = 0, height = 0, width = 0;
     int lanes = 1, vectors = 0, left = 0, right = 0;
+    int pixel = 0;            // floats of a pixel; 0: the channels lie one after the other
     int top = 0, bottom = 0;  // rows of zeros above and below the image
     int capacity = 0;         // rows held at once
     size_t channel_stride = 0, row_stride = 0;  // floats
@@ -42,13 +45,15 @@ struct Buffer {
 
     // Sets strides and tables from the sizes.
     void lay_out();
+    // Floats left of the first column.
+    size_t margin() const { return size_t(left) * size_t(pixel ? pixel : lanes); }
     // Bytes it will take with its present capacity.
     size_t bytes() const { return row_stride * size_t(capacity) * sizeof(float); }
     void allocate();
 
     // Row -top <= y < height + bottom: vector 0 of channel 0.
     float* row(int y) const {
-        return memory.data() + size_t((y + top) % capacity) * row_stride + size_t(left * lanes);
+        return memory.data() + size_t((y + top) % capacity) * row_stride + margin();
     }
 };
 
@@ -62,6 +67,8 @@ struct View {
     int height() const { return buffer->height; }
     int width() const { return buffer->width; }
     int vectors() const { return buffer->vectors; }
+    // Fills a row with zeros, the places beside the image included.
+    void clear(int y) const;
 };
 
 }  // namespace sparsr

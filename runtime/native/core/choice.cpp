@@ -23,6 +23,9 @@ bool tileable(const Layer& layer, int channels, int vectors) {
     return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
 }
 
+// Output rows of a masked convolution at once: the tiles of some rows share the weights while those are in the cache.
+constexpr int masked_step = 8;
+
 // Time of each kernel for all weights of a layer relative to the dense one's.
 constexpr double sparse_cost = 2.0, winograd_cost = 0.55;
 
@@ -35,8 +38,19 @@ Choice::Kernel fastest(double share, bool tiles) {
 }  // namespace
 
 const char* kernel_name(Choice::Kernel kernel) {
-    static const char* const names[] = {"plain", "lines", "sparse", "dense", "winograd"};
+    static const char* const names[] = {"plain", "lines", "sparse", "dense", "winograd", "masked"};
     return names[size_t(kernel)];
+}
+
+Choice choose_masked(const Op& op) {
+    Choice choice;
+    choice.kernel = Choice::Kernel::masked;
+    if (op.kind != Op::Kind::masked_conv) return choice;
+    choice.step = masked_step;
+    choice.tiles = true;
+    // Tiles of 4 x 4 pixels and one around; the last ones may reach beyond the image.
+    choice.margin = {1, 4, 1, 4};
+    return choice;
 }
 
 Choice choose_conv(const Op& op, int channels, const Buffer& input) {
@@ -44,7 +58,8 @@ Choice choose_conv(const Op& op, int channels, const Buffer& input) {
     Choice choice;
     choice.step = op.block;
     if (!reachable(layer, input)) return choice;
-    choice.kernel = fastest(density(layer, channels), tileable(layer, channels, input.vectors));
+    // A mask must not depend on Winograd's rounding.
+    choice.kernel = fastest(density(layer, channels), !op.decides && tileable(layer, channels, input.vectors));
     choice.tiles = choice.kernel == Choice::Kernel::winograd;
     choice.step = (choice.tiles ? 4 : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};

@@ -1,6 +1,7 @@
 // Convolutions packed for the fast kernels.
 #include <algorithm>
 
+#include "winograd.h"
 #include "work.h"
 
 namespace sparsr {
@@ -146,14 +147,6 @@ private:
     std::vector<float> weights_;
 };
 
-// G of F(4, 3): weights as the products see them.
-constexpr double winograd_weights[6][3] = {{1 / 4.0, 0, 0},
-                                           {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-                                           {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-                                           {1 / 24.0, 1 / 12.0, 1 / 6.0},
-                                           {1 / 24.0, -1 / 12.0, 1 / 6.0},
-                                           {0, 0, 1}};
-
 class WinogradConvWork : public ConvWork {
 public:
     WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
@@ -183,12 +176,7 @@ private:
     void pack(int output, int channel, const double* filter) {
         const size_t place = (size_t(output / group_) * size_t(inputs_) + size_t(channel)) * size_t(group_) +
                              size_t(output % group_);
-        for (int i = 0; i < 6; ++i)
-            for (int j = 0; j < 6; ++j) {
-                double sum = 0;
-                for (int k = 0; k < 9; ++k) sum += winograd_weights[i][k / 3] * filter[k] * winograd_weights[j][k % 3];
-                weights_[size_t(i * 6 + j) * size_t(whole_) * size_t(inputs_) + place] = float(sum);
-            }
+        winograd_filter(filter, &weights_[place], size_t(whole_) * size_t(inputs_));
     }
 
     void compute(int first, int rows, float* scratch) override {

@@ -31,6 +31,7 @@ Size layer_size(const Layer& layer, Size in, Size second) {
                     "the image is too small for the layer " + layer.name);
             return conv_size(layer, in);
         case Kind::max_pool:
+        case Kind::avg_pool:
             require(std::min(in.height, in.width) >= layer.kernel, "the image is too small for the layer " + layer.name);
             return {(in.height - layer.kernel) / layer.stride + 1, (in.width - layer.kernel) / layer.stride + 1};
         case Kind::mean:
@@ -38,18 +39,33 @@ Size layer_size(const Layer& layer, Size in, Size second) {
         case Kind::depth_to_space: return {in.height * layer.block, in.width * layer.block};
         case Kind::pad_edge: return {in.height + 2 * layer.amount, in.width + 2 * layer.amount};
         case Kind::resize: return second;
+        case Kind::pad_to_even: return {in.height + in.height % 2, in.width + in.width % 2};
+        case Kind::crop:
+            require(second.height <= in.height && second.width <= in.width, layer.name + " cuts out more than there is");
+            return second;
         case Kind::mul:
             require(same(in, second) || same(second, {1, 1}), layer.name + " joins maps of different sizes");
             return in;
+        case Kind::masked:
         case Kind::add: require(same(in, second), layer.name + " joins maps of different sizes"); return in;
         default: return in;
+    }
+}
+
+// Products per output pixel; of masked blocks as if half of the pixels were important.
+double products(const Op& op) {
+    switch (op.kind) {
+        case Op::Kind::layer: return double(op.layer->weights.size());
+        case Op::Kind::masked_conv: return double(op.layer->parts[size_t(op.part)].weights.size()) / 2;
+        case Op::Kind::masked_fuse: return double(op.layer->fuse.size()) / 2;
+        default: return 0;
     }
 }
 
 }  // namespace
 
 Executor::Executor(Program program, const Kernels& kernels, size_t max_bytes)
-    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), plan_(make_plan(program_)),
+    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes),
       workers_(std::make_unique<Workers>()) {}
 
 void Executor::set_workers(std::unique_ptr<Workers> workers) {
@@ -84,9 +100,10 @@ void Executor::configure(Size size) {
     maps_.clear();
     std::vector<Size> sizes = tensor_sizes(size);
     output_size_ = sizes[size_t(program_.output)];
-    for (size_t t = sizes.size(); t < plan_.channels.size(); ++t) sizes.push_back({0, 0});
+    plan_ = make_plan(program_, idle_layers(sizes));
+    sizes.resize(plan_.channels.size(), Size{0, 0});
     for (const Op& op : plan_.ops)
-        if (op.kind == Op::Kind::copy) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
+        if (size_t(op.output) >= program_.channels.size()) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
     make_maps(sizes);
     make_tasks(sizes);
     set_phases();
@@ -95,6 +112,16 @@ void Executor::configure(Size size) {
     find_homes();
     prepare_work();
     size_ = size;
+}
+
+// Padding and cropping that change nothing at these sizes.
+std::vector<bool> Executor::idle_layers(const std::vector<Size>& sizes) const {
+    std::vector<bool> idle;
+    for (const Layer& layer : program_.layers) {
+        const bool fits = layer.kind == Kind::pad_to_even || layer.kind == Kind::crop;
+        idle.push_back(fits && same(sizes[size_t(layer.inputs[0])], sizes[idle.size() + 1]));
+    }
+    return idle;
 }
 
 void Executor::make_maps(const std::vector<Size>& sizes) {
@@ -109,6 +136,7 @@ void Executor::make_maps(const std::vector<Size>& sizes) {
             buffer.height = sizes[root].height;
             buffer.width = sizes[root].width;
             buffer.lanes = kernels_.lanes;
+            if (plan_.pixels[root]) buffer.pixel = buffer.channels == 1 ? 1 : round_up(buffer.channels, kernels_.lanes) * kernels_.lanes;
         }
         map_of_[t] = map_of_[root];
     }
@@ -144,6 +172,7 @@ void Executor::set_vectors(const Op& op, const std::vector<Size>& sizes) {
     if (buffer.vectors) return;
     const int least = round_up(sizes[size_t(op.output)].width, kernels_.lanes);
     buffer.vectors = least;
+    if (op.kind == Op::Kind::source && halves()) buffer.vectors += least % 2;
     if (op.kind == Op::Kind::source) return;
     const bool like_second = op.kind == Op::Kind::layer && op.layer->kind == Kind::resize;
     int vectors = buffer_of(op.inputs[like_second ? 1 : 0]).vectors * op.block;
@@ -161,6 +190,7 @@ Choice Executor::choose(const Op& op) const {
         return choice;
     }
     if (op.kind == Op::Kind::source) return choice;
+    if (op.kind != Op::Kind::layer) return choose_masked(op);
     const Layer& layer = *op.layer;
     const Buffer& in = buffer_of(op.inputs[0]);
     switch (layer.kind) {
@@ -168,6 +198,10 @@ Choice Executor::choose(const Op& op) const {
         case Kind::affine:
         case Kind::add:
         case Kind::mul: choice.kernel = Choice::Kernel::lines; return choice;
+        case Kind::avg_pool:
+            if (in.vectors == 2 * out.vectors && layer.kernel == 2 && layer.stride == 2)
+                choice.kernel = Choice::Kernel::lines;
+            return choice;
         case Kind::depth_to_space: choice.step = layer.block; return choice;
         case Kind::conv: break;
         default: return choice;
@@ -300,8 +334,7 @@ void Executor::find_homes() {
         const Op& op = *task.op;
         const Buffer& out = buffer_of(op.output);
         const double pixels = double(out.height) * out.width / (op.block * op.block);
-        const bool conv = op.kind == Op::Kind::layer && op.layer->kind == Kind::conv;
-        work.push_back(pixels * (plan_.channels[size_t(op.output)] + (conv ? double(op.layer->weights.size()) : 0)));
+        work.push_back(pixels * (plan_.channels[size_t(op.output)] + products(op)));
     }
     work.push_back(double(output_size_.height) * output_size_.width);
     const double all = std::accumulate(work.begin(), work.end(), 0.0);
@@ -326,6 +359,7 @@ void Executor::prepare_work() {
         if (op.residual >= 0) operands.residual = view(op.residual);
         switch (task.choice.kernel) {
             case Choice::Kernel::plain: task.work = make_plain_work(op, std::move(operands), kernels_); break;
+            case Choice::Kernel::masked: task.work = make_masked_work(op, std::move(operands), kernels_); break;
             case Choice::Kernel::lines: task.work = make_line_work(op, std::move(operands), kernels_); break;
             default: task.work = make_conv_work(op, task.choice, std::move(operands), kernels_);
         }
@@ -341,7 +375,7 @@ void Executor::restart() {
     sink_ = 0;
     for (Map& map : maps_)
         for (int y = -map.buffer.top; y < 0 && map.buffer.memory.data(); ++y)
-            std::memset(map.buffer.row(y) - map.buffer.left * map.buffer.lanes, 0, map.buffer.row_stride * sizeof(float));
+            View{&map.buffer, 0, map.buffer.channels}.clear(y);
 }
 
 // ---- running
@@ -413,9 +447,7 @@ void Executor::perform(Task& task, float* scratch) {
         for (int y = first; y < last; ++y) read_row(out, y);
     finish_rows(out, first, last);
     if (last < task.height) return;
-    for (int y = last; y < last + out.buffer->bottom; ++y)
-        std::memset(out.row(y) - out.buffer->left * out.buffer->lanes, 0,
-                    out.stride() * size_t(out.channels) * sizeof(float));
+    for (int y = last; y < last + out.buffer->bottom; ++y) out.clear(y);
 }
 
 // What the kernels assume about complete rows: zeros beyond the last column, neighbours at the sides.
@@ -482,6 +514,12 @@ View Executor::view(int tensor) const {
 
 RowRange Executor::rows_of(const Task& task, size_t input, int first, int last) const {
     return input_rows(*task.op, input, buffer_of(operand(*task.op, input)).height, task.height, first, last);
+}
+
+// Whether some map has half the image's size; its lines are cheap to make from lines with an even number of vectors.
+bool Executor::halves() const {
+    return std::any_of(program_.layers.begin(), program_.layers.end(),
+                       [](const Layer& layer) { return layer.kind == Kind::avg_pool; });
 }
 
 size_t Executor::buffer_bytes() const {

@@ -73,9 +73,11 @@ private:
 
     void configure(Size size);
     std::vector<Size> tensor_sizes(Size input) const;
+    std::vector<bool> idle_layers(const std::vector<Size>& sizes) const;
     void make_maps(const std::vector<Size>& sizes);
     void make_tasks(const std::vector<Size>& sizes);
     void set_vectors(const Op& op, const std::vector<Size>& sizes);
+    bool halves() const;
     Choice choose(const Op& op) const;
     void rehearse();
     void prepare_work();

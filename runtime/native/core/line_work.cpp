@@ -43,6 +43,7 @@ private:
             case Kind::affine:
                 kernels_.affine(line(0, c, y), n_, layer.factor[size_t(c)], layer.bias[size_t(c)], out);
                 break;
+            case Kind::avg_pool: kernels_.halve(own_line(0, c, 2 * y), own_line(0, c, 2 * y + 1), operands_.output.vectors(), out); break;
             case Kind::add: kernels_.add(line(0, c, y), line(1, c, y), n_, out); break;
             case Kind::mul:
                 if (spread())
@@ -65,10 +66,15 @@ private:
         return view.row(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
     }
 
+    const float* own_line(size_t input, int c, int y) const {
+        const View& view = operands_.inputs[input];
+        return view.row(y) + size_t(c) * view.stride();
+    }
+
     // The input's line in the output's layout.
     const float* line(size_t input, int c, int y) {
         const View& view = operands_.inputs[input];
-        const float* from = view.row(y) + size_t(c) * view.stride();
+        const float* from = own_line(input, c, y);
         if (view.vectors() == operands_.output.vectors()) return from;
         std::vector<float>& copy = lines_[input];
         copy.assign(size_t(n_), 0);
@@ -92,7 +98,7 @@ void activate(const Activation& activation, const View& view, int row, const Ker
 }
 
 void fill_sides(const Buffer& buffer, float* line, int channels, const Kernels& kernels) {
-    if (!buffer.left && !buffer.right) return;
+    if (buffer.pixel || (!buffer.left && !buffer.right)) return;  // beside pixels nothing is ever written
     if (std::max(buffer.left, buffer.right) <= buffer.vectors) {
         kernels.fill_sides(line, channels, ptrdiff_t(buffer.channel_stride), buffer.vectors, buffer.left, buffer.right);
         return;

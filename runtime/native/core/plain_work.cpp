@@ -88,45 +88,58 @@ private:
 
 class Moments : public PlainWork {
 public:
-    using PlainWork::PlainWork;
+    Moments(const Op& op, Operands operands, const Kernels& kernels)
+        : PlainWork(op, std::move(operands)), kernels_(kernels) {}
 
     void run(int, int, float*) override {
         for (int c = 0; c < out().channels; ++c) {
-            const double pixels = double(in().height()) * in().width(), mean = sum(c, 0, 1) / pixels;
-            put(c, 0, 0, float(layer_.kind == Kind::mean ? mean : std::sqrt(sum(c, mean, 2) / pixels)));
+            const double pixels = double(in().height()) * in().width(), mean = sum(c) / pixels;
+            put(c, 0, 0, float(layer_.kind == Kind::mean ? mean : std::sqrt(squares(c, mean) / pixels)));
         }
     }
 
 private:
-    double sum(int c, double centre, int power) const {
+    double sum(int c) const {
+        double total = 0;
+        for (int y = 0; y < in().height(); ++y) total += kernels_.sum(line(in(), c, y), in().vectors() * kernels_.lanes);
+        return total;
+    }
+
+    double squares(int c, double centre) const {
         double total = 0;
         for (int y = 0; y < in().height(); ++y) {
             const float* x = line(in(), c, y);
             for (int column : in().buffer->columns) {
                 const double distance = x[column] - centre;
-                total += power == 1 ? distance : distance * distance;
+                total += distance * distance;
             }
         }
         return total;
     }
+
+    const Kernels& kernels_;
 };
 
-class PlainMaxPool : public PlainWork {
+class PlainPool : public PlainWork {
 public:
     using PlainWork::PlainWork;
 
     void run(int first, int last, float*) override {
         for (int y = first; y < last; ++y)
             for (int c = 0; c < out().channels; ++c)
-                for (int x = 0; x < out().width(); ++x) put(c, y, x, largest(c, y * layer_.stride, x * layer_.stride));
+                for (int x = 0; x < out().width(); ++x) put(c, y, x, pooled(c, y * layer_.stride, x * layer_.stride));
     }
 
 private:
-    float largest(int c, int y, int x) const {
-        float best = -std::numeric_limits<float>::infinity();
+    float pooled(int c, int y, int x) const {
+        float best = -std::numeric_limits<float>::infinity(), sum = 0;
         for (int dy = 0; dy < layer_.kernel; ++dy)
-            for (int dx = 0; dx < layer_.kernel; ++dx) best = std::max(best, at(in(), c, y + dy, x + dx));
-        return best;
+            for (int dx = 0; dx < layer_.kernel; ++dx) {
+                const float value = at(in(), c, y + dy, x + dx);
+                best = std::max(best, value);
+                sum += value;
+            }
+        return layer_.kind == Kind::max_pool ? best : sum / float(layer_.kernel * layer_.kernel);
     }
 };
 
@@ -174,6 +187,26 @@ public:
     }
 };
 
+// Padding to even sides and cropping: the pixel at the same place, or the nearest one.
+class PlainReframe : public PlainWork {
+public:
+    using PlainWork::PlainWork;
+
+    void run(int first, int last, float*) override {
+        const bool aligned = in().vectors() == out().vectors();
+        const int shared = aligned ? std::min(in().width(), out().width()) : 0;
+        for (int y = first; y < last; ++y)
+            for (int c = 0; c < out().channels; ++c) {
+                const int from = std::min(y, in().height() - 1);
+                if (aligned) {
+                    const float* source = line(in(), c, from);
+                    std::copy(source, source + in().vectors() * in().buffer->lanes, out().row(y) + size_t(c) * out().stride());
+                }
+                for (int x = shared; x < out().width(); ++x) put(c, y, x, at(in(), c, from, std::min(x, in().width() - 1)));
+            }
+    }
+};
+
 class PlainDepthToSpace : public PlainWork {
 public:
     using PlainWork::PlainWork;
@@ -189,12 +222,15 @@ public:
 
 }  // namespace
 
-std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels&) {
+std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels) {
     switch (op.layer->kind) {
         case Kind::conv: return std::make_unique<PlainConv>(op, std::move(operands));
         case Kind::mean:
-        case Kind::deviation: return std::make_unique<Moments>(op, std::move(operands));
-        case Kind::max_pool: return std::make_unique<PlainMaxPool>(op, std::move(operands));
+        case Kind::deviation: return std::make_unique<Moments>(op, std::move(operands), kernels);
+        case Kind::max_pool:
+        case Kind::avg_pool: return std::make_unique<PlainPool>(op, std::move(operands));
+        case Kind::pad_to_even:
+        case Kind::crop: return std::make_unique<PlainReframe>(op, std::move(operands));
         case Kind::resize: return std::make_unique<PlainResize>(op, std::move(operands));
         case Kind::pad_edge: return std::make_unique<PlainPadEdge>(op, std::move(operands));
         default: return std::make_unique<PlainDepthToSpace>(op, std::move(operands));

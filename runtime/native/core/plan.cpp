@@ -8,7 +8,7 @@ namespace {
 
 class Planner {
 public:
-    explicit Planner(const Program& program) : program_(program) {
+    Planner(const Program& program, const std::vector<bool>& idle) : program_(program), idle_(idle) {
         plan_.channels = program.channels;
         plan_.output = program.output;
         aliases_.resize(program.channels.size());
@@ -18,14 +18,15 @@ public:
 
     Plan plan() {
         for (size_t i = 0; i < program_.layers.size(); ++i)
-            if (program_.layers[i].kind == Kind::slice)
-                alias(int(i) + 1, program_.layers[i].inputs[0], program_.layers[i].start);
+            if (is_view(i)) alias(int(i) + 1, program_.layers[i].inputs[0], program_.layers[i].start);
         // The last concatenation first, so that one inside another finds its place in the larger buffer.
         std::vector<std::vector<Op>> copies(program_.layers.size());
         for (size_t i = program_.layers.size(); i-- > 0;)
             if (program_.layers[i].kind == Kind::concat && used_[i + 1]) copies[i] = join(int(i));
         add_ops(copies);
+        plan_.pixels.resize(plan_.channels.size());
         for (size_t t = 0; t < plan_.channels.size(); ++t) plan_.places.push_back(place(int(t)));
+        mark_decisions();
         find_producers();
         return std::move(plan_);
     }
@@ -47,6 +48,9 @@ private:
         }
     }
 
+    // Whether the layer's result is a part of its input.
+    bool is_view(size_t layer) const { return idle_[layer] || program_.layers[layer].kind == Kind::slice; }
+
     void alias(int tensor, int parent, int first) { aliases_[size_t(tensor)] = {parent, first, true}; }
 
     // Gives every input of the concatenation its place; inputs that have one already get a copy there.
@@ -56,9 +60,7 @@ private:
         for (int input : program_.layers[size_t(index)].inputs) {
             int member = input;
             if (aliases_[size_t(input)].set) {
-                member = int(plan_.channels.size());
-                plan_.channels.push_back(plan_.channels[size_t(input)]);
-                aliases_.push_back({});
+                member = new_tensor(plan_.channels[size_t(input)]);
                 Op copy;
                 copy.kind = Op::Kind::copy;
                 copy.inputs = {input};
@@ -72,6 +74,12 @@ private:
         return copies;
     }
 
+    int new_tensor(int channels) {
+        plan_.channels.push_back(channels);
+        aliases_.push_back({});
+        return int(plan_.channels.size()) - 1;
+    }
+
     void add_ops(const std::vector<std::vector<Op>>& copies) {
         Op source;
         source.kind = Op::Kind::source;
@@ -80,7 +88,11 @@ private:
         for (size_t i = 0; i < program_.layers.size(); ++i) {
             const Layer& layer = program_.layers[i];
             plan_.ops.insert(plan_.ops.end(), copies[i].begin(), copies[i].end());
-            if (fused_[i] || !used_[i + 1] || layer.kind == Kind::slice || layer.kind == Kind::concat) continue;
+            if (fused_[i] || !used_[i + 1] || is_view(i) || layer.kind == Kind::concat) continue;
+            if (layer.kind == Kind::masked) {
+                add_block(int(i));
+                continue;
+            }
             Op op;
             op.layer = &layer;
             op.inputs = layer.inputs;
@@ -88,6 +100,54 @@ private:
             op.activation = layer.activation;
             if (layer.kind == Kind::conv) fuse(op);
             plan_.ops.push_back(op);
+        }
+    }
+
+    // The mask, the features and every convolution's result have their channels side by side, pixel by pixel.
+    void add_block(int index) {
+        const Layer& layer = program_.layers[size_t(index)];
+        const int channels = plan_.channels[size_t(layer.inputs[0])];
+        const int mask = add_block_op(Op::Kind::mask, layer, {layer.inputs[1]}, 1);
+        int last = add_block_op(Op::Kind::to_pixels, layer, {layer.inputs[0]}, channels);
+        std::vector<int> results;
+        for (size_t part = 0; part < layer.parts.size(); ++part) {
+            last = add_block_op(Op::Kind::masked_conv, layer, {last, mask}, channels);
+            plan_.ops.back().part = int(part);
+            results.push_back(last);
+        }
+        results.push_back(mask);
+        Op fuse;
+        fuse.kind = Op::Kind::masked_fuse;
+        fuse.layer = &layer;
+        fuse.inputs = results;
+        fuse.output = index + 1;
+        plan_.ops.push_back(fuse);
+    }
+
+    int add_block_op(Op::Kind kind, const Layer& layer, std::vector<int> inputs, int channels) {
+        Op op;
+        op.kind = kind;
+        op.layer = &layer;
+        op.inputs = std::move(inputs);
+        op.output = new_tensor(channels);
+        plan_.pixels.resize(plan_.channels.size());
+        plan_.pixels.back() = true;
+        plan_.ops.push_back(op);
+        return op.output;
+    }
+
+    // A convolution decides if all that reads its result, directly or not, are masks.
+    void mark_decisions() {
+        std::vector<bool> others(plan_.channels.size());  // of root tensors
+        const auto root = [this](int tensor) { return size_t(plan_.places[size_t(tensor)].root); };
+        others[root(program_.output)] = true;
+        for (size_t i = plan_.ops.size(); i-- > 0;) {
+            Op& op = plan_.ops[i];
+            const bool mask = op.kind == Op::Kind::mask;
+            op.decides = !mask && op.kind == Op::Kind::layer && !others[root(op.output)];
+            if (mask || op.decides) continue;
+            for (int input : op.inputs) others[root(input)] = true;
+            if (op.residual >= 0) others[root(op.residual)] = true;
         }
     }
 
@@ -130,7 +190,7 @@ private:
                 const auto& more = plan_.producers[size_t(member)];
                 own.insert(own.end(), more.begin(), more.end());
             }
-            if (t > 0 && program_.layers[t - 1].kind == Kind::slice)
+            if (t > 0 && is_view(t - 1))
                 own = plan_.producers[size_t(program_.layers[t - 1].inputs[0])];
         }
     }
@@ -140,6 +200,7 @@ private:
         bool set = false;
     };
     const Program& program_;
+    const std::vector<bool>& idle_;
     Plan plan_;
     std::vector<Alias> aliases_;
     std::vector<std::vector<int>> members_;  // of every concatenation's tensor
@@ -149,6 +210,6 @@ private:
 
 }  // namespace
 
-Plan make_plan(const Program& program) { return Planner(program).plan(); }
+Plan make_plan(const Program& program, const std::vector<bool>& idle) { return Planner(program, idle).plan(); }
 
 }  // namespace sparsr

@@ -9,13 +9,16 @@
 namespace sparsr {
 
 struct Op {
-    enum class Kind { source, copy, layer };
+    // The last four are what a masked block consists of.
+    enum class Kind { source, copy, layer, mask, to_pixels, masked_conv, masked_fuse };
     Kind kind = Kind::layer;
     const Layer* layer = nullptr;
     std::vector<int> inputs;  // tensors
     int residual = -1;        // tensor added before the activation; conv only
     int output = 0;           // tensor
     int block = 1;            // of the depth-to-space that stores the result; conv only
+    int part = 0;             // which convolution of the block; masked_conv only
+    bool decides = false;     // a mask depends on the result; conv only
     Activation activation;
 };
 
@@ -29,11 +32,13 @@ struct Plan {
     std::vector<Op> ops;                      // in execution order; op 0 is the source
     std::vector<int> channels;                // of every tensor; those of the program come first
     std::vector<Place> places;                // of every tensor
+    std::vector<bool> pixels;                 // of every tensor: the channels of a pixel lie together
     std::vector<std::vector<int>> producers;  // ops that write a part of the tensor
     int output = 0;                           // tensor
 };
 
-// `program` must outlive the plan.
-Plan make_plan(const Program& program);
+// `program` must outlive the plan. `idle`: for each layer whether it returns its first input as it is, so that it needs
+// no operation.
+Plan make_plan(const Program& program, const std::vector<bool>& idle);
 
 }  // namespace sparsr

@@ -13,15 +13,17 @@ namespace sparsr {
 namespace {
 
 // Generous for networks, small enough that no product of three of them overflows 64 bits.
-constexpr int max_layers = 4096, max_channels = 16384, max_kernel = 64, max_stride = 16, max_block = 8, max_scale = 64;
+constexpr int max_layers = 4096, max_channels = 16384, max_kernel = 64, max_stride = 16, max_block = 8, max_scale = 64,
+              max_parts = 64;
 constexpr size_t max_weights = size_t(1) << 30;
 
 const std::map<std::string, Kind> kinds = {
     {"Conv", Kind::conv},           {"Activation", Kind::activation}, {"ChannelAffine", Kind::affine},
     {"Add", Kind::add},             {"Mul", Kind::mul},               {"Concat", Kind::concat},
     {"SliceChannels", Kind::slice}, {"GlobalMean", Kind::mean},       {"GlobalStd", Kind::deviation},
-    {"MaxPool", Kind::max_pool},    {"ResizeLike", Kind::resize},     {"PadEdge", Kind::pad_edge},
-    {"DepthToSpace", Kind::depth_to_space},
+    {"MaxPool", Kind::max_pool},    {"AvgPool", Kind::avg_pool},      {"ResizeLike", Kind::resize},
+    {"PadEdge", Kind::pad_edge},    {"PadToEven", Kind::pad_to_even}, {"CropLike", Kind::crop},
+    {"DepthToSpace", Kind::depth_to_space}, {"MaskedBlock", Kind::masked},
 };
 
 int integer(const Json& entry, const char* key, int low, int high) {
@@ -61,7 +63,8 @@ public:
 
 private:
     static void check_input_count(const Layer& layer) {
-        const bool pair = layer.kind == Kind::add || layer.kind == Kind::mul || layer.kind == Kind::resize;
+        const bool pair = layer.kind == Kind::add || layer.kind == Kind::mul || layer.kind == Kind::resize ||
+                          layer.kind == Kind::crop || layer.kind == Kind::masked;
         const size_t count = layer.inputs.size();
         const bool fits = layer.kind == Kind::concat ? count >= 1 && count <= max_channels : count == (pair ? 2 : 1);
         require(fits, layer.name + " has the wrong number of inputs");
@@ -76,6 +79,7 @@ private:
         const int channels = channels_of(layer, 0);
         switch (layer.kind) {
             case Kind::conv: read_conv(layer, entry); return layer.outputs;
+            case Kind::masked: read_masked(layer, entry); return layer.outputs;
             case Kind::affine:
                 layer.factor = floats(entry, "factor", size_t(channels));
                 layer.bias = floats(entry, "offset", size_t(channels));
@@ -94,6 +98,7 @@ private:
                 layer.stop = integer(entry, "stop", layer.start + 1, channels);
                 return layer.stop - layer.start;
             case Kind::max_pool:
+            case Kind::avg_pool:
                 layer.kernel = integer(entry, "kernel", 1, max_kernel);
                 layer.stride = integer(entry, "stride", 1, max_stride);
                 return channels;
@@ -126,6 +131,27 @@ private:
             read_sparse(layer, entry, channels);
         require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
         layer.bias = floats(entry, "bias", size_t(layer.outputs));
+    }
+
+    void read_masked(Layer& layer, const Json& entry) const {
+        const int channels = channels_of(layer, 0);
+        require(channels_of(layer, 1) == 2, layer.name + " needs two logits");
+        const auto& weights = entry.at("weights").array("weights");
+        const auto& dense = entry.at("dense").array("dense");
+        require(!weights.empty() && weights.size() <= max_parts && weights.size() == dense.size(),
+                layer.name + " has an impossible number of layers");
+        for (size_t i = 0; i < weights.size(); ++i) {
+            MaskedPart part{file_.floats(weights[i].string("weights")), std::vector<bool>(size_t(channels))};
+            require(part.weights.size() == size_t(channels) * size_t(channels) * 9,
+                    layer.name + " has a weight of impossible shape");
+            for (const Json& channel : dense[i].array("dense"))
+                part.dense[size_t(channel.integer("dense", 0, channels - 1))] = true;
+            layer.parts.push_back(std::move(part));
+        }
+        layer.bias = file_.floats(entry.at("fuse_bias").string("fuse_bias"));
+        require(!layer.bias.empty() && layer.bias.size() <= max_channels, layer.name + " has too many channels");
+        layer.outputs = int(layer.bias.size());
+        layer.fuse = floats(entry, "fuse_weight", layer.bias.size() * weights.size() * size_t(channels));
     }
 
     // Shape [outputs, ...]: checks it against groups and kernel and sets those of `layer`.

@@ -12,7 +12,8 @@
 namespace sparsr {
 
 enum class Kind {
-    conv, activation, affine, add, mul, concat, slice, mean, deviation, max_pool, resize, pad_edge, depth_to_space
+    conv, activation, affine, add, mul, concat, slice, mean, deviation, max_pool, avg_pool, resize, pad_edge, pad_to_even,
+    crop, depth_to_space, masked
 };
 
 struct Activation {
@@ -28,6 +29,12 @@ struct Weight {
     float value;
 };
 
+// A convolution of a masked block.
+struct MaskedPart {
+    std::vector<float> weights;  // [channels][channels][3][3]
+    std::vector<bool> dense;     // of every channel
+};
+
 // The meaning of every kind is that of `runtime/layers.py`.
 struct Layer {
     Kind kind;
@@ -40,13 +47,15 @@ struct Layer {
     int top = 0, left = 0, bottom = 0, right = 0;
     std::vector<Weight> weights;  // sorted by output, channel, row, column
     std::vector<size_t> first;    // of each output in `weights`, and the end
-    std::vector<float> bias;      // conv; offset of affine
+    std::vector<float> bias;      // conv, masked; offset of affine
 
     std::vector<float> factor;    // affine
     int start = 0, stop = 0;      // slice
-    int kernel = 0;               // max_pool, beside stride
+    int kernel = 0;               // max_pool, avg_pool, beside stride
     int amount = 0;               // pad_edge
     int block = 0;                // depth_to_space
+    std::vector<MaskedPart> parts;  // masked
+    std::vector<float> fuse;        // masked: [outputs][parts * channels]
 };
 
 struct Program {

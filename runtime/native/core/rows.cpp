@@ -19,10 +19,12 @@ RowRange window(int first, int last, int stride, int top, int kernel) {
 RowRange layer_rows(const Layer& layer, size_t input, int input_height, int output_height, int first, int last) {
     switch (layer.kind) {
         case Kind::conv: return window(first, last, layer.stride, layer.top, layer.kernel_h);
-        case Kind::max_pool: return window(first, last, layer.stride, 0, layer.kernel);
+        case Kind::max_pool:
+        case Kind::avg_pool: return window(first, last, layer.stride, 0, layer.kernel);
         case Kind::mean:
         case Kind::deviation: return {0, input_height};
         case Kind::depth_to_space: return {first / layer.block, (last - 1) / layer.block + 1};
+        case Kind::pad_to_even: return {std::min(first, input_height - 1), std::min(last, input_height)};
         case Kind::pad_edge:
             return {std::clamp(first - layer.amount, 0, input_height - 1),
                     std::clamp(last - layer.amount, 1, input_height)};
@@ -39,6 +41,8 @@ RowRange layer_rows(const Layer& layer, size_t input, int input_height, int outp
 }  // namespace
 
 RowRange input_rows(const Op& op, size_t input, int input_height, int output_height, int first, int last) {
+    // A tile is cleared where one beside it reads it.
+    if (op.kind == Op::Kind::masked_conv) return input == 0 ? RowRange{first - 1, last + 1} : RowRange{first - 4, last + 4};
     if (op.kind != Op::Kind::layer || input == op.inputs.size()) return {first, last};  // the residual comes last
     return layer_rows(*op.layer, input, input_height, output_height, first / op.block, (last - 1) / op.block + 1);
 }

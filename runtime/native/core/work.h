@@ -18,6 +18,8 @@ public:
     virtual size_t scratch() const { return 0; }
     // Computes the output's rows first <= y < last.
     virtual void run(int first, int last, float* scratch) = 0;
+    // Important pixels of the last image; for masks only.
+    virtual int64_t important_pixels() const { return 0; }
 };
 
 // Rows of zeros and vectors at the sides that a kernel reads beyond its input's image.
@@ -27,7 +29,7 @@ struct Margin {
 
 // Which kernel an operation runs on and what that asks of its surroundings.
 struct Choice {
-    enum class Kernel { plain, lines, sparse, dense, winograd };
+    enum class Kernel { plain, lines, sparse, dense, winograd, masked };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
     bool tiles = false;  // a run reads its input as for all rows of the step, even if it computes fewer
@@ -36,6 +38,7 @@ struct Choice {
 
 const char* kernel_name(Choice::Kernel kernel);
 // For a convolution of `channels` channels of a buffer, whose lanes stay where they are.
+Choice choose_masked(const Op& op);
 Choice choose_conv(const Op& op, int channels, const Buffer& input);
 
 // Input rows first <= y < last, maybe outside of the image, that output rows need.
@@ -51,6 +54,7 @@ struct Operands {
 };
 
 std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operands operands, const Kernels& kernels);
+std::unique_ptr<Work> make_masked_work(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels);
 

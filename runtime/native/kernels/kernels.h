@@ -67,6 +67,53 @@ struct WinogradConv {
 
 enum { winograd_tiles = 3 };
 
+// Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
+
+// A tile of 4 x 4 pixels: where its inputs begin (one row above, one column left of it) and its results. Bit 4 y + x of
+// `whole`: all of that pixel's results are stored, of `part`: those `keep` holds a 1 for; the rest is set to 0.
+struct MaskedTile {
+    const float* in;
+    float* out;
+    uint32_t whole, part;
+};
+
+// 3x3 convolutions of single tiles by Winograd F(4x4, 3x3), then ReLU.
+struct MaskedTiles {
+    const MaskedTile* tiles;
+    int count;
+    ptrdiff_t in_row, out_row;
+    int pixel;
+    int inputs, vectors;  // channels read, vectors of channels written
+    const float* weights;  // [36][inputs][vectors], row and plane as far apart as stated
+    ptrdiff_t weight_row, weight_plane;
+    const float* keep;     // of every channel written: 0 or 1
+    float* transformed;    // masked_floats(inputs)
+    float* products;       // masked_floats(channels written)
+};
+
+// Sums of products over some channels of some sources: out[pixel] = bias + sum over sources of weights * in[pixel].
+struct PixelSource {
+    const float* in;
+    int inputs;
+    const float* weights;  // [inputs][vectors], weight_row floats apart
+};
+struct PixelPlace {
+    ptrdiff_t in, out;
+};
+struct PixelProducts {
+    const PixelSource* sources;
+    int source_count;
+    const PixelPlace* pixels;
+    int count;
+    int vectors;
+    ptrdiff_t weight_row;
+    const float* bias;  // whole vectors
+    float slope;        // factor of negative results, 0..1
+    float* out;
+};
+
+enum { masked_block = 24 };  // tiles at once
+
 struct Kernels {
     const char* name;
     int lanes;  // floats of a vector; 1: no kernels but the plain ones
@@ -74,11 +121,19 @@ struct Kernels {
     void (*sparse_conv)(const SparseConv&);
     void (*dense_conv)(const DenseConv&);
     void (*winograd_conv)(const WinogradConv&);
+    void (*masked_tiles)(const MaskedTiles&);
+    void (*pixel_products)(const PixelProducts&);
+    // A row of lines as a row of pixels, and back.
+    void (*to_pixels)(const float* in, ptrdiff_t in_channel, int vectors, int width, int channels, int pixel, float* out);
+    void (*to_lines)(const float* in, int pixel, int vectors, int width, int channels, ptrdiff_t out_channel, float* out);
     // Fills the vectors left and right of `channels` lines; needs left, right <= vectors.
     void (*fill_sides)(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
     void (*affine)(const float* x, int n, float factor, float offset, float* out);
     void (*add)(const float* x, const float* y, int n, float* out);
     void (*mul)(const float* x, const float* y, int n, float* out);
+    // Means of 2 x 2 values: `vectors` of them from two lines of twice as many.
+    void (*halve)(const float* upper, const float* lower, int vectors, float* out);
+    double (*sum)(const float* x, int n);
     void (*leaky)(const float* x, int n, float slope, float* out);
     void (*sigmoid)(const float* x, int n, float* out);
 };

@@ -15,6 +15,19 @@ void mul(const float* x, const float* y, int n, float* out) {
     for (int i = 0; i < n; ++i) out[i] = x[i] * y[i];
 }
 
+void halve(const float* upper, const float* lower, int vectors, float* out) {
+    for (int v = 0; v < vectors; ++v, upper += 2 * lanes, lower += 2 * lanes, out += lanes)
+        save(out, ((load(upper) + load(upper + lanes)) + (load(lower) + load(lower + lanes))) * 0.25f);
+}
+
+double sum(const float* x, int n) {
+    Vector sums = {};
+    for (int i = 0; i < n; i += lanes) sums += load(x + i);
+    double total = 0;
+    for (int lane = 0; lane < lanes; ++lane) total += static_cast<double>(reinterpret_cast<const float*>(&sums)[lane]);
+    return total;
+}
+
 void leaky_line(const float* x, int n, float slope, float* out) {
     for (int i = 0; i < n; ++i) out[i] = x[i] < 0 ? x[i] * slope : x[i];
 }

@@ -24,10 +24,16 @@ SPARSR_INLINE Vector leaky(Vector x, Vector slope) {
 void sparse_conv(const SparseConv&);
 void dense_conv(const DenseConv&);
 void winograd_conv(const WinogradConv&);
+void masked_tiles(const MaskedTiles&);
+void pixel_products(const PixelProducts&);
+void to_pixels(const float* in, ptrdiff_t in_channel, int vectors, int width, int channels, int pixel, float* out);
+void to_lines(const float* in, int pixel, int vectors, int width, int channels, ptrdiff_t out_channel, float* out);
 void fill_sides(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
 void affine(const float* x, int n, float factor, float offset, float* out);
 void add(const float* x, const float* y, int n, float* out);
 void mul(const float* x, const float* y, int n, float* out);
+void halve(const float* upper, const float* lower, int vectors, float* out);
+double sum(const float* x, int n);
 void leaky_line(const float* x, int n, float slope, float* out);
 void sigmoid(const float* x, int n, float* out);
 

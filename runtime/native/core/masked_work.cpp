@@ -1,0 +1,304 @@
+// Masked blocks: convolutions that compute important pixels in full and of the others only the dense channels.
+//
+// Inside a block the dense channels come first, so that a dense part of inputs or outputs is the beginning of a pixel.
+#include <algorithm>
+#include <cstring>
+
+#include "winograd.h"
+#include "work.h"
+
+namespace sparsr {
+
+namespace {
+
+// With this many important pixels or fewer a tile's pixels are computed one by one.
+constexpr int few_pixels = 3;
+
+int vectors_of(int channels, int lanes) { return (channels + lanes - 1) / lanes; }
+
+// Zeros, aligned for vectors.
+Mapping allocate(size_t floats) { return Mapping(std::max(floats, size_t(1)) * sizeof(float), false); }
+
+// The channels of a convolution's result: the dense ones, then the others.
+struct Order {
+    std::vector<int> channels;
+    int dense = 0;
+};
+
+Order order_of(const Layer& layer, int part) {
+    Order order;
+    const int count = int(layer.parts[0].dense.size());
+    if (part < 0) {  // the block's input
+        for (int c = 0; c < count; ++c) order.channels.push_back(c);
+        order.dense = count;
+        return order;
+    }
+    const auto& dense = layer.parts[size_t(part)].dense;
+    for (const bool wanted : {true, false})
+        for (int c = 0; c < count; ++c)
+            if (dense[size_t(c)] == wanted) order.channels.push_back(c);
+    order.dense = int(std::count(dense.begin(), dense.end(), true));
+    return order;
+}
+
+class MaskWork : public Work {
+public:
+    explicit MaskWork(Operands operands) : operands_(std::move(operands)), important_(size_t(operands_.output.height())) {}
+
+    void run(int first, int last, float*) override {
+        const View& logits = operands_.inputs[0];
+        for (int y = first; y < last; ++y) {
+            const float *unimportant = logits.row(y), *important = unimportant + logits.stride();
+            float* mask = operands_.output.row(y);
+            int count = 0;
+            for (int column : logits.buffer->columns) {
+                const bool larger = important[column] > unimportant[column];
+                *mask++ = larger ? 1.0f : 0.0f;
+                count += larger;
+            }
+            important_[size_t(y)] = count;
+        }
+    }
+
+    int64_t important_pixels() const override {
+        int64_t sum = 0;
+        for (int count : important_) sum += count;
+        return sum;
+    }
+
+private:
+    Operands operands_;
+    std::vector<int> important_;  // of every row
+};
+
+class ToPixelsWork : public Work {
+public:
+    ToPixelsWork(Operands operands, const Kernels& kernels) : operands_(std::move(operands)), kernels_(kernels) {}
+
+    void run(int first, int last, float*) override {
+        const View &in = operands_.inputs[0], &out = operands_.output;
+        for (int y = first; y < last; ++y)
+            kernels_.to_pixels(in.row(y), ptrdiff_t(in.stride()), in.vectors(), in.width(), in.channels, out.buffer->pixel,
+                               out.row(y));
+    }
+
+private:
+    Operands operands_;
+    const Kernels& kernels_;
+};
+
+// Which tiles and pixels of some rows need what.
+struct Worklist {
+    std::vector<MaskedTile> full;   // tiles with important pixels
+    std::vector<MaskedTile> dense;  // tiles whose other pixels have dense channels
+    std::vector<PixelPlace> single;  // important pixels of tiles with few of them
+};
+
+class MaskedConvWork : public Work {
+public:
+    MaskedConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : operands_(std::move(operands)),
+          kernels_(kernels),
+          from_(order_of(*op.layer, op.part - 1)),
+          to_(order_of(*op.layer, op.part)),
+          channels_(int(to_.channels.size())),
+          vectors_(vectors_of(channels_, kernels.lanes)),
+          row_(vectors_ * kernels.lanes),
+          plane_(size_t(channels_) * size_t(row_)) {
+        zeros_ = allocate(size_t(row_));
+        keep_ = allocate(size_t(row_));
+        std::fill_n(keep_.data(), to_.dense, 1.0f);
+        pack(op.layer->parts[size_t(op.part)].weights);
+    }
+
+    size_t scratch() const override { return 2 * tile_floats(); }
+
+    void run(int first, int last, float* scratch) override {
+        Worklist list;
+        for (int y = first; y < last; y += tile_side) plan(y, first, last, list);
+        const Mapping& others = from_.dense == channels_ ? keep_ : zeros_;
+        run_tiles(list.full, channels_, vectors_, others, scratch);
+        run_tiles(list.dense, from_.dense, vectors_of(to_.dense, kernels_.lanes), keep_, scratch);
+        run_pixels(list.single, first);
+    }
+
+private:
+    static constexpr int tile_side = 4;
+
+    void pack(const std::vector<float>& weights) {
+        tile_weights_ = allocate(36 * plane_);
+        pixel_weights_ = allocate(9 * plane_);
+        for (int k = 0; k < channels_; ++k)
+            for (int n = 0; n < channels_; ++n) {
+                const float* taps = &weights[size_t(to_.channels[size_t(n)] * channels_ + from_.channels[size_t(k)]) * 9];
+                const size_t place = size_t(k) * size_t(row_) + size_t(n);
+                double filter[9];
+                for (size_t i = 0; i < 9; ++i) {
+                    filter[i] = double(taps[i]);
+                    pixel_weights_.data()[i * plane_ + place] = taps[i];
+                }
+                winograd_filter(filter, tile_weights_.data() + place, plane_);
+            }
+    }
+
+    // What the kernel needs for a block of tiles, before or after the products.
+    size_t tile_floats() const { return 36 * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
+
+    const View& in() const { return operands_.inputs[0]; }
+    const View& mask() const { return operands_.inputs[1]; }
+    const View& out() const { return operands_.output; }
+    ptrdiff_t pixel() const { return out().buffer->pixel; }
+    int right(int x) const { return std::min(x + tile_side, out().width()); }
+
+    // Sorts the tiles of the image rows from `y` on; `first` and `last` are the rows of this run.
+    void plan(int y, int first, int last, Worklist& list) const {
+        const int bottom = std::min(y + tile_side, last);
+        const std::vector<int> above = count_row(y - tile_side), here = count_row(y), below = count_row(y + tile_side);
+        for (size_t i = 1; i + 1 < here.size(); ++i) {
+            const int x = int(i - 1) * tile_side;
+            const MaskedTile tile = tile_at(y, x, bottom);
+            if (here[i] > few_pixels) {
+                list.full.push_back(tile);
+                if (from_.dense < channels_) add_dense(tile, list);
+                continue;
+            }
+            int near = to_.dense && !from_.dense;  // then dense channels are 0 here, and the next layer reads them
+            for (const auto* counts : {&above, &here, &below})
+                for (size_t j = i - 1; j <= i + 1; ++j) near += (*counts)[j];
+            if (near) clear(y, x, bottom);
+            if (here[i]) add_single(y, x, bottom, first, list);
+            add_dense(tile, list);
+        }
+    }
+
+    // Important pixels of every tile of the row of tiles that begins at image row `y`, with one more tile at each side.
+    std::vector<int> count_row(int y) const {
+        std::vector<int> counts(size_t((out().width() + tile_side - 1) / tile_side) + 2);
+        for (int row = std::max(y, 0); row < std::min(y + tile_side, out().height()); ++row) {
+            const float* values = mask().row(row);
+            for (int x = 0; x < out().width(); ++x) counts[size_t(x / tile_side + 1)] += values[x] != 0;
+        }
+        return counts;
+    }
+
+    MaskedTile tile_at(int y, int x, int bottom) const {
+        MaskedTile tile{in().row(y - 1) + (x - 1) * pixel(), out().row(y) + x * pixel(), 0, 0};
+        for (int row = y; row < bottom; ++row)
+            for (int column = x; column < right(x); ++column)
+                (mask().row(row)[column] != 0 ? tile.whole : tile.part) |= 1u << ((row - y) * tile_side + column - x);
+        return tile;
+    }
+
+    void add_dense(MaskedTile tile, Worklist& list) const {
+        tile.whole = 0;
+        if (from_.dense && to_.dense && tile.part) list.dense.push_back(tile);
+    }
+
+    void add_single(int y, int x, int bottom, int first, Worklist& list) const {
+        for (int row = y; row < bottom; ++row)
+            for (int column = x; column < right(x); ++column)
+                if (mask().row(row)[column] != 0)
+                    list.single.push_back({(row - first) * in_row() + column * pixel(), (row - first) * out_row() + column * pixel()});
+    }
+
+    void clear(int y, int x, int bottom) const {
+        for (int row = y; row < bottom; ++row)
+            std::memset(out().row(row) + x * pixel(), 0, size_t((right(x) - x) * pixel()) * sizeof(float));
+    }
+
+    ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride); }
+    ptrdiff_t out_row() const { return ptrdiff_t(out().buffer->row_stride); }
+
+    void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const Mapping& keep, float* scratch) const {
+        kernels_.masked_tiles({tiles.data(), int(tiles.size()), in_row(), out_row(), int(pixel()), inputs, vectors,
+                               tile_weights_.data(), row_, ptrdiff_t(plane_), keep.data(), scratch, scratch + tile_floats()});
+    }
+
+    void run_pixels(const std::vector<PixelPlace>& pixels, int first) const {
+        PixelSource sources[9];
+        for (int tap = 0; tap < 9; ++tap)
+            sources[tap] = {in().row(first - 1) + tap / 3 * in_row() + (tap % 3 - 1) * pixel(), channels_,
+                            pixel_weights_.data() + size_t(tap) * plane_};
+        kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_.data(), 0,
+                                 out().row(first)});
+    }
+
+    Operands operands_;
+    const Kernels& kernels_;
+    Order from_, to_;
+    int channels_, vectors_, row_;
+    size_t plane_;  // floats of all inputs' weights for one tap
+    Mapping keep_, zeros_, tile_weights_, pixel_weights_;
+};
+
+// The 1x1 convolution over all results of a block.
+class MaskedFuseWork : public Work {
+public:
+    MaskedFuseWork(const Op& op, Operands operands, const Kernels& kernels)
+        : operands_(std::move(operands)), kernels_(kernels), vectors_(vectors_of(op.layer->outputs, kernels.lanes)) {
+        const Layer& layer = *op.layer;
+        parts_ = layer.parts.size();
+        const int row = vectors_ * kernels.lanes;
+        bias_ = allocate(size_t(row));
+        std::copy(layer.bias.begin(), layer.bias.end(), bias_.data());
+        for (size_t part = 0; part < parts_; ++part) orders_.push_back(order_of(layer, int(part)));
+        const size_t channels = orders_[0].channels.size(), inputs = parts_ * channels;
+        weights_ = allocate(inputs * size_t(row));
+        for (size_t k = 0; k < inputs; ++k) {
+            const size_t from = k / channels * channels + size_t(orders_[k / channels].channels[k % channels]);
+            for (size_t n = 0; n < layer.bias.size(); ++n)
+                weights_.data()[k * size_t(row) + n] = layer.fuse[n * inputs + from];
+        }
+    }
+
+    size_t scratch() const override {
+        return size_t(operands_.output.width()) * size_t(vectors_ * kernels_.lanes);
+    }
+
+    void run(int first, int last, float* scratch) override {
+        const View& out = operands_.output;
+        const int row = vectors_ * kernels_.lanes;
+        for (int y = first; y < last; ++y) {
+            std::vector<PixelPlace> important, others;
+            const float* mask = operands_.inputs.back().row(y);
+            const ptrdiff_t pixel = operands_.inputs[0].buffer->pixel;
+            for (int x = 0; x < out.width(); ++x) (mask[x] != 0 ? important : others).push_back({x * pixel, ptrdiff_t(x) * row});
+            add_up(important, y, true, scratch);
+            add_up(others, y, false, scratch);
+            kernels_.to_lines(scratch, row, out.vectors(), out.width(), out.channels, ptrdiff_t(out.stride()), out.row(y));
+        }
+    }
+
+private:
+    void add_up(const std::vector<PixelPlace>& pixels, int y, bool all, float* to) const {
+        const size_t channels = orders_[0].channels.size();
+        const int row = vectors_ * kernels_.lanes;
+        std::vector<PixelSource> sources;
+        for (size_t part = 0; part < parts_; ++part) {
+            const int inputs = all ? int(channels) : orders_[part].dense;
+            if (inputs) sources.push_back({operands_.inputs[part].row(y), inputs, weights_.data() + part * channels * size_t(row)});
+        }
+        kernels_.pixel_products({sources.data(), int(sources.size()), pixels.data(), int(pixels.size()), vectors_, row,
+                                 bias_.data(), 1, to});
+    }
+
+    Operands operands_;
+    const Kernels& kernels_;
+    size_t parts_ = 0;
+    int vectors_;
+    std::vector<Order> orders_;
+    Mapping bias_, weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Work> make_masked_work(const Op& op, Operands operands, const Kernels& kernels) {
+    switch (op.kind) {
+        case Op::Kind::mask: return std::make_unique<MaskWork>(std::move(operands));
+        case Op::Kind::to_pixels: return std::make_unique<ToPixelsWork>(std::move(operands), kernels);
+        case Op::Kind::masked_conv: return std::make_unique<MaskedConvWork>(op, std::move(operands), kernels);
+        default: return std::make_unique<MaskedFuseWork>(op, std::move(operands), kernels);
+    }
+}
+
+}  // namespace sparsr
