@@ -1,4 +1,4 @@
-"""Command line: python -m runtime upscale | info | doctor."""
+"""Command line: python -m runtime upscale | info | costs | doctor."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from .adaptive.bundle import AdaptiveBundle, open_model
 from .adaptive.describe import describe_adaptive, describe_shares, patch_map
 from .adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
+from .bundle import Bundle
 from .card import BundleCard
 from .doctor import doctor
 from .engines import ENGINES
 from .errors import SparsrError, run_cli
 from .images import MAX_PIXELS, image_format, read_image, write_image
 from .memory import format_bytes, parse_bytes
+from .plan_table import convolution_costs, cost_table, plan_table, run_plan
 from .progress import clock
 from .upscale_files import upscale_folder, upscale_picture
 from .upscaler import DEFAULT_MAX_MEMORY, Upscaler
@@ -33,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m runtime", description="Upscale pictures and videos with a bundle.")
-    commands = parser.add_subparsers(required=True, metavar="upscale|info|doctor")
+    commands = parser.add_subparsers(required=True, metavar="upscale|info|costs|doctor")
 
     upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
     upscale.set_defaults(command=_upscale)
@@ -66,7 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="what a bundle holds")
     info.set_defaults(command=_info)
     info.add_argument("bundle", type=Path)
-    info.add_argument("--json", action="store_true", help="the whole card")
+    info.add_argument("--json", action="store_true", help="the whole card, or the whole plan")
+    info.add_argument("--plan", action="store_true", help="what the native engine does with it, layer by layer")
+    info.add_argument("--size", type=size, metavar="WxH", help="of the image to plan for (default: to get 1280x720)")
+    info.add_argument("--threads", type=int, default=1, help="to plan for (default 1)")
+
+    costs = commands.add_parser("costs", help="what convolutions cost on this machine")
+    costs.set_defaults(command=_costs)
+    costs.add_argument("--shapes", nargs="+", type=shape, required=True, metavar="INxOUT[xSIDE]", help="64x64: 64x64x3")
+    costs.add_argument("--sparsity", nargs="+", type=sparsity, default=[None], metavar="N:M", help="or dense (default)")
+    costs.add_argument("--width", type=int, default=320, help="of the image (default 320)")
+    costs.add_argument("--json", action="store_true", help="as JSON")
 
     check = commands.add_parser("doctor", help="what works on this machine, and what to install")
     check.set_defaults(command=lambda options: doctor())
@@ -142,8 +156,44 @@ def _check_paths(options: argparse.Namespace) -> None:
         raise SparsrError(f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}")
 
 
+def size(text: str) -> tuple[int, int]:
+    """WxH as (height, width)."""
+    width, height = map(int, text.split("x"))
+    return height, width
+
+
+def shape(text: str) -> tuple[int, int, int]:
+    """INxOUT or INxOUTxSIDE."""
+    inputs, outputs, side = map(int, (text + "x3").split("x")[:3])
+    return inputs, outputs, side
+
+
+def sparsity(text: str) -> tuple[int, int] | None:
+    """N:M, or None for dense."""
+    if text == "dense":
+        return None
+    n, m = map(int, text.split(":"))
+    return n, m
+
+
+def _costs(options: argparse.Namespace) -> int:
+    costs = convolution_costs(options.shapes, options.sparsity, options.width)
+    print(json.dumps([asdict(cost) for cost in costs], indent=2) if options.json else cost_table(costs))
+    return 0
+
+
+def _plan(options: argparse.Namespace, bundles: Sequence[Bundle]) -> int:
+    for bundle in bundles:
+        scale = bundle.card.scale
+        plan = run_plan(bundle.model("native"), options.size or (720 // scale, 1280 // scale), options.threads)
+        print(json.dumps(plan, indent=2) if options.json else plan_table(plan))
+    return 0
+
+
 def _info(options: argparse.Namespace) -> int:
     model = open_model(options.bundle)
+    if options.plan:
+        return _plan(options, model.networks if isinstance(model, AdaptiveBundle) else [model])
     for bundle in model.networks if isinstance(model, AdaptiveBundle) else [model]:
         for file in bundle.card.files:
             bundle.model(file.format)  # its hash must be right

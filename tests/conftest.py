@@ -1,4 +1,4 @@
-"""Shared fixtures: where the benchmark data lies."""
+"""What all tests share: where the benchmark data lies, and how the native engine chooses its kernels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+# Kernels by constants: no test depends on how fast this machine is just now.
+os.environ.setdefault("SPARSR_PLAN", "estimate")
 
 ROOT = Path(__file__).resolve().parent.parent
 

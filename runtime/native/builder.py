@@ -53,7 +53,7 @@ def _build(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build.", dir=folder.parent) as temporary:
         tree = Path(temporary) / "tree"
-        _run("cmake", "-S", str(SOURCES), "-B", str(tree))
+        _run("cmake", "-S", str(SOURCES), "-B", str(tree), f"-DSPARSR_DIGEST={digest()}")
         _run("cmake", "--build", str(tree), "--parallel", str(os.cpu_count() or 1))
         finished = Path(temporary) / "finished"
         finished.mkdir()

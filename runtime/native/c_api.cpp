@@ -1,6 +1,7 @@
 #include "c_api.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -12,8 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/description.h"
 #include "core/error.h"
 #include "core/executor.h"
+#include "core/layer_cost.h"
+#include "core/measure.h"
 #include "core/safetensors.h"
 
 using namespace sparsr;
@@ -21,7 +25,10 @@ using namespace sparsr;
 struct sparsr_model {
     explicit sparsr_model(Executor made) : executor(std::move(made)) {}
     Executor executor;
-    std::mutex mutex;  // of every call that runs or changes the model
+    mutable std::mutex mutex;  // of the executor
+    // What sparsr_get_info tells without waiting for a run.
+    std::atomic<uint64_t> buffer_bytes{0};
+    std::atomic<int32_t> threads{1};
 };
 
 namespace {
@@ -107,6 +114,7 @@ int set_workers(sparsr_model* model, int count, char* error, size_t error_size,
         require(count >= 1 && count <= most_threads, "there can be 1 to " + std::to_string(most_threads) + " threads");
         const std::lock_guard<std::mutex> lock(model->mutex);
         model->executor.set_workers(make());
+        model->threads = count;
     });
 }
 
@@ -151,6 +159,29 @@ int sparsr_set_pool(sparsr_model* model, const sparsr_pool* pool, char* error, s
                        [pool] { return std::make_unique<HostWorkers>(*pool); });
 }
 
+int sparsr_set_plan(sparsr_model* model, const char* plan, char* error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(model, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        model->executor.set_planning(read_planning(plan));
+    });
+}
+
+void sparsr_set_profiling(sparsr_model* model, int profiling) {
+    if (!model) return;
+    const std::lock_guard<std::mutex> lock(model->mutex);
+    model->executor.set_profiling(profiling != 0);
+}
+
+int sparsr_prepare(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(model, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        model->executor.prepare({height, width});
+        model->buffer_bytes = model->executor.buffer_bytes();
+    });
+}
+
 int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width, const sparsr_image* output,
                sparsr_row_ready ready, void* user, char* error, size_t error_size) {
     return sparsr_run_images(model, 1, input, height, width, output, ready, user, error, error_size);
@@ -163,6 +194,8 @@ int sparsr_run_images(sparsr_model* model, int32_t count, const sparsr_image* in
         require(model && inputs && outputs && count >= 0, "an argument is missing");
         const std::lock_guard<std::mutex> lock(model->mutex);
         const int rows = model->executor.output_size({height, width}).height;
+        model->executor.prepare({height, width});
+        model->buffer_bytes = model->executor.buffer_bytes();
         for (int i = 0; i < count && complete; ++i) {
             require(inputs[i].data, "an image is missing");
             Executor::RowReady callback;
@@ -188,14 +221,16 @@ void sparsr_get_info(const sparsr_model* model, sparsr_info* info) {
     const Executor& executor = model->executor;
     const Program& program = executor.program();
     *info = {program.input_channels,  program.channels[size_t(program.output)], program.scale,
-             program.minimum_size,    executor.kernels().lanes,                 executor.threads(),
-             program.value_range,     executor.kernels().name,                  executor.buffer_bytes()};
+             program.minimum_size,    executor.kernels().lanes,                 model->threads,
+             program.value_range,     executor.kernels().name,                  model->buffer_bytes};
 }
 
 size_t sparsr_describe(const sparsr_model* model, char* text, size_t size) {
     size_t length = 0;
     guarded(nullptr, 0, [&] {
-        const std::string description = model ? model->executor.description() : "";
+        require(model, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        const std::string description = describe(model->executor);
         write_text(description, text, size);
         length = description.size();
     });
@@ -203,5 +238,25 @@ size_t sparsr_describe(const sparsr_model* model, char* text, size_t size) {
 }
 
 void sparsr_free(sparsr_model* model) { delete model; }
+
+int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel, const char* instruction_set,
+                     double* seconds, int32_t* measured, char* error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(conv && seconds && measured, "an argument is missing");
+        const ConvShape shape{conv->inputs, conv->outputs, conv->side, conv->n, conv->m, width};
+        const Cost cost = conv_cost(shape, kernel, chosen_kernels(instruction_set), read_planning(nullptr).measure);
+        *seconds = cost.seconds;
+        *measured = cost.measured;
+    });
+}
+
+int sparsr_peak(const char* instruction_set, double* arithmetic, double* loading, char* error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(arithmetic && loading, "an argument is missing");
+        const Peak peak = measure_peak(chosen_kernels(instruction_set));
+        *arithmetic = peak.arithmetic;
+        *loading = peak.loading;
+    });
+}
 
 }  // extern "C"

@@ -68,6 +68,15 @@ SPARSR_API int sparsr_set_threads(sparsr_model* model, int32_t threads, char* er
 /* Lets the model compute on a host's threads. `pool->context` must stay alive until the next call or sparsr_free. */
 SPARSR_API int sparsr_set_pool(sparsr_model* model, const sparsr_pool* pool, char* error, size_t error_size);
 
+/* Sets how the model chooses among its kernels. "measure": times them on this machine, once, and keeps the times in the
+ * user's cache; "estimate": by constants; a text of sparsr_describe: as it says, as far as possible; a file with such a
+ * text. NULL: as the environment variable SPARSR_PLAN says, or else "measure". */
+SPARSR_API int sparsr_set_plan(sparsr_model* model, const char* plan, char* error, size_t error_size);
+/* Lets runs time every operation, or not. */
+SPARSR_API void sparsr_set_profiling(sparsr_model* model, int profiling);
+/* Gets ready for images of a size; otherwise the first run of the size does. */
+SPARSR_API int sparsr_prepare(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size);
+
 /* Runs the model on one image of height x width pixels. `output->data` may be NULL: then every row is handed over in
  * memory of the model's own. `ready` may be NULL. Returns 1 if done, 0 on error, -1 if `ready` ended the run. */
 SPARSR_API int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width,
@@ -83,9 +92,22 @@ SPARSR_API int sparsr_output_size(const sparsr_model* model, int32_t height, int
                                   int32_t* out_width, char* error, size_t error_size);
 
 SPARSR_API void sparsr_get_info(const sparsr_model* model, sparsr_info* info);
-/* The operations and their kernels for the size last run, a line each; returns the length needed without the final 0. */
+/* What the model does on images of the size last prepared, as JSON: every operation with its kernel, shape, memory, cost, and
+ * seconds of the last run if it was profiled. Returns the length needed without the final 0. */
 SPARSR_API size_t sparsr_describe(const sparsr_model* model, char* text, size_t size);
 SPARSR_API void sparsr_free(sparsr_model* model);
+
+/* A convolution with side x side taps, of which n of every m input channels have weights. */
+typedef struct {
+    int32_t inputs, outputs, side, n, m;
+} sparsr_conv;
+/* CPU seconds for one row of `width` pixels of its result on `kernel` (dense, sparse or winograd; NULL: the cheapest), by
+ * the times and constants of sparsr_set_plan's "measure"; `measured` tells which. Returns 0 on error. */
+SPARSR_API int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel, const char* instruction_set,
+                                double* seconds, int32_t* measured, char* error, size_t error_size);
+/* Floating-point operations per second that one thread can do at best: on registers, and with a load for each
+ * multiply-add. Takes some 10 ms. Returns 0 on error. */
+SPARSR_API int sparsr_peak(const char* instruction_set, double* arithmetic, double* loading, char* error, size_t error_size);
 
 #ifdef __cplusplus
 }

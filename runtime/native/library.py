@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 from collections.abc import Callable
-from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_size_t, c_ssize_t, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_size_t, c_ssize_t, c_uint64, c_void_p
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from .builder import digest, library_path
 
 PixelArray = NDArray[np.uint8] | NDArray[np.float32]
 RowReady = Callable[[int], bool]
-_ERROR_BYTES = 1000
+ERROR_BYTES = 1000
 _TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1}
 
 
@@ -49,8 +50,15 @@ class Info(ctypes.Structure):
 _ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
 
 
+class Conv(ctypes.Structure):
+    """A convolution with side x side taps, of which n of every m input channels have weights."""
+
+    _fields_ = [("inputs", c_int32), ("outputs", c_int32), ("side", c_int32), ("n", c_int32), ("m", c_int32)]
+
+
 @functools.cache
-def _library() -> Any:
+def load_library() -> Any:
+    """libsparsr with its functions' types, built if need be."""
     library = ctypes.CDLL(str(library_path()))
     library.sparsr_load.restype = c_void_p
     library.sparsr_load.argtypes = [c_char_p, c_size_t, c_char_p, c_uint64, c_char_p, c_size_t]
@@ -61,6 +69,14 @@ def _library() -> Any:
     library.sparsr_output_size.argtypes = [
         c_void_p, c_int32, c_int32, POINTER(c_int32), POINTER(c_int32), c_char_p, c_size_t
     ]  # fmt: skip
+    library.sparsr_prepare.argtypes = [c_void_p, c_int32, c_int32, c_char_p, c_size_t]
+    library.sparsr_set_plan.argtypes = [c_void_p, c_char_p, c_char_p, c_size_t]
+    library.sparsr_set_profiling.restype = None
+    library.sparsr_set_profiling.argtypes = [c_void_p, c_int]
+    library.sparsr_conv_cost.argtypes = [
+        POINTER(Conv), c_int32, c_char_p, c_char_p, POINTER(c_double), POINTER(c_int32), c_char_p, c_size_t
+    ]  # fmt: skip
+    library.sparsr_peak.argtypes = [c_char_p, POINTER(c_double), POINTER(c_double), c_char_p, c_size_t]
     library.sparsr_get_info.argtypes = [c_void_p, POINTER(Info)]
     library.sparsr_describe.restype = c_size_t
     library.sparsr_describe.argtypes = [c_void_p, c_char_p, c_size_t]
@@ -79,14 +95,14 @@ class NativeModel:
 
     def __init__(self, model: bytes, instruction_set: str | None = None, max_bytes: int = 0, threads: int = 1) -> None:
         self._handle = None
-        self._library = _library()
-        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        self._library = load_library()
+        error = ctypes.create_string_buffer(ERROR_BYTES)
         name = instruction_set.encode() if instruction_set else None
-        self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, _ERROR_BYTES)
+        self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, ERROR_BYTES)
         if not self._handle:
-            raise SparsrError(f"the native engine refuses the model: {_text(error)}", "export the bundle again")
-        if not self._library.sparsr_set_threads(self._handle, threads, error, _ERROR_BYTES):
-            raise SparsrError(f"the native engine cannot use {threads} threads: {_text(error)}", "ask for fewer")
+            raise SparsrError(f"the native engine refuses the model: {text_of(error)}", "export the bundle again")
+        if not self._library.sparsr_set_threads(self._handle, threads, error, ERROR_BYTES):
+            raise SparsrError(f"the native engine cannot use {threads} threads: {text_of(error)}", "ask for fewer")
 
     def __del__(self) -> None:
         if self._handle:
@@ -104,19 +120,44 @@ class NativeModel:
         """State of the library's sources and the instruction set in use, for example `1f0c... avx512`."""
         return f"{digest()[:8]} {self.info.instruction_set.decode()}"
 
-    def description(self) -> str:
-        """The operations and their kernels for the size last run, a line each."""
+    def set_plan(self, plan: str | None) -> None:
+        """How kernels are chosen from now on: `measure`, `estimate`, a plan's JSON, or the name of a file with it.
+
+        None: as the environment variable SPARSR_PLAN says, or else `measure`. Raises `SparsrError` if it is no plan.
+        """
+        self._call("cannot follow the plan", self._library.sparsr_set_plan, plan.encode() if plan else None)
+
+    def set_profiling(self, profiling: bool) -> None:
+        """Let runs time every operation, or not."""
+        self._library.sparsr_set_profiling(self._handle, profiling)
+
+    def prepare(self, height: int, width: int) -> None:
+        """Get ready for images of a size; else the first run does. Raises `SparsrError` if the model cannot take it."""
+        self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_prepare, height, width)
+
+    def plan(self) -> dict[str, Any]:
+        """What the model does on images of the size last prepared or run.
+
+        height, width, threads, instruction_set, buffer_bytes, and operations: each with layer, kind, kernel, inputs,
+        outputs, height, width (before depth-to-space), ring_rows, ring_bytes, seconds (of the last run, if it was
+        profiled); convolutions with kernel_size, groups, weights, dense_weights, macs, dense_macs, cost (CPU seconds
+        for the image) and whether that is measured.
+        """
         size = self._library.sparsr_describe(self._handle, None, 0)
         text = ctypes.create_string_buffer(size + 1)
         self._library.sparsr_describe(self._handle, text, size + 1)
-        return text.value.decode()
+        plan: dict[str, Any] = json.loads(text.value.decode(errors="replace"))
+        return plan
+
+    def _call(self, failure: str, function: Any, *arguments: Any) -> None:
+        error = ctypes.create_string_buffer(ERROR_BYTES)
+        if not function(self._handle, *arguments, error, ERROR_BYTES):
+            raise SparsrError(f"the native engine {failure}: {text_of(error)}")
 
     def output_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """(height, width, channels) of the result. Raises `SparsrError` for a size the model cannot take."""
         out = c_int32(), c_int32()
-        error = ctypes.create_string_buffer(_ERROR_BYTES)
-        if not self._library.sparsr_output_size(self._handle, height, width, *out, error, _ERROR_BYTES):
-            raise SparsrError(f"the native engine cannot run on {width}x{height} pixels: {_text(error)}")
+        self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_output_size, height, width, *out)
         return out[0].value, out[1].value, self.info.output_channels
 
     def run(self, image: PixelArray, out: PixelArray, on_row: RowReady | None = None) -> bool:
@@ -142,16 +183,16 @@ class NativeModel:
                 failure.append(error)
                 return 0
 
-        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        error = ctypes.create_string_buffer(ERROR_BYTES)
         callback = _ROW_READY(ready) if on_row else _ROW_READY()
         done = self._library.sparsr_run_images(
-            self._handle, count, _images(image), height, width, _images(out), callback, None, error, _ERROR_BYTES
+            self._handle, count, _images(image), height, width, _images(out), callback, None, error, ERROR_BYTES
         )
         if failure:
             raise failure[0]
         if done == 0:
             raise SparsrError(
-                f"the native engine failed on {width}x{height} pixels: {_text(error)}", "try smaller tiles"
+                f"the native engine failed on {width}x{height} pixels: {text_of(error)}", "try smaller tiles"
             )
         return bool(done == 1)
 
@@ -162,5 +203,6 @@ def _images(array: PixelArray) -> Any:
     return (_Image * len(array))(*(_Image(_TYPES[array.dtype], one.ctypes.data, *strides) for one in array))
 
 
-def _text(error: Any) -> str:
+def text_of(error: Any) -> str:
+    """What the library has written into a buffer for an error."""
     return bytes(error.value).decode(errors="replace")

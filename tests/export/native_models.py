@@ -36,6 +36,11 @@ def native_run(model, image):
     return result.transpose(2, 0, 1)[None]
 
 
+def kernels_of(model):
+    """The kernel of every layer, for the size last run."""
+    return {operation["layer"]: operation["kernel"] for operation in model.plan()["operations"]}
+
+
 def keep_largest(weight, n, m):
     """The weight with all but the n largest of every m input channels set to zero."""
     result = np.zeros_like(weight)

@@ -1,10 +1,14 @@
 #include <algorithm>
+#include <iterator>
 
+#include "error.h"
 #include "work.h"
 
 namespace sparsr {
 
 namespace {
+
+constexpr const char* kernel_names[] = {"plain", "lines", "sparse", "dense", "winograd", "masked"};
 
 // Whether every place a kernel's taps reach can be told by a 32-bit number of bytes.
 bool reachable(const Layer& layer, const Buffer& input) {
@@ -17,29 +21,39 @@ double density(const Layer& layer, int channels) {
     return double(layer.weights.size()) / all;
 }
 
-// Whether Winograd's 4x4 tiles fit the layer, and are wide enough for its products to outweigh the transforms.
+// Whether Winograd's 4x4 tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
+// transforms.
 bool tileable(const Layer& layer, int channels, int vectors) {
     const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1;
     return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
 }
 
-// Output rows of a masked convolution at once: the tiles of some rows share the weights while those are in the cache.
-constexpr int masked_step = 8;
+// Output rows at once: two rows of tiles share the weights, which are many, while those are in the cache.
+constexpr int winograd_step = 8, masked_step = 8;
 
-// Time of each kernel for all weights of a layer relative to the dense one's.
-constexpr double sparse_cost = 2.0, winograd_cost = 0.55;
+// Beyond this share of weights that are not zero no machine's sparse kernel is the fastest.
+constexpr double never_sparse = 0.75;
 
-Choice::Kernel fastest(double share, bool tiles) {
-    const double dense = tiles ? winograd_cost : 1;
-    if (share * sparse_cost < dense) return Choice::Kernel::sparse;
-    return tiles ? Choice::Kernel::winograd : Choice::Kernel::dense;
+Choice make_choice(const Op& op, Choice::Kernel kernel) {
+    const Layer& layer = *op.layer;
+    Choice choice;
+    choice.kernel = kernel;
+    choice.tiles = kernel == Choice::Kernel::winograd;
+    choice.step = (choice.tiles ? winograd_step : 2) * op.block;
+    choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
+    // The tiles of the last rows may reach further down.
+    if (choice.tiles) choice.margin.bottom += 3;
+    return choice;
 }
 
 }  // namespace
 
-const char* kernel_name(Choice::Kernel kernel) {
-    static const char* const names[] = {"plain", "lines", "sparse", "dense", "winograd", "masked"};
-    return names[size_t(kernel)];
+const char* kernel_name(Choice::Kernel kernel) { return kernel_names[size_t(kernel)]; }
+
+Choice::Kernel find_kernel(const std::string& name) {
+    const auto* found = std::find(std::begin(kernel_names), std::end(kernel_names), name);
+    require(found != std::end(kernel_names), "there is no kernel " + name);
+    return Choice::Kernel(found - std::begin(kernel_names));
 }
 
 Choice choose_masked(const Op& op) {
@@ -53,19 +67,14 @@ Choice choose_masked(const Op& op) {
     return choice;
 }
 
-Choice choose_conv(const Op& op, int channels, const Buffer& input) {
-    const Layer& layer = *op.layer;
-    Choice choice;
-    choice.step = op.block;
-    if (!reachable(layer, input)) return choice;
+std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
+    if (!reachable(*op.layer, input)) return {};
+    std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense)};
+    if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse));
     // A mask must not depend on Winograd's rounding.
-    choice.kernel = fastest(density(layer, channels), !op.decides && tileable(layer, channels, input.vectors));
-    choice.tiles = choice.kernel == Choice::Kernel::winograd;
-    choice.step = (choice.tiles ? 4 : 2) * op.block;
-    choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
-    // The tiles of the last rows may reach further down.
-    if (choice.tiles) choice.margin.bottom += 3;
-    return choice;
+    const bool tiles = !op.decides && tileable(*op.layer, channels, input.vectors);
+    if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd));
+    return choices;
 }
 
 }  // namespace sparsr

@@ -147,6 +147,8 @@ private:
     std::vector<float> weights_;
 };
 
+constexpr int tile_rows = 4;
+
 class WinogradConvWork : public ConvWork {
 public:
     WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
@@ -180,9 +182,10 @@ private:
     }
 
     void compute(int first, int rows, float* scratch) override {
-        kernels_.winograd_conv({in_rows(first), in_row(), ptrdiff_t(in().stride()), rows, vectors(), inputs_,
-                                layer_.outputs, weights_.data(), layer_.bias.data(), scratch, scratch + transformed(),
-                                store(first)});
+        for (int row = 0; row < rows; row += tile_rows)
+            kernels_.winograd_conv({in_rows(first + row), in_row(), ptrdiff_t(in().stride()), std::min(rows - row, tile_rows),
+                                    vectors(), inputs_, layer_.outputs, weights_.data(), layer_.bias.data(), scratch,
+                                    scratch + transformed(), store(first + row)});
     }
 
     int inputs_, group_, whole_ = 0;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "error.h"
+#include "measure.h"
 #include "pipeline.h"
 
 namespace sparsr {
@@ -65,12 +66,18 @@ double products(const Op& op) {
 }  // namespace
 
 Executor::Executor(Program program, const Kernels& kernels, size_t max_bytes)
-    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes),
-      workers_(std::make_unique<Workers>()) {}
+    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), planning_(read_planning(nullptr)),
+      costs_(kernels, planning_.measure), workers_(std::make_unique<Workers>()) {}
 
 void Executor::set_workers(std::unique_ptr<Workers> workers) {
     workers_ = std::move(workers);
     size_ = {0, 0};  // buffers depend on how many they are
+}
+
+void Executor::set_planning(Planning planning) {
+    planning_ = std::move(planning);
+    costs_ = Costs(kernels_, planning_.measure);
+    size_ = {0, 0};
 }
 
 std::vector<Size> Executor::tensor_sizes(Size input) const {
@@ -93,7 +100,7 @@ Size Executor::output_size(Size input) const { return tensor_sizes(input)[size_t
 
 // ---- setting up for a size
 
-void Executor::configure(Size size) {
+void Executor::prepare(Size size) {
     if (same(size, size_)) return;
     size_ = {0, 0};  // stays so if anything fails
     tasks_.clear();
@@ -106,6 +113,7 @@ void Executor::configure(Size size) {
         if (size_t(op.output) >= program_.channels.size()) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
     make_maps(sizes);
     make_tasks(sizes);
+    costs_.save();
     set_phases();
     rehearse();
     find_affected();
@@ -155,7 +163,7 @@ void Executor::make_tasks(const std::vector<Size>& sizes) {
         tasks_.push_back(std::move(task));
     }
     for (Task& task : tasks_) {
-        task.choice = choose(*task.op);
+        task.choice = choose(task);
         const Margin& margin = task.choice.margin;
         if (task.op->inputs.empty()) continue;
         Buffer& buffer = maps_[map_of_[size_t(task.op->inputs[0])]].buffer;
@@ -182,9 +190,9 @@ void Executor::set_vectors(const Op& op, const std::vector<Size>& sizes) {
     if (vectors >= least && !shrinks) buffer.vectors = vectors;
 }
 
-Choice Executor::choose(const Op& op) const {
+Choice Executor::choose(Task& task) {
+    const Op& op = *task.op;
     Choice choice;
-    const Buffer& out = buffer_of(op.output);
     if (op.kind == Op::Kind::copy) {
         choice.kernel = Choice::Kernel::lines;
         return choice;
@@ -192,25 +200,41 @@ Choice Executor::choose(const Op& op) const {
     if (op.kind == Op::Kind::source) return choice;
     if (op.kind != Op::Kind::layer) return choose_masked(op);
     const Layer& layer = *op.layer;
-    const Buffer& in = buffer_of(op.inputs[0]);
     switch (layer.kind) {
         case Kind::activation:
         case Kind::affine:
         case Kind::add:
         case Kind::mul: choice.kernel = Choice::Kernel::lines; return choice;
         case Kind::avg_pool:
-            if (in.vectors == 2 * out.vectors && layer.kernel == 2 && layer.stride == 2)
+            if (buffer_of(op.inputs[0]).vectors == 2 * buffer_of(op.output).vectors && layer.kernel == 2 && layer.stride == 2)
                 choice.kernel = Choice::Kernel::lines;
             return choice;
         case Kind::depth_to_space: choice.step = layer.block; return choice;
-        case Kind::conv: break;
+        case Kind::conv: return choose_conv(task);
         default: return choice;
     }
-    choice.step = op.block;
-    const bool aligned = layer.stride == 1 && in.vectors * op.block == out.vectors &&
+}
+
+Choice Executor::choose_conv(Task& task) {
+    const Op& op = *task.op;
+    Choice plain;
+    plain.step = op.block;
+    const Buffer &in = buffer_of(op.inputs[0]), &out = buffer_of(op.output);
+    const bool aligned = op.layer->stride == 1 && in.vectors * op.block == out.vectors &&
                          (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
-    if (kernels_.lanes == 1 || !aligned) return choice;
-    return choose_conv(op, plan_.channels[size_t(op.inputs[0])], in);
+    if (kernels_.lanes == 1 || !aligned) return plain;
+    const int channels = plan_.channels[size_t(op.inputs[0])];
+    std::vector<Choice> choices = conv_choices(op, channels, in);
+    if (choices.empty()) return plain;
+    const auto pin = planning_.pinned.find(op.layer->name);
+    if (pin != planning_.pinned.end()) {
+        const auto wanted = std::find_if(choices.begin(), choices.end(),
+                                         [&](const Choice& choice) { return choice.kernel == pin->second; });
+        if (wanted != choices.end()) choices = {*wanted};
+    }
+    const auto [best, cost] = costs_.cheapest(op, choices, channels, in.vectors);
+    task.cost = cost;
+    return best;
 }
 
 // Lets every task's steps end where the first reader's step needs its last row: then neither waits for rows that nobody
@@ -371,7 +395,10 @@ void Executor::prepare_work() {
 }
 
 void Executor::restart() {
-    for (Task& task : tasks_) task.done = 0;
+    for (Task& task : tasks_) {
+        task.done = 0;
+        task.seconds = 0;
+    }
     sink_ = 0;
     for (Map& map : maps_)
         for (int y = -map.buffer.top; y < 0 && map.buffer.memory.data(); ++y)
@@ -381,7 +408,7 @@ void Executor::restart() {
 // ---- running
 
 bool Executor::run(const Image& input, Size size, const Image& output, const RowReady& ready) {
-    configure(size);
+    prepare(size);
     restart();
     input_ = input;
     const size_t unit = output.type == Image::Type::bytes ? 1 : sizeof(float);
@@ -405,7 +432,10 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
         [this](size_t stage) { return able(stage); },
         [&](size_t stage, int worker) {
             if (stage == sink) return hand_over();
-            perform(tasks_[stage], scratch_.data() + scratch_floats_ * size_t(worker));
+            Task& task = tasks_[stage];
+            const double begin = profiling_ ? thread_seconds() : 0;
+            perform(task, scratch_.data() + scratch_floats_ * size_t(worker));
+            if (profiling_) task.seconds += thread_seconds() - begin;
         },
         [&](size_t stage) {
             if (stage == sink) return ++sink_ < output_size_.height && wanted;
@@ -528,13 +558,17 @@ size_t Executor::buffer_bytes() const {
     return bytes;
 }
 
-std::string Executor::description() const {
-    std::string text;
+std::vector<Report> Executor::report() const {
+    std::vector<Report> reports;
     for (const Task& task : tasks_) {
-        if (task.op->kind == Op::Kind::source) continue;
-        text += (task.op->layer ? task.op->layer->name : std::string("copy")) + ": " + kernel_name(task.choice.kernel) + "\n";
+        const Op& op = *task.op;
+        if (op.kind == Op::Kind::source) continue;
+        const Buffer& out = maps_[task.buffer].buffer;
+        const int outputs = plan_.channels[size_t(op.output)] * op.block * op.block;
+        reports.push_back({&op, task.choice, task.cost, plan_.channels[size_t(op.inputs[0])], outputs,
+                           {out.height / op.block, out.width / op.block}, out.capacity, out.bytes(), task.seconds});
     }
-    return text;
+    return reports;
 }
 
 }  // namespace sparsr

@@ -9,7 +9,9 @@
 
 #include "../kernels/kernels.h"
 #include "buffer.h"
+#include "costs.h"
 #include "plan.h"
+#include "planning.h"
 #include "program.h"
 #include "work.h"
 #include "workers.h"
@@ -26,6 +28,18 @@ struct Image {
 
 struct Size {
     int height, width;
+};
+
+// An operation as it runs on the size last prepared.
+struct Report {
+    const Op* op;
+    Choice choice;
+    Cost cost;                 // of convolutions
+    int inputs, outputs;       // channels, the inputs' of the first one
+    Size size;                 // of the result, before depth-to-space
+    int ring_rows;
+    size_t ring_bytes;         // of the buffer that holds the result, maybe together with others'
+    double seconds;            // of the last run, all threads' together; 0 if it was not profiled
 };
 
 class Executor {
@@ -48,14 +62,24 @@ public:
     // Returns false if `ready` ended it. Throws Error or std::bad_alloc.
     bool run(const Image& input, Size size, const Image& output, const RowReady& ready);
 
-    // Bytes of feature maps for the size last run, and the plan as text, a line per operation.
+    // Gets ready for images of a size, as a run does if it has to.
+    void prepare(Size size);
+    // How kernels are chosen from now on; until then as the environment says.
+    void set_planning(Planning planning);
+    // Whether runs time every operation.
+    void set_profiling(bool profiling) { profiling_ = profiling; }
+
+    // Of the size last prepared: the images', bytes of feature maps, and the operations.
+    Size size() const { return size_; }
     size_t buffer_bytes() const;
-    std::string description() const;
+    std::vector<Report> report() const;
 
 private:
     struct Task {
         const Op* op;
         Choice choice;
+        Cost cost;
+        double seconds = 0;        // of the last run
         std::unique_ptr<Work> work;
         int height = 0, done = 0;  // output rows
         int phase = 0;             // steps end at rows with this remainder by the step, or at the height
@@ -71,14 +95,14 @@ private:
         int high = 0;  // rows it must hold at once
     };
 
-    void configure(Size size);
     std::vector<Size> tensor_sizes(Size input) const;
     std::vector<bool> idle_layers(const std::vector<Size>& sizes) const;
     void make_maps(const std::vector<Size>& sizes);
     void make_tasks(const std::vector<Size>& sizes);
     void set_vectors(const Op& op, const std::vector<Size>& sizes);
     bool halves() const;
-    Choice choose(const Op& op) const;
+    Choice choose(Task& task);
+    Choice choose_conv(Task& task);
     void rehearse();
     void prepare_work();
     void restart();
@@ -110,6 +134,9 @@ private:
     const Kernels& kernels_;
     size_t max_bytes_;
     Plan plan_;
+    Planning planning_;
+    Costs costs_;
+    bool profiling_ = false;
     Size size_{0, 0};
     Size output_size_{0, 0};
     std::vector<Map> maps_;          // of root tensors

@@ -258,6 +258,12 @@ Program read_json(const Json& json, const TensorTable& tensors) {
 
 }  // namespace
 
+const char* kind_name(Kind kind) {
+    for (const auto& [name, known] : kinds)
+        if (known == kind) return name.c_str();
+    return "";
+}
+
 Program load_program(const void* data, size_t size) {
     const Safetensors file(data, size);
     const auto text = file.metadata.find("sparsr.program");

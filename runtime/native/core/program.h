@@ -66,6 +66,8 @@ struct Program {
     std::vector<int> channels;   // of every tensor
 };
 
+// Its name in model files.
+const char* kind_name(Kind kind);
 // A program whose every number has been checked; throws Error.
 Program load_program(const void* data, size_t size);
 // The same from the program's text and its tensors in the order of its list `tensors`.

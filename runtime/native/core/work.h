@@ -37,9 +37,10 @@ struct Choice {
 };
 
 const char* kernel_name(Choice::Kernel kernel);
-// For a convolution of `channels` channels of a buffer, whose lanes stay where they are.
+Choice::Kernel find_kernel(const std::string& name);  // throws Error
 Choice choose_masked(const Op& op);
-Choice choose_conv(const Op& op, int channels, const Buffer& input);
+// Those for a convolution of `channels` channels of a buffer, whose lanes stay where they are; without any it runs plainly.
+std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input);
 
 // Input rows first <= y < last, maybe outside of the image, that output rows need.
 struct RowRange {

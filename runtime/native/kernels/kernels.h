@@ -65,7 +65,7 @@ struct WinogradConv {
     Store store;
 };
 
-enum { winograd_tiles = 3 };
+enum { winograd_tiles = 3, peak_sums = 10 };
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 
@@ -136,6 +136,9 @@ struct Kernels {
     double (*sum)(const float* x, int n);
     void (*leaky)(const float* x, int n, float slope, float* out);
     void (*sigmoid)(const float* x, int n, float* out);
+    // peak_sums multiply-adds of vectors a round, from as many vectors at `memory` on: on registers, or each loading one.
+    void (*multiply_adds)(const float* memory, int64_t rounds, float* out);
+    void (*load_multiply_adds)(const float* memory, int64_t rounds, float* out);
 };
 
 // The best set of this processor, or the one called `name`; null if there is none such here.

@@ -36,5 +36,7 @@ void halve(const float* upper, const float* lower, int vectors, float* out);
 double sum(const float* x, int n);
 void leaky_line(const float* x, int n, float slope, float* out);
 void sigmoid(const float* x, int n, float* out);
+void multiply_adds(const float* memory, int64_t rounds, float* out);
+void load_multiply_adds(const float* memory, int64_t rounds, float* out);
 
 }  // namespace sparsr::SPARSR_ISA

@@ -1,0 +1,39 @@
+// What convolutions cost on each kernel: by constants, or measured on this machine and remembered in the user's cache.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "measure.h"
+#include "work.h"
+
+namespace sparsr {
+
+struct Cost {
+    double seconds = 0;  // of one thread, for one output row before depth-to-space
+    bool measured = false;
+};
+
+class Costs {
+public:
+    // Measures only where there is a cache to keep the results in.
+    Costs(const Kernels& kernels, bool measure);
+    // Of `choices` for a convolution of `channels` channels on lines of `vectors` vectors the cheapest, and its cost.
+    std::pair<Choice, Cost> cheapest(const Op& op, const std::vector<Choice>& choices, int channels, int vectors);
+    Cost of(const Op& op, const Choice& choice, int channels, int vectors);
+    // Keeps what is new for the next time; without success if it cannot be.
+    void save();
+
+private:
+    const Kernels* kernels_;
+    bool measure_;
+    double left_;  // seconds that may yet be spent on measuring
+    bool changed_ = false;
+    std::unique_ptr<Meter> meter_;  // while there is something to measure
+    std::map<std::string, double> known_;
+};
+
+}  // namespace sparsr

@@ -1,0 +1,101 @@
+#include "measure.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include <unistd.h>
+
+namespace sparsr {
+
+namespace {
+
+constexpr int most_tries = 5;
+constexpr double long_enough = 0.02;
+
+size_t bytes_beyond_caches() {
+    long bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = 2 * std::max(sysconf(_SC_LEVEL2_CACHE_SIZE), sysconf(_SC_LEVEL3_CACHE_SIZE));
+#endif
+    return size_t(std::clamp(bytes, 8L << 20, 64L << 20));
+}
+
+Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, int lanes) {
+    Buffer buffer;
+    buffer.channels = channels;
+    buffer.height = rows;
+    buffer.lanes = lanes;
+    buffer.vectors = vectors;
+    buffer.width = vectors * lanes;
+    buffer.top = margin.top;
+    buffer.bottom = margin.bottom;
+    buffer.left = margin.left;
+    buffer.right = margin.right;
+    buffer.capacity = margin.top + rows + margin.bottom;
+    buffer.lay_out();
+    buffer.allocate();
+    std::fill_n(buffer.memory.data(), buffer.bytes() / sizeof(float), 0.5f);
+    return buffer;
+}
+
+// Reads memory so that it is in the caches, and what was there is not.
+void read_all(const float* data, size_t bytes) {
+    float sum = 0;
+    for (size_t i = 0; i < bytes / sizeof(float); i += 16) sum += data[i];
+    asm volatile("" : : "r"(&sum) : "memory");
+}
+
+double peak(void (*multiply_adds)(const float*, int64_t, float*), const Kernels& kernels) {
+    constexpr int64_t rounds = 200'000;
+    constexpr int tries = 20;
+    const Mapping memory(2 * peak_sums * size_t(kernels.lanes) * sizeof(float), false);  // zeros
+    double best = 1e9;
+    for (int i = 0; i < tries; ++i) {
+        const double begin = thread_seconds();
+        multiply_adds(memory.data(), rounds, memory.data() + peak_sums * kernels.lanes);
+        best = std::min(best, thread_seconds() - begin);
+    }
+    return 2.0 * peak_sums * kernels.lanes * double(rounds) / best;
+}
+
+}  // namespace
+
+double thread_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+Meter::Meter(const Kernels& kernels) : kernels_(kernels), flush_bytes_(bytes_beyond_caches()) {
+    flush_ = Mapping(flush_bytes_, false);
+    std::fill_n(flush_.data(), flush_bytes_ / sizeof(float), 0.5f);  // pages never written all lie in one place
+}
+
+double Meter::seconds(const Op& op, const Choice& choice, int channels, int vectors) const {
+    Op alone = op;
+    alone.residual = -1;
+    const Layer& layer = *op.layer;
+    const int rows = choice.step / op.block, lanes = kernels_.lanes;
+    const Buffer in = make_buffer(channels, rows + layer.kernel_h, vectors, choice.margin, lanes);
+    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, lanes);
+    Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}};
+    const auto work = make_conv_work(alone, choice, std::move(operands), kernels_);
+    const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
+    double best = 1e9, spent = 0;
+    for (int i = 0; i < most_tries && spent < long_enough; ++i) {
+        read_all(flush_.data(), flush_bytes_);
+        read_all(in.memory.data(), in.bytes());
+        const double begin = thread_seconds();
+        work->run(0, choice.step, scratch.data());
+        const double seconds = thread_seconds() - begin;
+        best = std::min(best, seconds);
+        spent += seconds;
+    }
+    return best / rows;
+}
+
+Peak measure_peak(const Kernels& kernels) {
+    return {peak(kernels.multiply_adds, kernels), peak(kernels.load_multiply_adds, kernels)};
+}
+
+}  // namespace sparsr

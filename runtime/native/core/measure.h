@@ -1,0 +1,30 @@
+// Times kernels on this machine.
+#pragma once
+
+#include "work.h"
+
+namespace sparsr {
+
+// CPU time of the calling thread.
+double thread_seconds();
+
+// Times convolutions as they are inside a network: input in the caches, weights not.
+class Meter {
+public:
+    explicit Meter(const Kernels& kernels);
+    // Seconds for one output row with the real weights on lines of `vectors` vectors: the least of several tries.
+    double seconds(const Op& op, const Choice& choice, int channels, int vectors) const;
+
+private:
+    const Kernels& kernels_;
+    Mapping flush_;  // more than the caches hold
+    size_t flush_bytes_;
+};
+
+// Floating-point operations of one thread per second at best: on registers, and with a load for every multiply-add.
+struct Peak {
+    double arithmetic, loading;
+};
+Peak measure_peak(const Kernels& kernels);
+
+}  // namespace sparsr

@@ -1,0 +1,132 @@
+"""What the native engine does with a network and what convolutions cost, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import SparsrError
+from .memory import format_bytes
+from .native.costs import KERNELS, layer_cost, peak
+from .native.library import NativeModel
+
+_HEAD = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory", "ms", "share", "peak")
+
+
+def run_plan(model: bytes, size: tuple[int, int], threads: int) -> dict[str, Any]:
+    """The plan of a native model file (see `NativeModel.plan`) for images of `size` (height, width), from a timed run.
+
+    Adds `peak_flops` and `loading_flops` of one thread, see `runtime.native.costs.Peak`. Raises `SparsrError` if the
+    library cannot be built or the model does not take the size.
+    """
+    native = NativeModel(model, threads=threads)
+    image = np.zeros((*size, native.info.input_channels), np.uint8)
+    result = np.empty(native.output_shape(*size), np.uint8)
+    native.run(image, result)
+    native.set_profiling(True)
+    native.run(image, result)
+    best = peak(native.info.instruction_set.decode())
+    return {**native.plan(), "peak_flops": best.arithmetic, "loading_flops": best.loading}
+
+
+def plan_table(plan: dict[str, Any]) -> str:
+    """A line per operation: what it computes, on which kernel, in what memory and time, and how near to the peak."""
+    operations = plan["operations"]
+    total = sum(operation["seconds"] for operation in operations) or 1.0
+    rows = [_HEAD, *(_plan_row(operation, total, plan["peak_flops"]) for operation in operations)]
+    cost = sum(operation.get("cost", 0.0) for operation in operations)
+    measured = all(operation.get("measured", True) for operation in operations)
+    return "\n".join(
+        [
+            *_aligned(rows),
+            f"{plan['width']}x{plan['height']}, {plan['instruction_set']}, {plan['threads']} threads: "
+            f"{1e3 * total:.1f} ms of CPU, convolutions {'measured' if measured else 'estimated'} to {1e3 * cost:.1f}; "
+            f"{format_bytes(plan['buffer_bytes'])} of feature maps",
+            f"peak of a thread: {plan['peak_flops'] / 1e9:.0f} GFLOP/s, "
+            f"{plan['loading_flops'] / 1e9:.0f} with a load for each multiply-add",
+        ]
+    )
+
+
+def _plan_row(operation: dict[str, Any], total: float, peak_flops: float) -> tuple[str, ...]:
+    seconds = operation["seconds"]
+    weights = macs = share_of_dense = fraction = ""
+    if "macs" in operation:
+        weights, macs = f"{operation['weights']}", f"{operation['macs'] / 1e6:.0f}"
+        share_of_dense = f"{operation['weights'] / operation['dense_weights']:.3f}"
+        fraction = f"{200 * operation['macs'] / max(seconds, 1e-9) / peak_flops:.0f} %"
+    return (
+        operation["layer"] or "copy",
+        operation["kernel"],
+        str(operation["inputs"]),
+        str(operation["outputs"]),
+        f"{operation['width']}x{operation['height']}",
+        weights,
+        macs,
+        share_of_dense,
+        str(operation["ring_rows"]),
+        format_bytes(operation["ring_bytes"]),
+        f"{1e3 * seconds:.2f}",
+        f"{100 * seconds / total:.1f} %",
+        fraction,
+    )
+
+
+@dataclass(frozen=True)
+class ConvolutionCost:
+    """CPU seconds of one thread for one row of a convolution's result, by kernel; without those that cannot run it."""
+
+    inputs: int
+    outputs: int
+    side: int
+    sparsity: tuple[int, int] | None
+    width: int
+    seconds: dict[str, float]
+    measured: bool
+
+
+def convolution_costs(
+    shapes: Sequence[tuple[int, int, int]], sparsities: Sequence[tuple[int, int] | None], width: int
+) -> list[ConvolutionCost]:
+    """Costs of every shape (inputs, outputs, side) with every N:M sparsity; see `layer_cost`."""
+    return [_convolution_cost(*shape, sparsity, width) for shape in shapes for sparsity in sparsities]
+
+
+def _convolution_cost(
+    inputs: int, outputs: int, side: int, sparsity: tuple[int, int] | None, width: int
+) -> ConvolutionCost:
+    best = layer_cost(inputs, outputs, side, sparsity, width)  # raises if the shape itself is impossible
+    seconds: dict[str, float] = {}
+    for kernel in KERNELS:
+        try:
+            seconds[kernel] = layer_cost(inputs, outputs, side, sparsity, width, kernel).seconds
+        except SparsrError:
+            continue
+    return ConvolutionCost(inputs, outputs, side, sparsity, width, seconds, best.measured)
+
+
+def cost_table(costs: Sequence[ConvolutionCost]) -> str:
+    """A line per convolution: microseconds a row on each kernel."""
+    rows = [("in", "out", "side", "sparsity", *KERNELS, "us a row")]
+    for cost in costs:
+        sparsity = "{}:{}".format(*cost.sparsity) if cost.sparsity else "dense"
+        times = [f"{1e6 * cost.seconds[kernel]:.1f}" if kernel in cost.seconds else "-" for kernel in KERNELS]
+        source = "measured" if cost.measured else "estimated"
+        rows.append((str(cost.inputs), str(cost.outputs), str(cost.side), sparsity, *times, source))
+    return "\n".join(_aligned(rows))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([*_left(row[:2], widths), *_right(row[2:], widths[2:])]) for row in rows]
+
+
+def _left(texts: tuple[str, ...], widths: list[int]) -> list[str]:
+    return [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+
+
+def _right(texts: tuple[str, ...], widths: list[int]) -> list[str]:
+    return [text.rjust(width) for text, width in zip(texts, widths, strict=True)]
