@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import engines as runtime_engines
+from runtime.card import ModelFormat
 from runtime.errors import SparsrError
 
 FloatArray = NDArray[np.float32]
@@ -41,7 +42,7 @@ class BenchEngine:
     """How an engine is found and loaded. Nothing is imported before `load` is called."""
 
     kind: Literal["runtime", "rival"]
-    format: Literal["onnx", "tflite", "native"]
+    format: ModelFormat
     package: str
     """Name of its distribution."""
     load: Callable[[Path, int], Run]

@@ -60,7 +60,7 @@ def _print_summary(out: Path, card: BundleCard) -> None:
     print(f"{out}: {card.name}, {card.architecture} x{card.scale}, {card.method}")
     print(f"  {card.parameters:,} parameters, {card.work}, {tiles}")
     for file in card.files:
-        print(f"  {file.name:14s} {file.bytes / 1e6:6.2f} MB  {', '.join(file.operators)}")
+        print(f"  {file.name:19s} {file.bytes / 1e6:6.2f} MB  {', '.join(file.operators)}")
     print(f"  parity: largest difference {max(entry.max_abs for entry in card.parity):.1e} of the value range")
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from runtime.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, ParityEntry
+from runtime.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, ModelFormat, ParityEntry
 from runtime.layers import Conv
 from train.checkpoint import Card
 from train.complexity import gmacs_720p, parameters
@@ -26,14 +26,14 @@ from .receptive import peak_activation_bytes, receptive_radius
 
 _TOOLS = ("torch", "numpy", "onnx", "onnxruntime", "onnxsim", "flatbuffers", "ai-edge-litert", "tflite-runtime")
 _PROBE_SIDE = 96
-_SUFFIXES = {"native": "safetensors"}
+_SUFFIXES = {"native": "safetensors", "tflite-sparse": "sparse.tflite"}
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """A model file in memory."""
 
-    format: Literal["onnx", "tflite", "native"]
+    format: ModelFormat
     layout: Literal["NCHW", "NHWC"]
     content: bytes
     operators: tuple[str, ...]

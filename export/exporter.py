@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from runtime.card import CARD_NAME, BundleCard
+from runtime.card import CARD_NAME, BundleCard, ModelFormat
 from runtime.errors import SparsrError
 from runtime.files import atomic_folder
 from runtime.native.builder import library_path
@@ -29,7 +29,7 @@ _GENERIC_NAMES = ("best", "last")  # what training calls its checkpoints
 class Format:
     """A kind of model file the exporter can write."""
 
-    name: Literal["onnx", "tflite", "native"]
+    name: ModelFormat
     layout: Literal["NCHW", "NHWC"]
     summary: str
     write: Callable[[DeployGraph, Mapping[str, str]], bytes]
@@ -40,7 +40,7 @@ FORMATS = {
     "onnx": Format(
         "onnx",
         "NCHW",
-        f"ONNX opset {onnx_writer.OPSET}: ONNX Runtime and most other engines",
+        f"ONNX opset {onnx_writer.OPSET}: ONNX Runtime, faster with libsparsr",
         onnx_writer.write_onnx,
         onnx_writer.operators,
     ),
@@ -49,6 +49,13 @@ FORMATS = {
         "NHWC",
         "TFLite builtin operators of version 2.14: tflite_runtime, LiteRT",
         tflite_writer.write_tflite,
+        tflite_writer.operators,
+    ),
+    "tflite-sparse": Format(
+        "tflite-sparse",
+        "NHWC",
+        "TFLite with libsparsr's operator; comes with tflite",
+        tflite_writer.write_tflite_stream,
         tflite_writer.operators,
     ),
     "native": Format(
@@ -83,9 +90,7 @@ def export_model(
     Raises `SparsrError` for bad input and
     `CheckFailedError` if parity fails; then there is no bundle, or still the one that was there.
     """
-    chosen = [_format(text) for text in dict.fromkeys(formats)]
-    if not chosen:
-        raise SparsrError("no format given", f"known: {', '.join(FORMATS)}")
+    _check_formats(formats)
     if out.resolve() in model.resolve().parents:
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
     with atomic_folder(out, CARD_NAME) as folder:
@@ -99,7 +104,8 @@ def export_model(
         graph, _ = optimise(lowered)
         report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
         streams = _streams(graph, report)
-        files = [_write(kind, graph, metadata(graph, checkpoint), report) for kind in chosen]
+        about = metadata(graph, checkpoint)
+        files = [_write(kind, graph, about, report) for kind in _with_companions(formats, graph)]
         compared = stages.graph_stages(lowered, graph)
         for file in files:
             compared += stages.file_stages(file.format, file.content, streams)
@@ -147,10 +153,17 @@ def _counted(sparsities: Iterable[Sparsity]) -> str:
     return ", ".join(f"{text} in {count} layers" for text, count in counts.items()) or "nothing to prune"
 
 
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        raise SparsrError(f"there is no format {name!r}", f"known: {', '.join(FORMATS)}")
-    return FORMATS[name]
+def _check_formats(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        problem = f"there is no format {unknown[0]!r}" if unknown else "no format given"
+        raise SparsrError(problem, f"known: {', '.join(FORMATS)}")
+
+
+def _with_companions(names: Sequence[str], graph: DeployGraph) -> list[Format]:
+    """The formats asked for. TFLite has no operator with a meaning of its own: a second file holds libsparsr's."""
+    companion = ["tflite-sparse"] if "tflite" in names and native_writer.unknown_layer(graph) is None else []
+    return [FORMATS[name] for name in dict.fromkeys([*names, *companion])]
 
 
 def _default_name(model: Path) -> str:

@@ -222,11 +222,11 @@ def check(differences: Sequence[Difference]) -> None:
 
 def table(differences: Sequence[Difference]) -> list[str]:
     """One line per hop, then the values around the largest difference of all."""
-    lines = [f"{'hop':34s} {'max abs':>8s}  {'8-bit equal':>11s}  {'off by':>6s}  {'values':>9s}  worst image"]
+    lines = [f"{'hop':46s} {'max abs':>8s}  {'8-bit equal':>11s}  {'off by':>6s}  {'values':>9s}  worst image"]
     for entry, of_hop in zip(certificate(differences), _by_hop(differences), strict=True):
         image = max(of_hop, key=lambda difference: difference.max_abs).image
         share, levels = 100 * entry.identical_8bit, entry.max_8bit
-        lines.append(f"{entry.hop:34s} {entry.max_abs:8.1e}  {share:9.4f} %  {levels:6d}  {entry.values:9,d}  {image}")
+        lines.append(f"{entry.hop:46s} {entry.max_abs:8.1e}  {share:9.4f} %  {levels:6d}  {entry.values:9,d}  {image}")
     worst = max(differences, key=lambda difference: difference.max_abs)
     lines.append(f"largest: {worst.hop}, {worst.image}, {worst.worst} (torch/other)")
     return lines

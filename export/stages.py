@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Literal
 
 import numpy as np
 import onnx
 import onnxsim
 import torch
 
+from runtime.card import ModelFormat
 from runtime.engines import ENGINES, load_engine
 from runtime.errors import CheckFailedError
 from runtime.layers import FloatArray
@@ -41,7 +41,7 @@ def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
     ]
 
 
-def file_stages(kind: Literal["onnx", "tflite", "native"], model: bytes, with_sparsr: bool) -> list[Stage]:
+def file_stages(kind: ModelFormat, model: bytes, with_sparsr: bool) -> list[Stage]:
     """A model file in every engine of the runtime that takes its format; they can share this process.
 
     with_sparsr: also in those that need libsparsr.
@@ -61,7 +61,7 @@ def simplified(model: bytes) -> bytes:
     return bytes(result.SerializeToString())
 
 
-def _engine_run(name: str, kind: Literal["onnx", "tflite", "native"], model: bytes) -> Run:
+def _engine_run(name: str, kind: ModelFormat, model: bytes) -> Run:
     engine = load_engine(name, model)
     if kind == "onnx":
         return engine.run

@@ -19,6 +19,7 @@ ALIGNMENT = 64  # a cache line, so that kernels can use weights where they lie i
 _TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
 
@@ -95,7 +96,10 @@ class TFLiteBuilder:
         return self.tensor(name, array.shape, array.shape, dtype, len(self._buffers) - 1)
 
     def operator(self, name: str, inputs: Sequence[int], output: int, **options: Any) -> int:
-        """Append a builtin operator (`options` are the fields of its options table) and return `output`."""
+        """Append an operator (`options` are the fields of its options table) and return `output`.
+
+        A name that no builtin operator has is that of a custom operator.
+        """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault(name, len(self._codes))
         operator.inputs, operator.outputs = list(inputs), [output]
@@ -139,7 +143,9 @@ class TFLiteBuilder:
 
 def _operator_code(name: str) -> Any:
     code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, name)
+    code.builtinCode = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
+    if code.builtinCode == schema.BuiltinOperator.CUSTOM:
+        code.customCode = name
     code.deprecatedBuiltinCode = min(code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
     code.version = _VERSIONS.get(name, 1)
     return code

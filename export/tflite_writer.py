@@ -38,12 +38,14 @@ from runtime.layers import (
     SliceChannels,
 )
 
+from . import native_writer
 from .graph import DeployGraph, Node
 from .masked_layers import masked_layers
 from .tflite_schema import TFLiteBuilder
 from .tflite_shuffle import with_dcr_shuffles
 
 INPUT, OUTPUT = "image", "upscaled"
+STREAM = "SparsrStream"
 Shapes = Sequence[Shape]
 _PLAIN = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
 _INT_SHAPE = {"outType": schema.TensorType.INT32}
@@ -365,8 +367,22 @@ def write_tflite(graph: DeployGraph, metadata: Mapping[str, str] | None = None) 
     return writer.finish(*ends, f"SparSR {graph.name} x{graph.scale}", metadata or {})
 
 
+def write_tflite_stream(graph: DeployGraph, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The graph as a TFLite file of one custom operator, `SparsrStream`, for interpreters with libsparsr.
+
+    Ends and metadata are those of `write_tflite`; the operator's second input is the native engine's model file.
+    Raises `SparsrError` for a layer that engine does not know.
+    """
+    writer = _Writer(graph)
+    image = writer.output(graph.input)
+    program = writer.constant("program", np.frombuffer(native_writer.write_native(graph, {}), np.uint8), np.uint8)
+    upscaled = writer.operator(STREAM, [image, program], writer.output(graph.output))
+    return writer.finish({INPUT: image}, {OUTPUT: upscaled}, f"SparSR {graph.name} x{graph.scale}", metadata or {})
+
+
 def operators(model: bytes) -> tuple[str, ...]:
     """Names of the operators a TFLite file uses, sorted."""
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
     table = schema.Model.GetRootAsModel(model, 0)
-    return tuple(sorted(names[table.OperatorCodes(i).BuiltinCode()] for i in range(table.OperatorCodesLength())))
+    codes = [table.OperatorCodes(i) for i in range(table.OperatorCodesLength())]
+    return tuple(sorted((code.CustomCode() or names[code.BuiltinCode()].encode()).decode() for code in codes))

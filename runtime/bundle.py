@@ -62,7 +62,7 @@ class Bundle:
         present = ", ".join(file.format for file in self.card.files) or "none"
         raise SparsrError(
             f"the bundle {self.path} has no {format} file (it has: {present})",
-            f"export it again with --format onnx,tflite, or use an engine for {present}",
+            f"export it again with --format {format}, or use an engine for {present}",
         )
 
     def model(self, format: str) -> bytes:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 SCHEMA = "sparsr-bundle/1"
 CARD_NAME = "card.json"
+ModelFormat = Literal["onnx", "tflite", "tflite-sparse", "native"]
+"""`tflite-sparse` is TFLite with libsparsr's operator instead of builtin ones."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class BundleFile:
 
     name: str
     """File name inside the bundle; never a path that leaves it."""
-    format: Literal["onnx", "tflite", "native"]
+    format: ModelFormat
     layout: Literal["NCHW", "NHWC"]
     """Order of the input's and the output's dimensions; batch is always 1."""
     bytes: int

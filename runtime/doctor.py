@@ -36,20 +36,20 @@ _PACKAGES = ("numpy", "pillow", "av")
 
 def doctor() -> int:
     """Print what works here; 0 if at least one engine does, else 1."""
-    print(f"{'python':16}{platform.python_version()} on {platform.system()} {platform.machine()}")
-    print(f"{'cpu':16}{available_cores()} cores, {' '.join(cpu_features()) or 'features unknown'}")
-    print(f"{'memory':16}{_memory()}")
+    print(f"{'python':24}{platform.python_version()} on {platform.system()} {platform.machine()}")
+    print(f"{'cpu':24}{available_cores()} cores, {' '.join(cpu_features()) or 'features unknown'}")
+    print(f"{'memory':24}{_memory()}")
     for package in _PACKAGES:
-        print(f"{package:16}{_version(package) or 'missing'}")
-    print(f"{'video':16}{_video()}")
+        print(f"{package:24}{_version(package) or 'missing'}")
+    print(f"{'video':24}{_video()}")
     working, advice = 0, []
     for kind in ENGINES.values():
         trouble = _engine_trouble(kind)
         installed = "SparSR's own" if kind.format == "native" else _version(kind.package)
-        print(f"{kind.name:16}{installed or 'missing'}{', works' if not trouble else ''}")
+        print(f"{kind.name:24}{installed or 'missing'}{', works' if not trouble else ''}")
         working += not trouble
         if trouble:
-            advice.append(f"{kind.name}: {trouble}\n  pip install {kind.package} 'numpy<2'")
+            advice.append(f"{kind.name}: {trouble}\n  {_remedy(kind, trouble)}")
     if _version("av") is None:
         advice.append("videos need PyAV:\n  pip install av")
     if advice:
@@ -102,6 +102,10 @@ def _engine_trouble(kind: EngineKind) -> str | None:
         return None
     lines = result.stderr.strip().splitlines()
     return lines[-1].split("Error: ", 1)[-1] if lines and result.returncode > 0 else "it crashes"
+
+
+def _remedy(kind: EngineKind, trouble: str) -> str:
+    return "apt install cmake g++" if "native engine" in trouble else f"pip install {kind.package} 'numpy<2'"
 
 
 def _version(package: str) -> str | None:

@@ -35,4 +35,16 @@ MODELS = {
         "K&N9ypnhi58u`PRG&$mrF(mTjI_^r{)(I^9-{eeEddlFsnP9_=`ZJ_u^2__7EPHXN|KjUOZ!xtTY4uBcY7`(>D%0euI5A+X="
         "C->7AX*Q*h0=ywcz5C6$pudqKi#=7Y^yqn|m@wU(N?o3Qfd;>=p>1h"
     ),
+    "tflite-sparse": (
+        "c-"
+        "o~@&2G~`5S}KcR8`al5g`s7BC7`uCNw{)(h7+KRZl%2T24)5ZS75B)qmQxBT5yCBags?^uV+5GGTT+PTc~9im}Gt{buLeZ@k)h0|"
+        "2K-$9?#VwV(|z;5mMq(7^cySU3j60KT#BSO7!x>qh`}oUfrbDSMN$OwK0G8k~2CzKyP>ng{XJ_2oq5VMcky9!1Uuj%(-"
+        "^VE}omJrPPDcn^dBST2|5i(5kwiK%4WChu##-~(7EzID!V5dU5))?L}I8_7)gA``A_A6(fw6-"
+        "uj4s*<S^k$qrajco1BWF$uR!HC1JIQ+UhvYn9~i%3#5mO@FL5g5d2p1Iyk#IX!DhWn0T!U}NQ!|_~%xpb9?rv~YEb`gt$IEeDd)x"
+        "l>15lZq5i8v<|mr@zBGn91^#6E5NE{W&2g?J@GDkx!hZ1&Go;Frv)@O?Z03Oe+dB~z8)pXMd!fzT_$PBAkw5gU{xR2GzT+Sm`gYH"
+        "S58oT~OinP#)o<RlfIyj_Ey<&#M$@08Is8qdSTyD-0GF<v0wjXHCJes-BkJh-"
+        "EN&vuYSnAuskH+F0~=43L_GSgJ`U^p(*3+?w2INjp;m1r<@_V-pyTxpf+<M1Du_V=9bE{a;T?=^U^eR=yZ$2*2rLxcY?iynX{=y="
+        "5H<U^b9Nc&Td?{SM(ZmqhExvN`@n|^VO{@(N}zQ2(OVz|?1%HFiey`sVK8hg3E#MT%y{puP$WbPRIi3yjz>Luf5{gSQzn|@^7*{@"
+        "FQ&#0!SR8wh>5iR62Z*<g~6anDALby{eI9gm~gBdm|9Hq{kKj^IXMXT};*5G!pZs2>HR9du8n`<<~2A`c)Cz+Bc4(%scQz>u"
+    ),
 }

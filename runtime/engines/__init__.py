@@ -6,11 +6,12 @@ import difflib
 import importlib
 import os
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..card import ModelFormat
 from ..errors import SparsrError
 
 FloatArray = NDArray[np.float32]
@@ -52,7 +53,7 @@ class EngineKind:
     """
 
     name: str
-    format: Literal["onnx", "tflite", "native"]
+    format: ModelFormat
     package: str
     """The distribution pip installs; for our own engine what builds it."""
     module: str
@@ -76,6 +77,8 @@ ENGINES: dict[str, EngineKind] = {
         EngineKind("ort+sparsr", "onnx", "onnxruntime", "onnxruntime", 1.2, 0),
         EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
         EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION),
+        EngineKind("litert+sparsr", "tflite-sparse", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, 0),
+        EngineKind("tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter", 1.2, 0),
         EngineKind("native", "native", "cmake", "ctypes", 1.2, 0),
     )
 }

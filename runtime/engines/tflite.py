@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 from ..errors import SparsrError
+from ..native.builder import digest, library_path
 from . import FloatArray
 
+_KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",)}
+"""Versions whose interpreters libsparsr has been tried in: it replaces a function within them."""
 _IDENTIFIER = b"TFL3"  # the file identifier of TensorFlow Lite's FlatBuffers schema, at byte 4
 
 
@@ -43,6 +47,21 @@ def refuse_other_formats(model: bytes) -> None:
     """Raise `SparsrError` for what is not a TFLite file: the interpreters follow the offsets in it unchecked."""
     if model[4:8] != _IDENTIFIER:
         raise SparsrError("the model is not a TFLite file", "export the bundle again")
+
+
+def version_with_sparsr(package: str) -> str:
+    """The versions of an interpreter's package and of libsparsr, which is built if need be.
+
+    Raises `SparsrError` if it cannot be, or does not know the package's version.
+    """
+    found = version(package)
+    if not any(found.startswith(f"{known}.") for known in _KNOWN[package]):
+        raise SparsrError(
+            f"libsparsr does not know {package} {found}, only {', '.join(_KNOWN[package])}",
+            "use the engine without +sparsr, or --engine native",
+        )
+    library_path()
+    return f"{found}+{digest()[:8]}"
 
 
 @contextmanager

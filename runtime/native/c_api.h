@@ -109,6 +109,12 @@ SPARSR_API int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const ch
  * multiply-add. Takes some 10 ms. Returns 0 on error. */
 SPARSR_API int sparsr_peak(const char* instruction_set, double* arithmetic, double* loading, char* error, size_t error_size);
 
+/* ONNX Runtime finds the operator sparsr::Stream by itself: register this library as one of custom operators.
+ * For TensorFlow Lite: the TfLiteRegistration of the custom operator SparsrStream, for MutableOpResolver::AddCustom; and
+ * what adds it to a MutableOpResolver of the Python packages. Returns 1, or 0 for a version it does not know. */
+SPARSR_API const void* sparsr_tflite_registration(void);
+SPARSR_API int sparsr_tflite_register(void* resolver, char* error, size_t error_size);
+
 #ifdef __cplusplus
 }
 #endif

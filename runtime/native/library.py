@@ -81,7 +81,18 @@ def load_library() -> Any:
     library.sparsr_describe.restype = c_size_t
     library.sparsr_describe.argtypes = [c_void_p, c_char_p, c_size_t]
     library.sparsr_free.argtypes = [c_void_p]
+    library.sparsr_tflite_register.argtypes = [c_void_p, c_char_p, c_size_t]
     return library
+
+
+def register_with_tflite(resolver: int) -> None:
+    """Add the operator `SparsrStream` to a MutableOpResolver: a registerer for `InterpreterWithCustomOps`.
+
+    Raises `SparsrError` if the library cannot be built or the resolver is not as it knows them.
+    """
+    error = ctypes.create_string_buffer(ERROR_BYTES)
+    if not load_library().sparsr_tflite_register(resolver, error, ERROR_BYTES):
+        raise SparsrError(f"libsparsr cannot be added to the interpreter: {text_of(error)}")
 
 
 class NativeModel:

@@ -1,17 +1,17 @@
-"""Small bundles with both file formats, and an engine that misbehaves on purpose."""
+"""Small bundles with their model files, and an engine that misbehaves on purpose."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
+from export.bundle_writer import ModelFile
 from export.graph import DeployGraph, Node
 from export.onnx_writer import write_onnx
 from export.reference import run as run_reference
-from export.tflite_writer import write_tflite
+from export.tflite_writer import write_tflite, write_tflite_stream
 from runtime.bundle import Bundle
-from runtime.card import BundleCard, BundleFile, ParityEntry
-from runtime.files import sha256
+from runtime.card import BundleCard, ParityEntry
 from runtime.layers import Activation, Conv, DepthToSpace
 
 SCALE = 2
@@ -40,13 +40,13 @@ def reference_output(channels: int, image):
 def write_tiny_bundle(folder: Path, method: str = "dense", channels: int = 8, name: str = "tiny", **card) -> Bundle:
     folder.mkdir(parents=True)
     network = graph(channels)
-    (folder / "model.onnx").write_bytes(write_onnx(network))
-    (folder / "model.tflite").write_bytes(write_tflite(network))
-    files = tuple(
-        BundleFile(path.name, kind, layout, path.stat().st_size, sha256(path), ("CONV",))
-        for kind, layout in (("onnx", "NCHW"), ("tflite", "NHWC"))
-        for path in [folder / f"model.{kind}"]
-    )
+    models = [
+        ModelFile("onnx", "NCHW", write_onnx(network), ("CONV",)),
+        ModelFile("tflite", "NHWC", write_tflite(network), ("CONV",)),
+        ModelFile("tflite-sparse", "NHWC", write_tflite_stream(network), ("CONV",)),
+    ]
+    for model in models:
+        (folder / model.name).write_bytes(model.content)
     fields = {
         "parameters": channels * 27 + channels * 108,
         "gmacs_720p": 0.031 * channels,
@@ -62,7 +62,7 @@ def write_tiny_bundle(folder: Path, method: str = "dense", channels: int = 8, na
         value_range=255.0,
         peak_activation_bytes_per_pixel=100,
         widths={"head": channels, "tail": 12},
-        files=files,
+        files=tuple(model.entry() for model in models),
         parity=(ParityEntry("torch -> graph", "random 17x23", 1e-6, 0.99995, 1),),
         **(fields | card),
     )

@@ -54,7 +54,7 @@ def run_worker(engine, tiny, image, tmp_path):
     if missing and ENGINES[engine].kind == "rival":
         pytest.skip(f"{engine} is not installed")
     np.save(tmp_path / "image.npy", image)
-    model = tiny.bundle.path / f"model.{ENGINES[engine].format}"
+    model = tiny.bundle.path / tiny.bundle.file(ENGINES[engine].format).name
     job = Job(engine, str(model), 1, (), str(tmp_path / "image.npy"), str(tmp_path / "output.npy"))
     worker = Worker(job, 60)
     try:

@@ -20,6 +20,7 @@ from export import exporter, parity
 from runtime.bundle import Bundle
 from runtime.card import CARD_NAME
 from runtime.errors import CheckFailedError, run_cli
+from runtime.native import builder
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 from train.checkpoint import card_for, save
 from train.models import load_model
@@ -102,6 +103,8 @@ STAGES = (
     "onnx (onnxsim, ort)",
     "tflite (litert)",
     "tflite (tflite_runtime)",
+    "tflite-sparse (litert+sparsr)",
+    "tflite-sparse (tflite_runtime+sparsr)",
 )
 
 
@@ -111,10 +114,10 @@ def test_the_command_writes_a_bundle_and_says_what_it_did(tmp_path, checkpoint, 
     out = tmp_path / "bundle"
     code, stdout, stderr = export(checkpoint, "--out", out, "--verify", picture, capsys=capsys)
     assert (code, [line for line in stderr.splitlines() if "INFO" not in line]) == (0, [])
-    assert {path.name for path in out.iterdir()} == {"model.onnx", "model.tflite", CARD_NAME}
+    assert {path.name for path in out.iterdir()} == {"model.onnx", "model.tflite", "model.sparse.tflite", CARD_NAME}
     for stage in STAGES:
         assert f"torch -> {stage}" in stdout
-    assert "model.tflite" in stdout.splitlines()[-2] and "8-bit equal" in stdout
+    assert "model.sparse.tflite" in stdout.splitlines()[-2] and "8-bit equal" in stdout
     card = json.loads((out / CARD_NAME).read_text())
     assert card["name"] == "pruned" and card["training"] == {"data": "T91"}
     assert any("photo.png" in entry["image"] for entry in card["parity"])
@@ -125,7 +128,7 @@ def test_exporting_again_gives_the_same_bytes(tmp_path, checkpoint):
     folders = [tmp_path / "first", tmp_path / "elsewhere" / "second"]
     for folder in folders:
         exporter.export_model(checkpoint, folder, report=lambda line: None)
-    for file in ("model.onnx", "model.tflite", CARD_NAME):
+    for file in ("model.onnx", "model.tflite", "model.sparse.tflite", CARD_NAME):
         first, second = ((folder / file).read_bytes() for folder in folders)
         assert first == second
 
@@ -133,11 +136,21 @@ def test_exporting_again_gives_the_same_bytes(tmp_path, checkpoint):
 def test_single_formats_and_names(tmp_path, checkpoint, capsys):
     out = tmp_path / "bundle"
     assert export(checkpoint, "--out", out, "--format", "tflite", "--name", "mine", capsys=capsys)[0] == 0
-    assert {path.name for path in out.iterdir()} == {"model.tflite", CARD_NAME}
+    assert {path.name for path in out.iterdir()} == {"model.tflite", "model.sparse.tflite", CARD_NAME}
     assert json.loads((out / CARD_NAME).read_text())["name"] == "mine"
     # A bundle may take the place of a bundle.
     assert export(checkpoint, "--out", out, "--format", "onnx", capsys=capsys)[0] == 0
     assert {path.name for path in out.iterdir()} == {"model.onnx", CARD_NAME}
+
+
+def test_without_a_compiler_the_certificate_leaves_libsparsr_out_and_says_so(tmp_path, checkpoint, monkeypatch, capsys):
+    monkeypatch.delenv(builder.PREBUILT, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, stdout, _ = export(checkpoint, "--out", tmp_path / "bundle", capsys=capsys)
+    assert code == 0
+    assert "not checked with libsparsr: the native engine is not built" in stdout
+    assert "ort)" in stdout and "+sparsr" not in stdout
 
 
 def test_checkpoints_called_best_are_named_by_their_folder(tmp_path):

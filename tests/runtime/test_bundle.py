@@ -38,7 +38,7 @@ def test_reads_back_what_the_exporter_wrote(bundle):
     card = bundle.card
     assert isinstance(card, BundleCard)
     assert (card.scale, card.value_range, card.receptive_radius) == (2, 255.0, 7)
-    assert [file.format for file in card.files] == ["onnx", "tflite", "native"]
+    assert [file.format for file in card.files] == ["onnx", "tflite", "tflite-sparse", "native"]
     assert json.loads((bundle.path / "card.json").read_text()) == json.loads(json.dumps(card.to_json()))
     assert bundle.model("onnx") == (bundle.path / "model.onnx").read_bytes()
 
