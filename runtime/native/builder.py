@@ -13,6 +13,7 @@ from ..errors import SparsrError
 
 SOURCES = Path(__file__).parent
 LIBRARY = "libsparsr.so"
+RUNNER = "sparsr_run"
 PREBUILT = "SPARSR_LIBRARY"
 """Environment variable: a library built elsewhere, used as it is."""
 _HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use another engine, for example --engine ort"
@@ -22,15 +23,16 @@ def library_path() -> Path:
     """The library, built if it is not there yet (seconds). Raises `SparsrError` if it cannot be built."""
     if prebuilt := os.environ.get(PREBUILT):
         return Path(prebuilt)
-    folder = _cache() / digest()
+    folder = cache() / digest()
     if not (folder / LIBRARY).is_file():
-        _build(folder)
+        build(folder, f"-DSPARSR_DIGEST={digest()}")
     return folder / LIBRARY
 
 
 def source_files() -> list[Path]:
     """Everything the build depends on, sorted."""
-    return sorted(path for pattern in ("CMakeLists.txt", "**/*.h", "**/*.cpp") for path in SOURCES.glob(pattern))
+    patterns = ("CMakeLists.txt", "*.cmake", "**/*.h", "**/*.cpp")
+    return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
 
 
 def digest() -> str:
@@ -41,23 +43,30 @@ def digest() -> str:
     return state.hexdigest()[:16]
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where builds are kept, a folder per state of the sources."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "sparsr" / "native"
 
 
-def _build(folder: Path) -> None:
-    """Build aside, then rename: of several processes that build at once every one finds a whole folder."""
+def build(folder: Path, *options: str) -> None:
+    """Build the library by CMake with `options` into a new `folder`; with -DSPARSR_TOOLS=ON the `RUNNER` too.
+
+    Aside, then renamed: of several processes that build at once every one finds a whole folder.
+    Raises `SparsrError` if it cannot be built.
+    """
     if not shutil.which("cmake"):
         raise SparsrError("the native engine is not built and there is no cmake to build it", _HINT)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build.", dir=folder.parent) as temporary:
         tree = Path(temporary) / "tree"
-        _run("cmake", "-S", str(SOURCES), "-B", str(tree), f"-DSPARSR_DIGEST={digest()}")
+        _run("cmake", "-S", str(SOURCES), "-B", str(tree), *options)
         _run("cmake", "--build", str(tree), "--parallel", str(os.cpu_count() or 1))
         finished = Path(temporary) / "finished"
         finished.mkdir()
-        shutil.copy2(tree / LIBRARY, finished / LIBRARY)
+        for product in (tree / LIBRARY, tree / RUNNER):
+            if product.is_file():
+                shutil.copy2(product, finished)
         try:
             finished.rename(folder)
         except OSError:

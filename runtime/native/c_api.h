@@ -44,7 +44,7 @@ typedef struct {
 } sparsr_pool;
 
 /* Reads a model.safetensors with a program from memory, which may be freed afterwards. `instruction_set`: avx512, avx2,
- * base or plain; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the feature maps
+ * base, neon or plain; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the feature maps
  * of a run; 0 for no bound. */
 SPARSR_API sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes,
                                      char* error, size_t error_size);

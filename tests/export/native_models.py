@@ -15,7 +15,7 @@ def instruction_sets():
     """Those this processor runs; SPARSR_ISA limits them to one."""
     if chosen := os.environ.get("SPARSR_ISA"):
         return [chosen]
-    return [name for name in ("plain", "base", "avx2", "avx512") if _runs(name)]
+    return [name for name in ("plain", "base", "avx2", "avx512", "neon") if _runs(name)]
 
 
 def _runs(name):

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import arm64
 import graphs
 import numpy as np
 import pytest
@@ -30,37 +32,46 @@ LAYERS = graphs.layer_graphs()
 TOLERANCE = 1e-5  # of the largest value; Winograd takes most of it
 
 
-def assert_same(graph, sets=SETS, sizes=((1, 1), (2, 3), (5, 17), (9, 33))):
+def compare(load, run, sets, graph, sizes=((1, 1), (2, 3), (5, 17), (9, 33))):
     content = write_native(graph, {})
-    models = {name: NativeModel(content, name) for name in sets}
+    models = {name: load(content, name) for name in sets}
     for height, width in sizes:
         image = graphs.random_image(graph, max(height, graph.minimum_size), max(width, graph.minimum_size))
         expected = reference.run(graph, image)
         for name, model in models.items():
-            result = native_run(model, image)
+            result = run(model, image)
             error = np.abs(result - expected).max() / max(np.abs(expected).max(), 1e-6)
             assert error < TOLERANCE, (graph.name, name, image.shape, error)
     return models
 
 
+@pytest.fixture(scope="module", params=["here", "arm64"])
+def assert_same(request):
+    """Compares with the reference executor: on this processor's instruction sets, or on an emulated arm64 processor."""
+    if request.param == "here":
+        return partial(compare, NativeModel, native_run, SETS)
+    arm64.runner()
+    return partial(compare, arm64.EmulatedModel, arm64.EmulatedModel.run, ["neon"])
+
+
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_layer(name):
+def test_every_layer(assert_same, name):
     assert_same(LAYERS[name])
 
 
 @pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
-def test_every_network(architecture, scale):
+def test_every_network(assert_same, architecture, scale):
     graph = optimise(lower(small(architecture, scale), architecture))[0]
     assert_same(graph, sizes=((1, 1), (17, 37)))
 
 
-def test_networks_without_passes():
+def test_networks_without_passes(assert_same):
     assert_same(lower(small("rfdn", 3), "rfdn"), sizes=((16, 21),))
 
 
 @pytest.mark.parametrize("m", [4, 8, 16, 32])
 @pytest.mark.parametrize("channels", [(7, 9), (33, 5), (70, 64)])
-def test_sparse_convolutions(m, channels):
+def test_sparse_convolutions(assert_same, m, channels):
     rng = np.random.default_rng(m)
     inputs, outputs = channels
     first = graphs.conv(rng, 3, inputs, 1)
@@ -77,7 +88,7 @@ def test_sparse_convolutions(m, channels):
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 13), (16, 64), (49, 48)])
-def test_winograd_convolutions(inputs, outputs):
+def test_winograd_convolutions(assert_same, inputs, outputs):
     rng = np.random.default_rng(inputs)
     graph = graphs.chain(
         "winograd",
@@ -138,7 +149,7 @@ def _random_layer(draw, rng, tensors, source, channels):
 
 @settings(max_examples=120, deadline=None)
 @given(st.data())
-def test_random_graphs(data):
+def test_random_graphs(assert_same, data):
     graph = random_graph(data.draw)
     assert_same(graph, sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
 
@@ -269,6 +280,6 @@ def test_without_a_compiler_the_hint_says_what_to_install(tmp_path, monkeypatch)
     assert "cmake" in caught.value.hint
 
 
-def test_a_sparse_layer_without_weights_is_only_its_bias():
+def test_a_sparse_layer_without_weights_is_only_its_bias(assert_same):
     conv = graphs.conv(np.random.default_rng(0), 3, 6)
     assert_same(graphs.chain("empty", replace(conv, weight=np.zeros_like(conv.weight))))

@@ -1,6 +1,11 @@
 // Chooses the instruction set at run time.
 #include <cstring>
 
+#ifdef SPARSR_ARM64
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "kernels.h"
 
 namespace sparsr {
@@ -9,7 +14,11 @@ namespace sparsr {
 namespace avx512 { extern const Kernels kernels; }
 namespace avx2 { extern const Kernels kernels; }
 #endif
+#ifdef SPARSR_ARM64
+namespace neon { extern const Kernels kernels; }
+#else
 namespace base { extern const Kernels kernels; }
+#endif
 namespace plain { extern const Kernels kernels; }
 
 namespace {
@@ -21,6 +30,9 @@ struct Set {
 
 bool always() { return true; }
 
+#ifdef SPARSR_ARM64
+bool has_neon() { return getauxval(AT_HWCAP) & HWCAP_ASIMD; }
+#endif
 #ifdef SPARSR_X86
 bool has_avx512() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
@@ -35,7 +47,11 @@ const Set sets[] = {
     {&avx512::kernels, has_avx512},
     {&avx2::kernels, has_avx2},
 #endif
+#ifdef SPARSR_ARM64
+    {&neon::kernels, has_neon},
+#else
     {&base::kernels, always},
+#endif
     {&plain::kernels, always},
 };
 
