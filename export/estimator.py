@@ -126,9 +126,7 @@ def train_estimator(
     return network, {"images": len(training), "steps": steps, **_quality(network, kept_back, patch)}
 
 
-def _batch(
-    images: Sequence[ErrorMaps], patch: int, count: int, random: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+def _batch(images: Sequence[ErrorMaps], patch: int, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Random patches, flipped and transposed: luma [count, p, p] and mean squared errors [count, n]."""
     luma, errors = [], []
     for image in (images[i] for i in random.integers(len(images), size=count)):

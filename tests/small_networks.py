@@ -18,6 +18,7 @@ OPTIONS = {
     "ledsr": {"channels": 10, "blocks": 3},
     "edsr": {"channels": 10, "blocks": 3},
     "imdn": {"channels": 20, "blocks": 2},
+    "carn": {"channels": 8},
     "carn_m": {"channels": 16},
     "rfdn": {"channels": 14, "blocks": 2},
     "smsr": {"channels": 12, "blocks": 2},

@@ -72,9 +72,7 @@ class AdaptiveUpscaler(PictureUpscaler):
     def exact(self) -> bool:
         """Whether every patch is what its candidate gives for the whole picture."""
         radii = [network.card.receptive_radius for network in self.bundle.networks]
-        return all(
-            radius is not None and radius <= halo for radius, halo in zip(radii, self._halos[:-1], strict=True)
-        )
+        return all(radius is not None and radius <= halo for radius, halo in zip(radii, self._halos[:-1], strict=True))
 
     def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
         return self._strips(image, self._block_side(image, reserve), on_tile)

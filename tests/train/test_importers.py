@@ -27,6 +27,7 @@ from train.networks import build
 from train.networks.base import MeanShift
 from train.networks.weight_norm import add_weight_norm
 from train.networks.widths import convolutions
+from train.pruning.nm import ranks
 from train.pruning.slimming import slim
 
 torch.set_num_threads(1)
@@ -203,8 +204,10 @@ def test_networks_with_sigmoids_keep_the_range_they_were_trained_on(shared_data,
 def test_checkpoints_that_cannot_be_imported(tmp_path):
     state = network_of().state_dict()
     cases = {
-        "SLS": state | {"head.0.priority_scores": torch.ones(31)},
-        "only the mobile CARN-M": {"entry.weight": torch.ones(4, 3, 3, 3)},
+        "head.0.pruning_units": state | {"head.0.priority_scores": torch.ones(31)},
+        "does not fit its weights": state
+        | {"head.0.priority_scores": torch.ones(31), "head.0.pruning_units": torch.ones(32, 1, 1, 1, 1)},
+        "no mask of SLS": state | {"head.0.priority_scores": torch.full((31,), torch.nan)},
         "lacks the weights 'tail.0.0.weight'": {k: v for k, v in state.items() if not k.startswith("tail")},
         "not finite": state | {"head.0.bias": torch.full((6,), torch.nan)},
         "no part of a convolution": state | {"head.0.weight": torch.ones(6)},
@@ -471,3 +474,59 @@ def test_our_own_checkpoint_whose_length_begins_like_a_pickle(tmp_path):
             break
     assert path.read_bytes()[0] == 0x80
     assert load_model(path)[1].method == "dense"
+
+
+def sls_checkpoint(path, seed=0):
+    """A CARN with random masks in SLS's published layout: (network with the masked weights, layers' open units)."""
+    torch.manual_seed(seed)
+    network = build("carn", 4, channels=32)
+    state, opened = dict(network.state_dict()), {}
+    for name, conv in convolutions(network).items():
+        if conv.in_channels < 32 or conv.out_channels == 3:
+            continue
+        rank = ranks(conv.weight, 32)
+        state[f"{name}.pruning_units"] = torch.stack([(rank == i).float() for i in range(32)])
+        scores = 1 - 0.08 * torch.rand(31)
+        if name == "b1.c1.body.0":
+            scores[:] = 1.03
+            scores[2:5] = torch.tensor([0.5, 0.98, 0.95])  # after 1.0609: 0.53, 0.52, 0.494, then rising again
+        state[f"{name}.priority_scores"] = scores
+        on, priority = [0], 1.0
+        for i, score in enumerate(scores.tolist(), 1):
+            priority *= min(max(score, 0.0), 1.03)
+            on += [i] if priority > 0.5 else []
+        opened[name] = on
+        with torch.no_grad():
+            conv.weight.mul_(sum((rank == i).float() for i in on))
+    torch.save(state, path)
+    return network, opened
+
+
+def test_the_masks_of_sls_are_those_of_its_units(tmp_path):
+    expected, opened = sls_checkpoint(tmp_path / "sls.pth")
+    assert opened["b1.c1.body.0"] != list(range(len(opened["b1.c1.body.0"])))  # a unit is off before one that is on
+    network, card = import_official(tmp_path / "sls.pth")
+    assert (card.architecture, card.scale, card.gates) == ("carn", 4, 0)
+    for name, conv in convolutions(expected).items():
+        torch.testing.assert_close(convolutions(network)[name].weight, conv.weight, rtol=0, atol=0)
+    x = torch.rand(1, 3, 9, 7) * 255
+    torch.testing.assert_close(network(x), expected(x))
+
+
+def test_the_authors_carn_is_in_0_to_1_and_has_other_names(tmp_path):
+    torch.manual_seed(1)
+    network = build("carn", 3, channels=8)
+    with torch.no_grad():  # about the identity, so that the range can be told
+        for conv in convolutions(network).values():
+            if not isinstance(conv, MeanShift):
+                conv.weight.mul_(0.1)
+                conv.bias.mul_(0.01)
+    state = {}
+    for name, tensor in network.state_dict().items():
+        name = name.replace("_mean.", "_mean.shifter.").replace("upsample.", "upsample.up.body.")
+        state[name] = tensor / 255 if name.endswith("bias") else tensor
+    torch.save(state, tmp_path / "carn.pth")
+    found, card = import_official(tmp_path / "carn.pth")
+    assert (card.architecture, card.scale) == ("carn", 3)
+    x = torch.rand(1, 3, 9, 7) * 255
+    torch.testing.assert_close(found(x), network(x), rtol=1e-4, atol=1e-2)

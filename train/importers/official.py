@@ -21,9 +21,11 @@ from ..networks import SRNetwork, build
 from ..networks.base import MeanShift
 from ..networks.weight_norm import filter_norms
 from ..networks.widths import convolutions, resize
+from ..pruning.sparse_conv import HIGHEST_SCORE
 from .pytorch_file import read_state_dict
 
 State = dict[str, Tensor]
+_SCORES, _UNITS = ".priority_scores", ".pruning_units"  # SLS
 _PROBE_SIDE = 48
 _PROBE_TOLERANCE = 0.05  # of full range: a trained network's output, shrunk again, is about its input
 
@@ -43,11 +45,12 @@ Recogniser = Callable[[State, Path, int | None], _Found]
 
 
 def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
-    """Rebuild the network of an official checkpoint (EDSR, LEDSR dense or pruned, SMSR, IMDN, CARN-M, RFDN), on
-    the CPU.
+    """Rebuild the network of an official checkpoint, on the CPU: EDSR, LEDSR dense or pruned, SMSR, IMDN, CARN dense or
+    pruned by SLS, CARN-M, RFDN.
 
     `scale` chooses from a file for several scales. Weight normalisation is merged, mean shifts keep their stored
-    values, and a value range other than the architecture's is converted. Raises `SparsrError` if the file is
+    values, and a value range other than the architecture's is converted; masks of SLS become zeros among the weights.
+    Raises `SparsrError` if the file is
     damaged, hostile, not recognised, or does not fit together.
     """
     path = Path(path)
@@ -55,7 +58,7 @@ def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwo
     recogniser = _recogniser(state, path)
     _check(state, path)
     try:
-        found = recogniser(_merge_weight_norm(state), path, scale)
+        found = recogniser(_merge_masks(_merge_weight_norm(state), path), path, scale)
     except KeyError as error:
         raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
     network = _with_native_range(_build(found, path), found, path)
@@ -80,10 +83,26 @@ def _merge_weight_norm(state: State) -> State:
     return merged
 
 
+def _merge_masks(state: State, path: Path) -> State:
+    """SLS's masks multiplied into the weights they belong to: unit 1 and those whose priority is above 1/2.
+
+    From units and priorities, not from their number: with scores up to 1.03 a unit can be off before one that is on.
+    """
+    merged = {name: tensor for name, tensor in state.items() if not name.endswith((_SCORES, _UNITS))}
+    for name, scores in state.items():
+        if not name.endswith(_SCORES):
+            continue
+        layer = name.removesuffix(_SCORES)
+        units, weight = state[layer + _UNITS], state[layer + ".weight"]
+        if units.shape != (len(scores) + 1, *weight.shape):
+            raise SparsrError(f"{layer}{_UNITS} in {path} does not fit its weights", "give a complete checkpoint")
+        on = torch.cat([scores.new_ones(1), scores.clamp(0, HIGHEST_SCORE).cumprod(0)]) > 0.5
+        merged[layer + ".weight"] = weight * units[on].sum(0)
+    return merged
+
+
 def _recogniser(state: State, path: Path) -> Recogniser:
     """What knows a checkpoint with these keys."""
-    if any(name.endswith(".priority_scores") for name in state):
-        raise SparsrError(f"{path} is an SLS checkpoint: N:M sparse networks cannot be imported yet")
     if any(name.endswith(".ch_mask") for name in state):
         return _smsr
     for key, recogniser in _RECOGNISERS.items():
@@ -91,13 +110,17 @@ def _recogniser(state: State, path: Path) -> Recogniser:
             return recogniser
     raise SparsrError(
         f"{path} is a PyTorch checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
-        "EDSR, LEDSR (ASSL), SMSR, IMDN, CARN-M and RFDN are known",
+        "EDSR, LEDSR (ASSL), SMSR, IMDN, CARN (SLS), CARN-M and RFDN are known",
     )
 
 
 def _check(state: State, path: Path) -> None:
     """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
     for name, tensor in state.items():
+        if name.endswith((_SCORES, _UNITS)):
+            if tensor.dim() != (1 if name.endswith(_SCORES) else 5) or not tensor.isfinite().all():
+                raise SparsrError(f"{name} in {path} is no mask of SLS", "give another checkpoint")
+            continue
         filters = state.get(name.rpartition(".")[0] + ".weight", tensor)
         four = name.endswith((".weight", ".ch_mask"))
         transposed = "spa_mask.5." in name  # its filters are in the second dimension
@@ -151,14 +174,14 @@ def _distillation(state: State, path: Path, _: int | None) -> _Found:
 
 
 def _carn(state: State, path: Path, scale: int | None) -> _Found:
-    if "b1.b1.body.4.weight" not in state:
-        raise SparsrError(f"{path} is a CARN checkpoint: only the mobile CARN-M can be imported")
+    mobile = "b1.b1.body.4.weight" in state
     stages = {int(match[1]) for name in state if (match := re.match(r"upsample\.up(\d)\.", name))}
     if stages and scale is None:
-        raise SparsrError(f"{path} holds CARN-M for several scales", f"add --scale with one of {sorted(stages)}")
+        raise SparsrError(f"{path} holds CARN for several scales", f"add --scale with one of {sorted(stages)}")
     if stages and scale not in stages:
         raise SparsrError(f"{path} has no scale {scale}", f"add --scale with one of {sorted(stages)}")
-    chosen = f"upsample.up{scale if stages else ''}.body."
+    several = any(name.startswith("upsample.up") for name in state)
+    chosen = f"upsample.up{scale if stages else ''}.body." if several else "upsample."
     renamed = {
         name.replace(".shifter.", ".").replace(chosen, "upsample."): tensor
         for name, tensor in state.items()
@@ -166,7 +189,12 @@ def _carn(state: State, path: Path, scale: int | None) -> _Found:
     }
     channels = len(renamed["entry.weight"])
     filters = [len(renamed[name]) for name in ("upsample.0.weight", "upsample.3.weight") if name in renamed]
-    return _Found("carn_m", math.prod(math.isqrt(n // channels) for n in filters), renamed, {"channels": channels})
+    return _Found(
+        "carn_m" if mobile else "carn",
+        math.prod(math.isqrt(n // channels) for n in filters),
+        renamed,
+        {"channels": channels},
+    )
 
 
 _RECOGNISERS: dict[str, Recogniser] = {

@@ -1,4 +1,4 @@
-"""CARN-M (Ahn et al., Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network, ECCV 2018)."""
+"""CARN and CARN-M (Ahn et al., Fast, Accurate, and Lightweight SR with Cascading Residual Network, ECCV 2018)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from torch.nn import functional as F
 from .base import MeanShift, SRNetwork, conv1x1, conv3x3
 
 _GROUPS = 4
+
+
+class PlainResBlock(nn.Module):
+    """relu(x + 3x3(relu(3x3(x)))): the residual block of CARN, its activation after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv3x3(channels, channels), nn.ReLU(inplace=True), conv3x3(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> [n, c, h, w]."""
+        return F.relu(self.body(x) + x)
 
 
 class EfficientResBlock(nn.Module):
@@ -42,40 +54,45 @@ class Fusion(nn.Module):
 
 
 class CascadingBlock(nn.Module):
-    """One residual block used three times; before each use all earlier results are fused."""
+    """Three residual blocks, or in CARN-M one used three times; before each all earlier results are fused."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, mobile: bool) -> None:
         super().__init__()
-        self.b1 = EfficientResBlock(channels)
+        self.mobile = mobile
+        if mobile:
+            self.b1 = EfficientResBlock(channels)
+        else:
+            self.b1, self.b2, self.b3 = (PlainResBlock(channels) for _ in range(3))
         self.c1, self.c2, self.c3 = (Fusion(channels, count) for count in (2, 3, 4))
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, c, h, w] -> [n, c, h, w]."""
         results = [x]
-        for fuse in (self.c1, self.c2, self.c3):
-            results.append(self.b1(x))
+        blocks = (self.b1,) * 3 if self.mobile else (self.b1, self.b2, self.b3)
+        for block, fuse in zip(blocks, (self.c1, self.c2, self.c3), strict=True):
+            results.append(block(x))
             x = fuse(results)
         return x
 
 
-class CARNM(SRNetwork):
-    """CARN-M, the mobile variant: three cascading blocks in a cascade, grouped convolutions, shared weights."""
+class CARN(SRNetwork):
+    """CARN: three cascading blocks in a cascade. In 0..255 as SLS trains it; the authors' is in 0..1."""
 
-    architecture = "carn_m"
-    value_range = 1.0
+    architecture = "carn"
+    mobile = False
 
     def __init__(self, scale: int, channels: int = 64) -> None:
         super().__init__(scale, channels=channels)
         self.sub_mean = MeanShift(self.value_range, -1)
         self.entry = conv3x3(3, channels)
-        self.b1, self.b2, self.b3 = (CascadingBlock(channels) for _ in range(3))
+        self.b1, self.b2, self.b3 = (CascadingBlock(channels, self.mobile) for _ in range(3))
         self.c1, self.c2, self.c3 = (Fusion(channels, count) for count in (2, 3, 4))
-        self.upsample = nn.Sequential(*_upsample(scale, channels))
+        self.upsample = nn.Sequential(*_upsample(scale, channels, _GROUPS if self.mobile else 1))
         self.exit = conv3x3(channels, 3)
         self.add_mean = MeanShift(self.value_range, +1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, 3, h, w] in 0..1 -> [n, 3, s*h, s*w]."""
+        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]."""
         x = self.entry(self.sub_mean(x))
         results = [x]
         for block, fuse in ((self.b1, self.c1), (self.b2, self.c2), (self.b3, self.c3)):
@@ -84,10 +101,18 @@ class CARNM(SRNetwork):
         return self.add_mean(self.exit(self.upsample(x)))
 
 
-def _upsample(scale: int, channels: int) -> list[nn.Module]:
-    """Grouped convolution, ReLU, pixel shuffle: once for x2 and x3, twice for x4."""
+class CARNM(CARN):
+    """CARN-M, the mobile variant: grouped convolutions, shared weights."""
+
+    architecture = "carn_m"
+    value_range = 1.0
+    mobile = True
+
+
+def _upsample(scale: int, channels: int, groups: int) -> list[nn.Module]:
+    """Convolution, ReLU, pixel shuffle: once for x2 and x3, twice for x4."""
     layers: list[nn.Module] = []
     for factor in {2: [2], 3: [3], 4: [2, 2]}[scale]:
-        grouped = conv3x3(channels, channels * factor**2, groups=_GROUPS)
+        grouped = conv3x3(channels, channels * factor**2, groups=groups)
         layers += [grouped, nn.ReLU(inplace=True), nn.PixelShuffle(factor)]
     return layers

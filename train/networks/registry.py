@@ -10,7 +10,7 @@ from typing import Any
 from runtime.errors import SparsrError
 
 from .base import SRNetwork
-from .carn import CARNM
+from .carn import CARN, CARNM
 from .edsr import EDSR, LEDSR
 from .imdn import IMDN
 from .rfdn import RFDN
@@ -31,6 +31,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "ledsr": Architecture(LEDSR, (2, 3, 4), "ASSL's network: residual body, one-convolution tail (256 channels dense)"),
     "edsr": Architecture(EDSR, (2, 3, 4), "EDSR-baseline: 16 residual blocks of 64 channels"),
     "imdn": Architecture(IMDN, (2, 3, 4), "IMDN: 6 blocks that set channels aside, contrast attention"),
+    "carn": Architecture(CARN, (2, 3, 4), "CARN: three cascading blocks of residual blocks"),
     "carn_m": Architecture(CARNM, (2, 3, 4), "CARN-M: cascading blocks of grouped convolutions, shared weights"),
     "rfdn": Architecture(RFDN, (2, 3, 4), "RFDN: 4 residual distillation blocks, spatial attention"),
     "smsr": Architecture(SMSR, (2, 3, 4), "SMSR: 5 modules with learned spatial and channel masks, or without"),
