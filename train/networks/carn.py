@@ -59,10 +59,10 @@ class CascadingBlock(nn.Module):
     def __init__(self, channels: int, mobile: bool) -> None:
         super().__init__()
         self.mobile = mobile
-        if mobile:
-            self.b1 = EfficientResBlock(channels)
-        else:
-            self.b1, self.b2, self.b3 = (PlainResBlock(channels) for _ in range(3))
+        kind = EfficientResBlock if mobile else PlainResBlock
+        self.b1 = kind(channels)
+        if not mobile:
+            self.b2, self.b3 = kind(channels), kind(channels)
         self.c1, self.c2, self.c3 = (Fusion(channels, count) for count in (2, 3, 4))
 
     def forward(self, x: Tensor) -> Tensor:
