@@ -22,7 +22,7 @@ class LineWork : public Work {
 public:
     LineWork(const Op& op, Operands operands, const Kernels& kernels)
         : op_(op), operands_(std::move(operands)), kernels_(kernels), n_(operands_.output.vectors() * kernels.lanes) {
-        lines_.resize(operands_.inputs.size());
+        lines_.resize(operands_.inputs.size() + 1);
     }
 
     void run(int first, int last, float*) override {
@@ -45,15 +45,22 @@ private:
                 break;
             case Kind::avg_pool: kernels_.halve(own_line(0, c, 2 * y), own_line(0, c, 2 * y + 1), operands_.output.vectors(), out); break;
             case Kind::add: kernels_.add(line(0, c, y), line(1, c, y), n_, out); break;
-            case Kind::mul:
-                if (spread())
-                    kernels_.affine(line(0, c, y), n_, first_value(c), 0, out);
-                else
-                    kernels_.mul(line(0, c, y), line(1, c, y), n_, out);
-                break;
+            case Kind::mul: multiply(c, y, out); break;
             default: kernels_.affine(line(0, c, y), n_, 1, 0, out);
         }
         activate_line(op_.activation, out, n_, kernels_);
+    }
+
+    void multiply(int c, int y, float* out) {
+        const float* x = line(0, c, y);
+        if (spread() && operands_.residual.buffer) {
+            kernels_.scaled_add(x, n_, first_value(c), residual_line(c, y), out);
+        } else if (spread()) {
+            kernels_.affine(x, n_, first_value(c), 0, out);
+        } else {
+            kernels_.mul(x, line(1, c, y), n_, out);
+            if (operands_.residual.buffer) kernels_.add(out, residual_line(c, y), n_, out);
+        }
     }
 
     bool spread() const {
@@ -66,17 +73,21 @@ private:
         return view.row(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
     }
 
+    const float* residual_line(int c, int y) { return aligned(operands_.residual, operands_.inputs.size(), c, y); }
+
     const float* own_line(size_t input, int c, int y) const {
         const View& view = operands_.inputs[input];
         return view.row(y) + size_t(c) * view.stride();
     }
 
     // The input's line in the output's layout.
-    const float* line(size_t input, int c, int y) {
-        const View& view = operands_.inputs[input];
-        const float* from = own_line(input, c, y);
+    const float* line(size_t input, int c, int y) { return aligned(operands_.inputs[input], input, c, y); }
+
+    // A view's line in the output's layout, if need be as copy `number`.
+    const float* aligned(const View& view, size_t number, int c, int y) {
+        const float* from = view.row(y) + size_t(c) * view.stride();
         if (view.vectors() == operands_.output.vectors()) return from;
-        std::vector<float>& copy = lines_[input];
+        std::vector<float>& copy = lines_[number];
         copy.assign(size_t(n_), 0);
         const auto &there = view.buffer->columns, &here = operands_.output.buffer->columns;
         for (size_t x = 0; x < here.size(); ++x) copy[size_t(here[x])] = from[there[x]];

@@ -1,6 +1,7 @@
 // Masked blocks: convolutions that compute important pixels in full and of the others only the dense channels.
 //
 // Inside a block the dense channels come first, so that a dense part of inputs or outputs is the beginning of a pixel.
+// A row of a mask holds a byte for every 4 columns, whose bits 0 to 3 say which of them are important.
 #include <algorithm>
 #include <cstring>
 
@@ -13,6 +14,12 @@ namespace {
 
 // With this many important pixels or fewer a tile's pixels are computed one by one.
 constexpr int few_pixels = 3;
+
+constexpr int tile_side = 4;
+
+const uint8_t* mask_row(const View& mask, int y) { return reinterpret_cast<const uint8_t*>(mask.row(y)); }
+
+int tiles_of(int width) { return (width + tile_side - 1) / tile_side; }
 
 int vectors_of(int channels, int lanes) { return (channels + lanes - 1) / lanes; }
 
@@ -49,11 +56,13 @@ public:
         const View& logits = operands_.inputs[0];
         for (int y = first; y < last; ++y) {
             const float *unimportant = logits.row(y), *important = unimportant + logits.stride();
-            float* mask = operands_.output.row(y);
+            auto* mask = reinterpret_cast<uint8_t*>(operands_.output.row(y));
+            std::memset(mask, 0, size_t(tiles_of(logits.width())));
+            const auto& columns = logits.buffer->columns;
             int count = 0;
-            for (int column : logits.buffer->columns) {
-                const bool larger = important[column] > unimportant[column];
-                *mask++ = larger ? 1.0f : 0.0f;
+            for (size_t x = 0; x < columns.size(); ++x) {
+                const bool larger = important[columns[x]] > unimportant[columns[x]];
+                mask[x / tile_side] |= uint8_t(larger << x % tile_side);
                 count += larger;
             }
             important_[size_t(y)] = count;
@@ -123,8 +132,6 @@ public:
     }
 
 private:
-    static constexpr int tile_side = 4;
-
     void pack(const std::vector<float>& weights) {
         tile_weights_ = allocate(36 * plane_);
         pixel_weights_ = allocate(9 * plane_);
@@ -152,53 +159,51 @@ private:
 
     // Sorts the tiles of the image rows from `y` on; `first` and `last` are the rows of this run.
     void plan(int y, int first, int last, Worklist& list) const {
-        const int bottom = std::min(y + tile_side, last);
-        const std::vector<int> above = count_row(y - tile_side), here = count_row(y), below = count_row(y + tile_side);
-        for (size_t i = 1; i + 1 < here.size(); ++i) {
-            const int x = int(i - 1) * tile_side;
-            const MaskedTile tile = tile_at(y, x, bottom);
-            if (here[i] > few_pixels) {
+        const int bottom = std::min(y + tile_side, last), tiles = tiles_of(out().width());
+        // Where dense channels come from none, they are 0, and the next layer reads them.
+        const bool all_read = to_.dense && !from_.dense;
+        std::vector<uint16_t> important(size_t(tiles) + 2);
+        std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
+        gather(y, important, around);
+        const uint16_t rows = uint16_t((1 << tile_side * (bottom - y)) - 1);
+        for (int i = 0; i < tiles; ++i) {
+            const int x = i * tile_side;
+            const auto here = uint16_t(important[size_t(i) + 1] & rows);
+            const uint16_t inside = uint16_t(rows & columns(x));
+            const MaskedTile tile{in().row(y - 1) + (x - 1) * pixel(), out().row(y) + x * pixel(), here,
+                                  uint16_t(inside & ~here)};
+            if (__builtin_popcount(here) > few_pixels) {
                 list.full.push_back(tile);
                 if (from_.dense < channels_) add_dense(tile, list);
                 continue;
             }
-            int near = to_.dense && !from_.dense;  // then dense channels are 0 here, and the next layer reads them
-            for (const auto* counts : {&above, &here, &below})
-                for (size_t j = i - 1; j <= i + 1; ++j) near += (*counts)[j];
-            if (near) clear(y, x, bottom);
-            if (here[i]) add_single(y, x, bottom, first, list);
+            if (all_read || around[size_t(i)] || around[size_t(i) + 1] || around[size_t(i) + 2]) clear(y, x, bottom);
+            for (int bits = here; bits; bits &= bits - 1) {
+                const int place = __builtin_ctz(unsigned(bits));
+                const ptrdiff_t row = y + place / tile_side - first, column = (x + place % tile_side) * pixel();
+                list.single.push_back({row * in_row() + column, row * out_row() + column});
+            }
             add_dense(tile, list);
         }
     }
 
-    // Important pixels of every tile of the row of tiles that begins at image row `y`, with one more tile at each side.
-    std::vector<int> count_row(int y) const {
-        std::vector<int> counts(size_t((out().width() + tile_side - 1) / tile_side) + 2);
-        for (int row = std::max(y, 0); row < std::min(y + tile_side, out().height()); ++row) {
-            const float* values = mask().row(row);
-            for (int x = 0; x < out().width(); ++x) counts[size_t(x / tile_side + 1)] += values[x] != 0;
+    // Reads the masks of the tiles at the image rows from `y` on, and of those above and below; entry 0 is beside the image.
+    void gather(int y, std::vector<uint16_t>& important, std::vector<uint8_t>& around) const {
+        const size_t tiles = important.size() - 2;
+        for (int row = std::max(y - tile_side, 0); row < std::min(y + 2 * tile_side, out().height()); ++row) {
+            const uint8_t* bits = mask_row(mask(), row);
+            for (size_t i = 0; i < tiles; ++i) around[i + 1] |= bits[i];
+            if (row < y || row >= y + tile_side) continue;
+            for (size_t i = 0; i < tiles; ++i) important[i + 1] |= uint16_t(bits[i] << (row - y) * tile_side);
         }
-        return counts;
     }
 
-    MaskedTile tile_at(int y, int x, int bottom) const {
-        MaskedTile tile{in().row(y - 1) + (x - 1) * pixel(), out().row(y) + x * pixel(), 0, 0};
-        for (int row = y; row < bottom; ++row)
-            for (int column = x; column < right(x); ++column)
-                (mask().row(row)[column] != 0 ? tile.whole : tile.part) |= 1u << ((row - y) * tile_side + column - x);
-        return tile;
-    }
+    // The pixels of the tile at column `x` that lie inside the image.
+    uint16_t columns(int x) const { return uint16_t(0x1111 * ((1 << (right(x) - x)) - 1)); }
 
     void add_dense(MaskedTile tile, Worklist& list) const {
         tile.whole = 0;
         if (from_.dense && to_.dense && tile.part) list.dense.push_back(tile);
-    }
-
-    void add_single(int y, int x, int bottom, int first, Worklist& list) const {
-        for (int row = y; row < bottom; ++row)
-            for (int column = x; column < right(x); ++column)
-                if (mask().row(row)[column] != 0)
-                    list.single.push_back({(row - first) * in_row() + column * pixel(), (row - first) * out_row() + column * pixel()});
     }
 
     void clear(int y, int x, int bottom) const {
@@ -258,11 +263,14 @@ public:
     void run(int first, int last, float* scratch) override {
         const View& out = operands_.output;
         const int row = vectors_ * kernels_.lanes;
+        std::vector<PixelPlace> important, others;
         for (int y = first; y < last; ++y) {
-            std::vector<PixelPlace> important, others;
-            const float* mask = operands_.inputs.back().row(y);
+            important.clear();
+            others.clear();
+            const uint8_t* mask = mask_row(operands_.inputs.back(), y);
             const ptrdiff_t pixel = operands_.inputs[0].buffer->pixel;
-            for (int x = 0; x < out.width(); ++x) (mask[x] != 0 ? important : others).push_back({x * pixel, ptrdiff_t(x) * row});
+            for (int x = 0; x < out.width(); ++x)
+                (mask[x / tile_side] >> x % tile_side & 1 ? important : others).push_back({x * pixel, ptrdiff_t(x) * row});
             add_up(important, y, true, scratch);
             add_up(others, y, false, scratch);
             kernels_.to_lines(scratch, row, out.vectors(), out.width(), out.channels, ptrdiff_t(out.stride()), out.row(y));

@@ -98,7 +98,7 @@ private:
             op.inputs = layer.inputs;
             op.output = int(i) + 1;
             op.activation = layer.activation;
-            if (layer.kind == Kind::conv) fuse(op);
+            if (layer.kind == Kind::conv || layer.kind == Kind::mul) fuse(op);
             plan_.ops.push_back(op);
         }
     }
@@ -151,7 +151,7 @@ private:
         }
     }
 
-    // Takes the only reader of a convolution's result into the convolution, if it is of a kind that can be.
+    // Takes the only reader of a convolution's or product's result into that operation, if it is of a kind that can be.
     void fuse(Op& op) {
         const int tensor = op.output;
         const auto& readers = readers_[size_t(tensor)];
@@ -162,7 +162,7 @@ private:
         if (next.kind == Kind::add && linear) {
             op.residual = next.inputs[next.inputs[0] == tensor];
             op.activation = next.activation;
-        } else if (next.kind == Kind::depth_to_space) {
+        } else if (next.kind == Kind::depth_to_space && op.layer->kind == Kind::conv) {
             op.block = next.block;
         } else {
             return;

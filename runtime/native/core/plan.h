@@ -14,7 +14,7 @@ struct Op {
     Kind kind = Kind::layer;
     const Layer* layer = nullptr;
     std::vector<int> inputs;  // tensors
-    int residual = -1;        // tensor added before the activation; conv only
+    int residual = -1;        // tensor added before the activation; conv and mul only
     int output = 0;           // tensor
     int block = 1;            // of the depth-to-space that stores the result; conv only
     int part = 0;             // which convolution of the block; masked_conv only

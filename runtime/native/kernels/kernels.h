@@ -130,6 +130,7 @@ struct Kernels {
     void (*fill_sides)(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
     void (*affine)(const float* x, int n, float factor, float offset, float* out);
     void (*add)(const float* x, const float* y, int n, float* out);
+    void (*scaled_add)(const float* x, int n, float factor, const float* y, float* out);
     void (*mul)(const float* x, const float* y, int n, float* out);
     // Means of 2 x 2 values: `vectors` of them from two lines of twice as many.
     void (*halve)(const float* upper, const float* lower, int vectors, float* out);

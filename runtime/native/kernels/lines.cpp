@@ -11,6 +11,10 @@ void add(const float* x, const float* y, int n, float* out) {
     for (int i = 0; i < n; ++i) out[i] = x[i] + y[i];
 }
 
+void scaled_add(const float* x, int n, float factor, const float* y, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] * factor + y[i];
+}
+
 void mul(const float* x, const float* y, int n, float* out) {
     for (int i = 0; i < n; ++i) out[i] = x[i] * y[i];
 }

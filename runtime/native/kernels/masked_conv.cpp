@@ -190,22 +190,4 @@ void pixel_products(const PixelProducts& work) {
     }
 }
 
-void to_pixels(const float* in, ptrdiff_t in_channel, int vectors, int width, int channels, int pixel, float* out) {
-    for (int c = 0; c < channels; ++c)
-        for (int v = 0; v < vectors; ++v)
-            for (int lane = 0; lane < lanes; ++lane) {
-                const int column = lane * vectors + v;
-                if (column < width) out[column * pixel + c] = in[c * in_channel + v * lanes + lane];
-            }
-}
-
-void to_lines(const float* in, int pixel, int vectors, int width, int channels, ptrdiff_t out_channel, float* out) {
-    for (int c = 0; c < channels; ++c)
-        for (int v = 0; v < vectors; ++v)
-            for (int lane = 0; lane < lanes; ++lane) {
-                const int column = lane * vectors + v;
-                out[c * out_channel + v * lanes + lane] = column < width ? in[column * pixel + c] : 0;
-            }
-}
-
 }  // namespace sparsr::SPARSR_ISA

@@ -31,6 +31,7 @@ void to_lines(const float* in, int pixel, int vectors, int width, int channels, 
 void fill_sides(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
 void affine(const float* x, int n, float factor, float offset, float* out);
 void add(const float* x, const float* y, int n, float* out);
+void scaled_add(const float* x, int n, float factor, const float* y, float* out);
 void mul(const float* x, const float* y, int n, float* out);
 void halve(const float* upper, const float* lower, int vectors, float* out);
 double sum(const float* x, int n);
