@@ -11,11 +11,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from runtime.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, ModelFormat, ParityEntry
-from runtime.layers import Conv
+from runtime.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, MaskedWork, ModelFormat, ParityEntry
+from runtime.layers import Conv, MaskedBlock
 from train.checkpoint import Card
 from train.complexity import gmacs_720p, parameters
 from train.networks import SRNetwork
@@ -93,7 +94,29 @@ def make_card(
         training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
         tools={name: version(name) for name in _TOOLS},
         nonzero=round(gmacs_720p(plain, nonzero=True) / gmacs_720p(plain), 6),
+        masked=_masked_work(graph, gmacs_720p(plain)),
     )
+
+
+def _masked_work(graph: DeployGraph, dense: float) -> MaskedWork | None:
+    """Of a network that takes `dense` 10^9 multiply-adds without masks."""
+    blocks = [node.layer for node in graph.nodes if isinstance(node.layer, MaskedBlock)]
+    if not blocks:
+        return None
+    pixels = 1280 * 720 / graph.scale**2
+    spared = sum(_full_weights(block) - _dense_weights(block) for block in blocks) * pixels / 1e9
+    return MaskedWork(*(round(dense - share * spared, 6) for share in (1, 0.5, 0)))
+
+
+def _full_weights(block: MaskedBlock) -> int:
+    """What an important pixel takes."""
+    return sum(weight.size for weight in block.weights) + block.fuse_weight.size
+
+
+def _dense_weights(block: MaskedBlock) -> int:
+    """What any other pixel takes."""
+    counts = [block.dense.shape[1], *(int(dense.sum()) for dense in block.dense)]
+    return sum(9 * a * b for a, b in pairwise(counts)) + len(block.fuse_bias) * sum(counts[1:])
 
 
 def write_bundle(folder: Path, files: Sequence[ModelFile], card: BundleCard) -> None:

@@ -11,12 +11,15 @@ from runtime.layers import BoolArray, FloatArray, MaskedBlock
 
 @dataclass(frozen=True)
 class MaskedLayer:
-    """One layer: relu(max(mask, dense) * conv(x, whole)), or with `quiet` weights
-    relu(mask * conv(x, whole) + (1 - mask) * conv(x, quiet)). The mask is 1 at important pixels and else 0."""
+    """One layer: relu(max(mask, everywhere) * conv(x, weight)), or with `quiet`
+    relu(mask * conv(x, weight) + (1 - mask) * conv(x, weight * quiet)). The mask is 1 at important pixels and else 0.
 
-    whole: FloatArray
-    quiet: FloatArray | None
-    dense: BoolArray
+    weight: [channels, channels, 3, 3]; everywhere: bool [channels]; quiet: bool [channels, channels].
+    """
+
+    weight: FloatArray
+    everywhere: BoolArray
+    quiet: BoolArray | None
 
 
 def masked_layers(block: MaskedBlock) -> list[MaskedLayer]:
@@ -24,9 +27,7 @@ def masked_layers(block: MaskedBlock) -> list[MaskedLayer]:
     layers = []
     before = np.ones(block.dense.shape[1], bool)
     for weight, dense in zip(block.weights, block.dense, strict=True):
-        partial = dense.any() and before.any() and not before.all()
-        quiet = weight * (dense[:, None] & before)[:, :, None, None] if partial else None
-        everywhere = dense & before.all()  # these read all there is, at every pixel
-        layers.append(MaskedLayer(weight, quiet, everywhere))
+        quiet = dense[:, None] & before if dense.any() and before.any() and not before.all() else None
+        layers.append(MaskedLayer(weight, dense & before.all(), quiet))
         before = dense
     return layers

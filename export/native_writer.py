@@ -112,7 +112,8 @@ def _layer(node: Node, index: Mapping[str, int], tensors: Tensors) -> dict[str, 
             weights = {f"weight{part}": weight for part, weight in enumerate(layer.weights)}
             entry["weights"] = list(_stored(node.name, tensors, **weights).values())
             entry["dense"] = [np.flatnonzero(dense).tolist() for dense in layer.dense]
-            entry |= _stored(node.name, tensors, fuse_weight=layer.fuse_weight, fuse_bias=layer.fuse_bias)
+            fuse = {"fuse_weight": layer.fuse_weight[:, :, None, None], "fuse_bias": layer.fuse_bias}
+            entry |= _stored(node.name, tensors, **fuse)
         case _:
             entry |= _options(layer)
     return entry

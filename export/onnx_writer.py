@@ -28,7 +28,6 @@ from runtime.layers import (
     Conv,
     CropLike,
     DepthToSpace,
-    FloatArray,
     GlobalMean,
     GlobalStd,
     Layer,
@@ -200,21 +199,24 @@ def _masked_block(w: _Writer, node: Node, layer: MaskedBlock, x: list[str], y: s
     mask, rest = _masks(w, name, x[1])
     for index, part in enumerate(masked_layers(layer)):
         own = f"{name}.{index}"
-        whole = _bare_conv(w, f"{own}.whole", source, part.whole)
+        weight = w.constant(f"{name}.weight{index}", part.weight)
+        whole = _bare_conv(w, f"{own}.whole", source, weight)
         share = mask
-        if part.dense.any():
-            dense = w.constant(f"{own}.dense", part.dense.reshape(1, -1, 1, 1))
+        if part.everywhere.any():
+            dense = w.constant(f"{own}.dense", part.everywhere.reshape(1, -1, 1, 1))
             share = w.op("Max", f"{own}.share", [mask, dense], f"{own}.share")
         linear = w.op("Mul", f"{own}.masked", [whole, share], f"{own}.masked")
         if part.quiet is not None:
-            quiet = _bare_conv(w, f"{own}.quiet", source, part.quiet)
+            kept = w.constant(f"{own}.kept", part.quiet[:, :, None, None])
+            dense = w.op("Mul", f"{own}.quiet_weight", [weight, kept], f"{own}.quiet_weight")
+            quiet = _bare_conv(w, f"{own}.quiet", source, dense)
             elsewhere = w.op("Mul", f"{own}.elsewhere", [quiet, rest], f"{own}.elsewhere")
             linear = w.op("Add", f"{own}.both", [linear, elsewhere], f"{own}.both")
         source = w.op("Relu", own, [linear], own)
         results.append(source)
     joined = w.op("Concat", f"{name}.joined", results, f"{name}.joined", axis=1)
-    weight = w.constant(f"{name}.weight", layer.fuse_weight[:, :, None, None])
-    bias = w.constant(f"{name}.bias", layer.fuse_bias)
+    weight = w.constant(f"{name}.fuse_weight", layer.fuse_weight[:, :, None, None])
+    bias = w.constant(f"{name}.fuse_bias", layer.fuse_bias)
     w.op("Conv", name, [joined, weight, bias], y, kernel_shape=[1, 1])
 
 
@@ -230,10 +232,9 @@ def _masks(w: _Writer, name: str, logits: str) -> tuple[str, str]:
     return mask, w.op("Sub", f"{name}.rest", [one, mask], f"{name}.rest")
 
 
-def _bare_conv(w: _Writer, name: str, source: str, weight: FloatArray) -> str:
+def _bare_conv(w: _Writer, name: str, source: str, weight: str) -> str:
     """A 3x3 convolution without bias."""
-    constant = w.constant(f"{name}.weight", weight)
-    return w.op("Conv", name, [source, constant], name, kernel_shape=[3, 3], pads=[1] * 4)
+    return w.op("Conv", name, [source, weight], name, kernel_shape=[3, 3], pads=[1] * 4)
 
 
 def _bounds(w: _Writer, name: str, start: int, stop: int) -> list[str]:

@@ -250,14 +250,20 @@ def _masked_block(w: _Writer, node: Node, layer: MaskedBlock, x: list[int]) -> N
         return w.feature_map(f"{name}.{label}", shapes)
 
     for index, part in enumerate(masked_layers(layer)):
-        whole = _bare_conv(w, f"{name}.{index}.whole", source, part.whole, feature_map(f"{index}.whole"))
+        whole = _bare_conv(w, f"{name}.{index}.whole", source, part.weight, feature_map(f"{index}.whole"))
         share = mask
-        if part.dense.any():
-            dense = w.constant(f"{name}.{index}.dense", part.dense)
+        if part.everywhere.any():
+            dense = w.constant(f"{name}.{index}.dense", part.everywhere)
             share = w.operator("MAXIMUM", [mask, dense], feature_map(f"{index}.share"))
         linear = w.operator("MUL", [whole, share], feature_map(f"{index}.masked"))
         if part.quiet is not None:
-            quiet = _bare_conv(w, f"{name}.{index}.quiet", source, part.quiet, feature_map(f"{index}.quiet"))
+            quiet = _bare_conv(
+                w,
+                f"{name}.{index}.quiet",
+                source,
+                part.weight * part.quiet[:, :, None, None],
+                feature_map(f"{index}.quiet"),
+            )
             elsewhere = w.operator("MUL", [quiet, rest], feature_map(f"{index}.elsewhere"))
             linear = w.operator("ADD", [linear, elsewhere], feature_map(f"{index}.both"))
         source = w.operator("RELU", [linear], feature_map(str(index)))

@@ -20,6 +20,7 @@ from .doctor import doctor
 from .engines import ENGINES
 from .errors import SparsrError, run_cli
 from .images import MAX_PIXELS, image_format, read_image, write_image
+from .masks import count_masks, describe_masks
 from .memory import format_bytes, parse_bytes
 from .plan_table import convolution_costs, cost_table, plan_table, run_plan
 from .progress import clock
@@ -57,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     upscale.add_argument(
         "--patch-map", type=Path, metavar="FILE", help="adaptive bundles: a picture of who computed which patch"
+    )
+    upscale.add_argument(
+        "--masks", action="store_true", help="networks with masks: tell how much of the picture they computed in full"
     )
     upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
@@ -99,11 +103,13 @@ def _upscale(options: argparse.Namespace) -> int:
     source, target = options.input, options.output
     _check_paths(options)
     upscaler = _upscaler(options)
+    masks = count_masks(upscaler, options.model) if options.masks else {}
     if not upscaler.exact:
         print("note: this network sees the whole picture; tiles and windows are approximate", file=sys.stderr)
     start = time.monotonic()
     if source.is_dir():
         failed = upscale_folder(source, target, upscaler, options.max_pixels)
+        print(describe_masks(masks), end="")
         if failed:
             raise SparsrError(f"{failed} of the pictures could not be upscaled", "the reasons stand above")
         return 0
@@ -111,10 +117,11 @@ def _upscale(options: argparse.Namespace) -> int:
         remark = upscale_video(source, target, upscaler, options.max_pixels)
         if remark:
             print(f"note: {remark}", file=sys.stderr)
-        print(f"{target}: done in {clock(time.monotonic() - start)}")
+        print(f"{target}: done in {clock(time.monotonic() - start)}\n{describe_masks(masks)}", end="")
         return 0
     height, width = upscale_picture(source, target, upscaler, options.max_pixels)
     print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
+    print(describe_masks(masks), end="")
     if isinstance(upscaler, AdaptiveUpscaler):
         print(f"patches: {describe_shares(upscaler)}")
         if options.patch_map:
@@ -218,6 +225,9 @@ def describe(card: BundleCard) -> str:
             "approximate (sees the whole picture)" if radius is None else f"exact with {radius} pixels around",
         ),
     ]
+    if card.masked:
+        text = f"depends on the image: {card.masked.typical:.2f} GMACs with half of the pixels important"
+        lines.insert(2, ("speed", text))
     for file in card.files:
         text = f"{file.name}, {file.bytes / 1e6:.2f} MB, {file.layout}: {' '.join(file.operators)}"
         lines.append((f"{file.format} file", text))

@@ -46,6 +46,18 @@ class ParityEntry:
 
 
 @dataclass(frozen=True)
+class MaskedWork:
+    """10^9 multiply-adds for a 1280x720 output of a network whose work, and so its speed, depends on the image."""
+
+    best: float
+    """No pixel is important."""
+    typical: float
+    """Half of the pixels are."""
+    worst: float
+    """All are: what a time limit must be set by."""
+
+
+@dataclass(frozen=True)
 class BundleCard:
     """Everything a runtime, a benchmark or a person needs to know about a bundle.
 
@@ -78,12 +90,16 @@ class BundleCard:
     """Versions of the packages that wrote the bundle."""
     nonzero: float = 1.0
     """Share (0..1) of the multiply-adds whose weight is not zero: below 1 for N:M sparsity."""
+    masked: MaskedWork | None = None
+    """For networks with masks."""
     schema: str = SCHEMA
 
     @property
     def work(self) -> str:
         """The multiply-adds as text."""
         dense = f"{self.gmacs_720p:.2f} GMACs for a 1280x720 output"
+        if self.masked:
+            return f"{self.masked.best:.2f} to {self.masked.worst:.2f}, by the image, of {dense}"
         return dense if self.nonzero > 0.999 else f"{self.gmacs_720p * self.nonzero:.2f} of {dense} by N:M sparsity"
 
     def to_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..native.library import NativeModel
+from ..native.library import Mask, NativeModel, PixelArray
 from . import ByteArray, FloatArray
 
 
@@ -17,18 +17,28 @@ class NativeEngine:
         self.threads = threads
         self._model = NativeModel(model, threads=threads)
         self.version = self._model.version
+        self.masks: dict[str, Mask] | None = None
+        """Once it is a dictionary, runs add up in it what the masks of each layer held important."""
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
         result = np.empty((1, *self._model.output_shape(*image.shape[1:3])), np.float32)
-        self._model.run(image[0], result[0])
+        self._run(image[0], result[0])
         return result
 
     def run_bytes(self, image: ByteArray) -> ByteArray:
         """uint8 [h, w, 3] -> uint8 [s*h, s*w, 3]."""
         result = np.empty(self._model.output_shape(*image.shape[:2]), np.uint8)
-        self._model.run(image, result)
+        self._run(image, result)
         return result
+
+    def _run(self, image: PixelArray, result: PixelArray) -> None:
+        self._model.run(image, result)
+        if self.masks is None:
+            return
+        for mask in self._model.masks():
+            before = self.masks.get(mask.layer, Mask(mask.layer, 0, 0))
+            self.masks[mask.layer] = Mask(mask.layer, before.important + mask.important, before.pixels + mask.pixels)
 
 
 load = NativeEngine

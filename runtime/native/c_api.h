@@ -93,7 +93,7 @@ SPARSR_API int sparsr_output_size(const sparsr_model* model, int32_t height, int
 
 SPARSR_API void sparsr_get_info(const sparsr_model* model, sparsr_info* info);
 /* What the model does on images of the size last prepared, as JSON: every operation with its kernel, shape, memory, cost, and
- * seconds of the last run if it was profiled. Returns the length needed without the final 0. */
+ * of the last run its seconds if it was profiled, and how many pixels a mask held important. Returns the length needed without the final 0. */
 SPARSR_API size_t sparsr_describe(const sparsr_model* model, char* text, size_t size);
 SPARSR_API void sparsr_free(sparsr_model* model);
 

@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_size_t, c_ssize_t, c_uint64, c_void_p
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,16 @@ class Info(ctypes.Structure):
         ("instruction_set", c_char_p),
         ("buffer_bytes", c_uint64),
     ]
+
+
+class Mask(NamedTuple):
+    """What a masked block computed in full for one image."""
+
+    layer: str
+    important: int
+    """Pixels."""
+    pixels: int
+    """All of them."""
 
 
 _ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
@@ -152,13 +162,21 @@ class NativeModel:
         height, width, threads, instruction_set, buffer_bytes, and operations: each with layer, kind, kernel, inputs,
         outputs, height, width (before depth-to-space), ring_rows, ring_bytes, seconds (of the last run, if it was
         profiled); convolutions with kernel_size, groups, weights, dense_weights, macs, dense_macs, cost (CPU seconds
-        for the image) and whether that is measured.
+        for the image) and whether that is measured; masks with the important pixels of the last run.
         """
         size = self._library.sparsr_describe(self._handle, None, 0)
         text = ctypes.create_string_buffer(size + 1)
         self._library.sparsr_describe(self._handle, text, size + 1)
         plan: dict[str, Any] = json.loads(text.value.decode(errors="replace"))
         return plan
+
+    def masks(self) -> list[Mask]:
+        """The masks of the last run, in the order of the network; none if it has none."""
+        return [
+            Mask(operation["layer"], operation["important"], operation["height"] * operation["width"])
+            for operation in self.plan()["operations"]
+            if "important" in operation
+        ]
 
     def _call(self, failure: str, function: Any, *arguments: Any) -> None:
         error = ctypes.create_string_buffer(ERROR_BYTES)

@@ -212,9 +212,10 @@ def test_bad_images_and_limits_are_refused():
         NativeModel(content, "sse9")
 
 
+@pytest.mark.parametrize("architecture", ["rfdn", "smsr"])
 @pytest.mark.parametrize("part", ["header", "anywhere"])
-def test_damaged_models_are_refused_or_run(part):
-    graph = optimise(lower(small("rfdn", 2), "rfdn"))[0]
+def test_damaged_models_are_refused_or_run(part, architecture):
+    graph = optimise(lower(small(architecture, 2), architecture))[0]
     content = write_native(graph, {})
     header = 8 + int.from_bytes(content[:8], "little")
     rng = np.random.default_rng(7)

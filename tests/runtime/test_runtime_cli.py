@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_bundles import write_small_bundle
 
 from runtime import Upscaler
 from runtime.__main__ import main
@@ -391,3 +392,22 @@ def test_missing_and_damaged_bundles(runtime, bundle_copy, tmp_path):
     (bundle_copy / "card.json").write_text("{")
     assert_refused(runtime("info", bundle_copy), "not a valid card")
     assert names(tmp_path) == ["copy", "in.png"]
+
+
+# Masks
+
+
+def test_masks_are_told(runtime, tmp_path):
+    smsr = write_small_bundle(tmp_path / "smsr", "smsr", channels=12, blocks=2)
+    save(tmp_path / "in.png", pixels(9, 8))
+    arguments = ["upscale", tmp_path / "in.png", tmp_path / "out.png", "--model", smsr.path, "--masks"]
+    code, out, _ = runtime(*arguments, "--engine", "native")
+    assert code == 0
+    assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["body.0.body", "body.1.body"]
+    assert all(0 <= float(line.split()[1]) <= 100 for line in out.splitlines()[1:])
+    assert_refused(runtime(*arguments), "only the native engine counts", "--engine native")
+
+
+def test_masks_of_a_network_without_any(upscale, tmp_path):
+    result = upscale(save(tmp_path / "in.png", pixels(9, 8)), tmp_path / "out.png", "--engine", "native", "--masks")
+    assert_refused(result, "has no masks", "leave out")

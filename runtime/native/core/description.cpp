@@ -42,6 +42,7 @@ void describe(std::ostream& out, const Report& report) {
         << ", \"ring_rows\": " << report.ring_rows << ", \"ring_bytes\": " << report.ring_bytes
         << ", \"seconds\": " << report.seconds;
     if (layer && layer->kind == Kind::conv) describe_conv(out, report);
+    if (report.op->kind == Op::Kind::mask) out << ", \"important\": " << report.important;
     out << "}";
 }
 

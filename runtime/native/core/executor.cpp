@@ -144,7 +144,9 @@ void Executor::make_maps(const std::vector<Size>& sizes) {
             buffer.height = sizes[root].height;
             buffer.width = sizes[root].width;
             buffer.lanes = kernels_.lanes;
-            if (plan_.pixels[root]) buffer.pixel = buffer.channels == 1 ? 1 : round_up(buffer.channels, kernels_.lanes) * kernels_.lanes;
+            if (plan_.layouts[root] == Layout::mask) buffer.pixel = 1;
+            if (plan_.layouts[root] == Layout::pixels)
+                buffer.pixel = round_up(buffer.channels, kernels_.lanes) * kernels_.lanes;
         }
         map_of_[t] = map_of_[root];
     }
@@ -566,7 +568,8 @@ std::vector<Report> Executor::report() const {
         const Buffer& out = maps_[task.buffer].buffer;
         const int outputs = plan_.channels[size_t(op.output)] * op.block * op.block;
         reports.push_back({&op, task.choice, task.cost, plan_.channels[size_t(op.inputs[0])], outputs,
-                           {out.height / op.block, out.width / op.block}, out.capacity, out.bytes(), task.seconds});
+                           {out.height / op.block, out.width / op.block}, out.capacity, out.bytes(), task.seconds,
+                           task.work->important_pixels()});
     }
     return reports;
 }

@@ -40,6 +40,7 @@ struct Report {
     int ring_rows;
     size_t ring_bytes;         // of the buffer that holds the result, maybe together with others'
     double seconds;            // of the last run, all threads' together; 0 if it was not profiled
+    int64_t important;         // pixels of the last run; of masks
 };
 
 class Executor {

@@ -24,7 +24,7 @@ public:
         for (size_t i = program_.layers.size(); i-- > 0;)
             if (program_.layers[i].kind == Kind::concat && used_[i + 1]) copies[i] = join(int(i));
         add_ops(copies);
-        plan_.pixels.resize(plan_.channels.size());
+        plan_.layouts.resize(plan_.channels.size());
         for (size_t t = 0; t < plan_.channels.size(); ++t) plan_.places.push_back(place(int(t)));
         mark_decisions();
         find_producers();
@@ -130,8 +130,8 @@ private:
         op.layer = &layer;
         op.inputs = std::move(inputs);
         op.output = new_tensor(channels);
-        plan_.pixels.resize(plan_.channels.size());
-        plan_.pixels.back() = true;
+        plan_.layouts.resize(plan_.channels.size());
+        plan_.layouts.back() = kind == Op::Kind::mask ? Layout::mask : Layout::pixels;
         plan_.ops.push_back(op);
         return op.output;
     }

@@ -28,11 +28,14 @@ struct Place {
     int first;
 };
 
+// How a tensor lies in its buffer: every channel by itself, or the channels of a pixel side by side; masks as bits.
+enum class Layout { lines, pixels, mask };
+
 struct Plan {
     std::vector<Op> ops;                      // in execution order; op 0 is the source
     std::vector<int> channels;                // of every tensor; those of the program come first
     std::vector<Place> places;                // of every tensor
-    std::vector<bool> pixels;                 // of every tensor: the channels of a pixel lie together
+    std::vector<Layout> layouts;              // of every tensor
     std::vector<std::vector<int>> producers;  // ops that write a part of the tensor
     int output = 0;                           // tensor
 };
