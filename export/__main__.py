@@ -1,4 +1,4 @@
-"""Command line: `python -m export MODEL --out BUNDLE`, `python -m export adaptive` and `python -m export list`."""
+"""Command line: `python -m export MODEL --out BUNDLE`, and `python -m export list | adaptive | curve`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from runtime.adaptive.describe import describe_adaptive
 from runtime.card import BundleCard
 from runtime.errors import SparsrError, run_cli
 from train.networks import ARCHITECTURES
 
-from .adaptive import DEFAULT_PATCH, build_adaptive
+from .adaptive_commands import COMMANDS
 from .exporter import DEFAULT_FORMATS, FORMATS, export_model
 
 _OFFICIAL = "official weights of ASSL, EDSR, IMDN, CARN-M and RFDN (.pth, .pt), recognised by their keys"
@@ -35,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m export",
         description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list`, or `adaptive` (see its --help)")
+    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list`, `adaptive`, `curve` (with --help)")
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
     known = ",".join(DEFAULT_FORMATS)
@@ -68,42 +67,9 @@ def _list_of(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _adaptive_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m export adaptive",
-        description="Build a bundle that computes every patch of a picture with one of several networks, or bicubic.",
-    )
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="checkpoints of networks of one scale")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--data", type=Path, nargs="+", default=[], metavar="FOLDER", help="HR images to train the estimator on"
-    )
-    source.add_argument("--estimator", type=Path, metavar="FILE", help="the estimator of an earlier build")
-    parser.add_argument("--format", default=",".join(DEFAULT_FORMATS), help="model files (default: %(default)s)")
-    parser.add_argument("--patch", type=int, default=DEFAULT_PATCH, help="side in input pixels (default: %(default)s)")
-    parser.add_argument("--name", help="the bundle's name (default: from BUNDLE)")
-    return parser
-
-
-def _adaptive() -> None:
-    arguments = _adaptive_parser().parse_args(sys.argv[2:])
-    card = build_adaptive(
-        arguments.models,
-        arguments.out,
-        data=arguments.data,
-        estimator=arguments.estimator,
-        formats=_list_of(arguments.format),
-        patch=arguments.patch,
-        name=arguments.name,
-        report=lambda line: print(line, flush=True),
-    )
-    print(describe_adaptive(card))
-
-
 def _main() -> None:
-    if sys.argv[1:2] == ["adaptive"]:
-        return _adaptive()
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        return COMMANDS[sys.argv[1]](sys.argv[2:])
     arguments = _parser().parse_args()
     if arguments.model == "list":
         return _list()

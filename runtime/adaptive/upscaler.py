@@ -55,12 +55,12 @@ class AdaptiveUpscaler(PictureUpscaler):
         self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
         self._estimator = self.bundle.estimator()
         self._networks = [Upscaler(network, engine, threads, max_memory) for network in self.bundle.networks]
-        self._candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
+        self.candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
         needed = [max(network.halo, self.minimum_size - 1) for network in self.card.networks]
         self._halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size
         self.engine = self._networks[0].engine
         self.held = resident_bytes() + OVERHEAD
-        self.shares = Shares(np.zeros((0, 0), np.intp), np.zeros(len(self._candidates), np.int64))
+        self.shares = Shares(np.zeros((0, 0), np.intp), np.zeros(len(self.candidates), np.int64))
         """Of the picture computed last, as far as its strips were taken."""
 
     @property
@@ -127,7 +127,7 @@ class AdaptiveUpscaler(PictureUpscaler):
         tile = strip[
             s * (rows.keep_start - top) : s * (rows.keep_stop - top), s * columns.keep_start : s * columns.keep_stop
         ]
-        candidate = self._candidates[window.candidate]
+        candidate = self.candidates[window.candidate]
         fill(tile, pixels, lambda colours: candidate.window(colours, rows, columns), constant)
         choice = self.shares.choice[rows.keep_start // patch :, columns.keep_start // patch :]
         choice[: window.row_stop - window.row, : window.column_stop - window.column] = window.candidate
