@@ -26,7 +26,7 @@ from .plan_table import convolution_costs, cost_table, plan_table, run_plan
 from .progress import clock
 from .upscale_files import upscale_folder, upscale_picture
 from .upscaler import DEFAULT_MAX_MEMORY, Upscaler
-from .video import OUTPUT_SUFFIXES, VIDEO_SUFFIXES, upscale_video
+from .video import OUTPUT_SUFFIXES, PRESETS, VIDEO_SUFFIXES, upscale_video
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument(
         "--masks", action="store_true", help="networks with masks: tell how much of the picture they computed in full"
     )
+    upscale.add_argument("--preset", choices=PRESETS, help="videos: effort of the H.264 encoder (default veryfast)")
     upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
         "--max-pixels",
@@ -114,10 +115,10 @@ def _upscale(options: argparse.Namespace) -> int:
             raise SparsrError(f"{failed} of the pictures could not be upscaled", "the reasons stand above")
         return 0
     if source.suffix.lower() in VIDEO_SUFFIXES:
-        remark = upscale_video(source, target, upscaler, options.max_pixels)
-        if remark:
-            print(f"note: {remark}", file=sys.stderr)
-        print(f"{target}: done in {clock(time.monotonic() - start)}\n{describe_masks(masks)}", end="")
+        report = upscale_video(source, target, upscaler, options.max_pixels, options.preset)
+        if report.remark:
+            print(f"note: {report.remark}", file=sys.stderr)
+        print(f"{target}: done in {clock(time.monotonic() - start)}, {report}\n{describe_masks(masks)}", end="")
         return 0
     height, width = upscale_picture(source, target, upscaler, options.max_pixels)
     print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")

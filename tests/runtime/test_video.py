@@ -57,12 +57,13 @@ def audio_packets(path):
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def identity():
     """Stands for an upscaler that doubles every pixel, so that colours can be compared."""
 
     class Doubling:
         scale = 2
+        max_memory = 2**30
 
         def __call__(self, image):
             return image.repeat(2, axis=0).repeat(2, axis=1)
@@ -72,7 +73,10 @@ def identity():
 
 def test_frames_rate_and_sound(bundle, tmp_path):
     source = write_video(tmp_path / "in.mp4", sound=True)
-    assert upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY) is None
+    report = upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY)
+    assert (report.frames, report.remark) == (8, None)
+    assert 0 < report.network_seconds < report.seconds
+    assert f"8 frames at {8 / report.seconds:.1f} frames/s" in str(report)
     frames, rate = read_video(tmp_path / "out.mp4")
     assert len(frames) == 8
     assert {(frame.height, frame.width) for frame in frames} == {(36, 44)}
@@ -122,6 +126,7 @@ def test_colours_keep_their_matrix(identity, tmp_path, matrix, full):
         seen.append(image)
         return identity(image)
 
+    watching.scale, watching.max_memory = identity.scale, identity.max_memory
     upscale_video(tmp_path / "in.mkv", tmp_path / "out.mkv", watching, MANY)
     np.testing.assert_allclose(seen[0][10, 10], to_rgb(*color, matrix, full), atol=2)
     (frame,), _ = read_video(tmp_path / "out.mkv")
@@ -130,6 +135,27 @@ def test_colours_keep_their_matrix(identity, tmp_path, matrix, full):
     assert int(frame.colorspace) == (6 if matrix == 5 else matrix)
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.color_primaries == 9
+
+
+def test_overlapping_changes_nothing(identity, tmp_path):
+    source = write_video(tmp_path / "in.mkv", sound=True)
+    packets = []
+    for memory in (2**30, 0):
+        identity.max_memory = memory
+        upscale_video(source, tmp_path / "out.mkv", identity, MANY)
+        with av.open(str(tmp_path / "out.mkv")) as container:
+            packets.append([(packet.pts, bytes(packet)) for packet in container.demux(video=0)])
+    assert len(packets[0]) > 8
+    assert packets[0] == packets[1]
+
+
+def test_presets(bundle, tmp_path):
+    source = write_video(tmp_path / "in.mp4")
+    for preset in ("ultrafast", "slow"):
+        upscale_video(source, tmp_path / f"{preset}.mp4", Upscaler(bundle, threads=1), MANY, preset)
+    content = (tmp_path / "slow.mp4").read_bytes()
+    assert b"cabac=1" in content  # x264 writes its settings into the stream
+    assert b"cabac=0" in (tmp_path / "ultrafast.mp4").read_bytes()
 
 
 def test_odd_sizes_gain_a_row_and_a_column(bundle_x3, tmp_path):
@@ -181,7 +207,7 @@ def test_sound_that_does_not_fit_is_left_out_with_a_remark(bundle, tmp_path):
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
         container.mux(stream.encode(None))
-    assert "wavpack" in upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY)
+    assert "wavpack" in upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY).remark
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
 
@@ -194,6 +220,7 @@ from runtime.video import upscale_video
 source, out = Path(sys.argv[1]), Path(sys.argv[2])
 def failing(image):
     raise SparsrError("midway")
+failing.scale, failing.max_memory = 1, 2**30
 for _ in range(60):
     try:
         upscale_video(source, out, failing, 10**8)
@@ -221,8 +248,9 @@ def test_damaged_frames_never_hang(tmp_path):
     assert result.stdout == "done\n", result.stderr
 
 
+@pytest.mark.parametrize("memory", [2**30, 0], ids=["overlapping", "in turn"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SparsrError("midway")])
-def test_an_interruption_leaves_nothing(tmp_path, error):
+def test_an_interruption_leaves_nothing(tmp_path, error, memory):
     calls = []
 
     def failing(image):
@@ -231,6 +259,7 @@ def test_an_interruption_leaves_nothing(tmp_path, error):
             raise error
         return image
 
+    failing.scale, failing.max_memory = 1, memory
     source = write_video(tmp_path / "in.mp4")
     with pytest.raises((KeyboardInterrupt, SparsrError)):
         upscale_video(source, tmp_path / "out.mp4", failing, MANY)
