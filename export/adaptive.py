@@ -26,7 +26,7 @@ from .exporter import export_model
 
 Report = Callable[[str], None]
 DEFAULT_PATCH = 32
-WHOLE_PICTURE_HALO = 16
+WHOLE_PICTURE_HALO = 8
 """Surroundings, in input pixels, of networks whose attention sees the whole picture. Our choice, by measurement."""
 _TRAINING_ENGINES = ("native", "onnx", "tflite")  # formats, the fastest first
 

@@ -4,10 +4,15 @@ The rule is the paper's (SLS, Eq. 8): of the candidates i = 1..n, dearest first,
 
     beta * (C_1 - C_i) / C_1 + (f_n - f_i) / f_n
 
-f_i the estimated squared error, C_i the cost. What a patch costs depends on its neighbours, because a network that is
-to give the whole picture's result needs surroundings: a patch alone costs several times what it costs inside a large
-window. So, our choice, the sum of Eq. 8 over all patches is maximised with the cost of the windows really computed;
-with candidates that need no surroundings that is Eq. 8 patch by patch.
+f_i the estimated squared error, C_i the cost. Two things are our choice:
+
+- The paper's rule looks at ratios alone, so that a nearly flat patch counts as much as one full of texture. We scale
+  beta for a patch by mean(f_n) / f_n, the mean over the picture: then the sum of the rule over all patches is the
+  squared error saved in the picture, less beta times the cost. With equal weights the curve of quality against work
+  fell below that of the single networks (by 0.03 dB, RFDN on Urban100).
+- What a patch costs depends on its neighbours, because a network that is to give the whole picture's result needs
+  surroundings: a patch alone costs several times what it costs inside a large window. So the sum is maximised with the
+  cost of the windows really computed; with candidates that need no surroundings that is the rule patch by patch.
 """
 
 from __future__ import annotations
@@ -39,26 +44,26 @@ class Window:
 
 
 def gains(errors: FloatArray) -> FloatArray:
-    """(f_n - f_i) / f_n for estimated squared errors [n, rows, columns]; 0 where the cheapest candidate is flat."""
+    """(f_n - f_i) / mean(f_n) for the estimated squared errors of a picture, [n, rows, columns]; 0 for flat patches."""
     cheapest = errors[-1]
-    return np.where(cheapest > FLAT, (cheapest - errors) / np.maximum(cheapest, FLAT), 0.0)
+    return np.where(cheapest > FLAT, cheapest - errors, 0.0) / max(float(cheapest.mean()), FLAT)
 
 
 def lay_out(
-    errors: FloatArray, costs: Sequence[float], halos: Sequence[int], block: tuple[Span, Span], patch: int, beta: float
+    gain: FloatArray, costs: Sequence[float], halos: Sequence[int], block: tuple[Span, Span], patch: int, beta: float
 ) -> list[Window]:
-    """Windows that cover all patches once and have the largest sum of Eq. 8 among all guillotine partitions.
+    """Windows that cover all patches once and have the largest sum of the rule among all guillotine partitions.
 
-    errors: [n, rows, columns], estimated squared error of every candidate, dearest first. costs: per pixel. halos:
+    gain: [n, rows, columns], of every candidate, dearest first: part of what `gains` gives. costs: per pixel. halos:
     surroundings each candidate needs, in pixels. block: the part of the picture to lay out (`keep_start` to
     `keep_stop`) and how far surroundings can reach, along rows and columns. patch: pixels a side; the last ones may be
     smaller. beta: 0 for the least error at any cost.
     """
-    cells = _Cells(gains(errors), block, patch)
+    cells = _Cells(gain, block, patch)
     rates = [beta * cost / costs[0] / patch**2 for cost in costs]
     best: dict[tuple[int, int], FloatArray] = {}
     choice: dict[tuple[int, int], NDArray[np.intp]] = {}
-    count, rows, columns = errors.shape
+    count, rows, columns = gain.shape
     for shape in np.ndindex(rows, columns):
         height, width = shape[0] + 1, shape[1] + 1
         # The cheapest first: of equal candidates argmax takes it, and of equal partitions the one with fewer windows.

@@ -16,7 +16,7 @@ from ..tiling import Span
 from ..upscaler import DEFAULT_MAX_MEMORY, OVERHEAD, ByteArray, OnTile, PictureUpscaler, Upscaler, constant_alpha, fill
 from . import bicubic
 from .bundle import AdaptiveBundle
-from .layout import MAX_SIDE, Window, lay_out
+from .layout import MAX_SIDE, Window, gains, lay_out
 
 DEFAULT_BETA = 0.3
 MAX_BETA = 1e6
@@ -98,12 +98,14 @@ class AdaptiveUpscaler(PictureUpscaler):
         (height, width, channels), s, patch = image.shape, self.scale, self.card.patch
         bands, blocks = (_blocks(length, side * patch) for length in (height, width))
         self.shares = Shares(np.zeros((-(-height // patch), -(-width // patch)), np.intp), 0 * self.shares.pixels)
+        gain = gains(
+            np.concatenate([self._estimator(image[b.keep_start : b.keep_stop, :, :3], patch) for b in bands], axis=1)
+        )
         constant, done = constant_alpha(image), 0
         for rows in bands:
             strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
-            errors = self._estimator(image[rows.keep_start : rows.keep_stop, :, :3], patch)
             for columns in blocks:
-                part = errors[:, :, columns.keep_start // patch : -(-columns.keep_stop // patch)]
+                part = gain[:, _patches(rows, patch), _patches(columns, patch)]
                 windows = lay_out(part, self.card.costs, self._halos, (rows, columns), patch, self.beta)
                 for window in sorted(windows, key=_shape):  # engines prepare anew for another size
                     self._compute(image, strip, window, (rows, columns), constant)
@@ -141,6 +143,10 @@ def _shape(window: Window) -> tuple[int, int, int]:
 def _blocks(length: int, side: int) -> list[Span]:
     """Spans of at most `side` pixels; surroundings may reach from border to border."""
     return [Span(0, length, start, min(start + side, length)) for start in range(0, length, side)]
+
+
+def _patches(span: Span, patch: int) -> slice:
+    return slice(span.keep_start // patch, -(-span.keep_stop // patch))
 
 
 def _span(block: Span, first: int, last: int, halo: int) -> Span:
