@@ -66,8 +66,8 @@ FORMATS = {
         native_writer.operators,
     ),
 }
-DEFAULT_FORMATS = ("onnx", "tflite")
-"""What every machine can check."""
+DEFAULT_FORMATS = ("onnx", "tflite", "native")
+"""For every engine of the runtime."""
 
 
 def export_model(

@@ -46,7 +46,7 @@ def file_stages(kind: ModelFormat, model: bytes, with_sparsr: bool) -> list[Stag
 
     with_sparsr: also in those that need libsparsr.
     """
-    names = [name for name, engine in ENGINES.items() if engine.format == kind and engine.with_sparsr <= with_sparsr]
+    names = [name for name, engine in ENGINES.items() if engine.format == kind and engine.needs_sparsr <= with_sparsr]
     stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
     if kind == "onnx":
         stages.append(Stage("onnx (onnxsim, ort)", lambda: _engine_run("ort", kind, simplified(model))))

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument("input", type=Path, metavar="IN")
     upscale.add_argument("output", type=Path, metavar="OUT", help="file, or folder if IN is one")
     upscale.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
-    upscale.add_argument("--engine", default="ort", help=f"one of {', '.join(ENGINES)} (default ort)")
+    upscale.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     upscale.add_argument("--threads", type=int, help="default: one per core")
     upscale.add_argument(
         "--max-memory",

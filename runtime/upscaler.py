@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .engines import ByteEngine, Engine, FloatArray, engine_kind, load_engine
+from .engines import ByteEngine, Engine, FloatArray, default_engine, engine_kind, load_engine
 from .errors import SparsrError
 from .memory import format_bytes, resident_bytes
 from .tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
@@ -89,7 +89,8 @@ class PictureUpscaler(ABC):
 class Upscaler(PictureUpscaler):
     """A bundle loaded into an engine.
 
-    bundle: a `Bundle` or its folder. engine: a name of `runtime.engines.ENGINES`. threads: None for one per core.
+    bundle: a `Bundle` or its folder. engine: a name of `runtime.engines.ENGINES`; None for the native one where it can
+    be built and the bundle has its file, else the first that fits. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
     tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`.
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
@@ -98,12 +99,13 @@ class Upscaler(PictureUpscaler):
     def __init__(
         self,
         bundle: Bundle | str | os.PathLike[str],
-        engine: str = "ort",
+        engine: str | None = None,
         threads: int | None = None,
         max_memory: int | None = None,
         tile: int | None = None,
     ) -> None:
-        self._kind = engine_kind(engine)
+        if engine:
+            engine_kind(engine)  # a wrong name is told before the bundle is read
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(Path(bundle))
         self.card = self.bundle.card
         self.scale = self.card.scale
@@ -111,8 +113,10 @@ class Upscaler(PictureUpscaler):
         if tile is not None and tile < 1:
             raise SparsrError(f"tiles of {tile} pixels are not possible", "ask for 1 or more")
         self._tile = tile
+        name = engine or default_engine([file.format for file in self.card.files])
+        self._kind = engine_kind(name)
         self._layout = self.bundle.file(self._kind.format).layout
-        self.engine = load_engine(engine, self.bundle.model(self._kind.format), threads)
+        self.engine = load_engine(name, self.bundle.model(self._kind.format), threads)
         self.held = resident_bytes() + OVERHEAD
 
     @property

@@ -42,7 +42,7 @@ class AdaptiveUpscaler(PictureUpscaler):
     def __init__(
         self,
         bundle: AdaptiveBundle | str | os.PathLike[str],
-        engine: str = "ort",
+        engine: str | None = None,
         threads: int | None = None,
         max_memory: int | None = None,
         beta: float = DEFAULT_BETA,

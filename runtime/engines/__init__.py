@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -66,6 +68,11 @@ class EngineKind:
         """Whether libsparsr does the work inside another engine."""
         return self.name.endswith(WITH_SPARSR)
 
+    @property
+    def needs_sparsr(self) -> bool:
+        """Whether libsparsr does the work, alone or inside another engine."""
+        return self.with_sparsr or self.format == "native"
+
 
 # XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
 _INDIRECTION = 9 * 8
@@ -91,6 +98,32 @@ def engine_kind(name: str) -> EngineKind:
     close = difflib.get_close_matches(name, ENGINES, 1, 0.4)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ENGINES)}"
     raise SparsrError(f"there is no engine {name!r}", hint)
+
+
+def default_engine(formats: Collection[str]) -> str:
+    """The engine for a bundle with files of these formats: ours where it can be built, else the first that fits.
+
+    Raises `SparsrError` if none does.
+    """
+    if "native" in formats and _native_is_there():
+        return "native"
+    for name, kind in ENGINES.items():
+        if kind.format in formats and kind.name != "native" and not kind.with_sparsr:
+            return name
+    raise SparsrError(
+        f"no engine here runs {' or '.join(formats) or 'a bundle without files'}",
+        "install cmake and a C++17 compiler, or export the bundle with --format onnx",
+    )
+
+
+@functools.cache
+def _native_is_there() -> bool:
+    from ..native.builder import library_path
+
+    try:
+        return library_path().is_file()
+    except SparsrError:
+        return False
 
 
 def load_engine(name: str, model: bytes, threads: int | None = None) -> Engine:

@@ -105,6 +105,7 @@ STAGES = (
     "tflite (tflite_runtime)",
     "tflite-sparse (litert+sparsr)",
     "tflite-sparse (tflite_runtime+sparsr)",
+    "native (native)",
 )
 
 
@@ -114,10 +115,16 @@ def test_the_command_writes_a_bundle_and_says_what_it_did(tmp_path, checkpoint, 
     out = tmp_path / "bundle"
     code, stdout, stderr = export(checkpoint, "--out", out, "--verify", picture, capsys=capsys)
     assert (code, [line for line in stderr.splitlines() if "INFO" not in line]) == (0, [])
-    assert {path.name for path in out.iterdir()} == {"model.onnx", "model.tflite", "model.sparse.tflite", CARD_NAME}
+    assert {path.name for path in out.iterdir()} == {
+        "model.onnx",
+        "model.tflite",
+        "model.sparse.tflite",
+        "model.safetensors",
+        CARD_NAME,
+    }
     for stage in STAGES:
         assert f"torch -> {stage}" in stdout
-    assert "model.sparse.tflite" in stdout.splitlines()[-2] and "8-bit equal" in stdout
+    assert "model.safetensors" in stdout.splitlines()[-2] and "8-bit equal" in stdout
     card = json.loads((out / CARD_NAME).read_text())
     assert card["name"] == "pruned" and card["training"] == {"data": "T91"}
     assert any("photo.png" in entry["image"] for entry in card["parity"])

@@ -75,7 +75,7 @@ def test_a_halo_one_smaller_would_show(bundle, monkeypatch):
     from dataclasses import replace
 
     image = picture(33, 33)
-    tiled = Upscaler(bundle, tile=8)
+    tiled = Upscaler(bundle, "ort", tile=8)
     whole = tiled.engine.run(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32))
     tiled.card = replace(tiled.card, receptive_radius=tiled.card.receptive_radius - 2)
     monkeypatch.setattr("runtime.upscaler.to_bytes", lambda values, value_range: values)
