@@ -49,7 +49,7 @@ struct DenseConv {
     Store store;
 };
 
-enum { sparse_sums = 10, dense_outputs = 4 };
+enum { sparse_sums = 16, dense_outputs = 4 };
 
 // Winograd F(4x4, 3x3): one row of 4x4 tiles, every lane a tile of its own.
 struct WinogradConv {

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "simd.h"
 
 namespace sparsr::SPARSR_ISA {
@@ -63,12 +65,11 @@ void tile(const SparseConv& conv, int row, int vector) {
     }
 }
 
-constexpr int widest = 5;
-
-template <int R>
-void row_pair(const SparseConv& conv, int row) {
+template <int R, int... P>
+void row_pair(const SparseConv& conv, int row, std::integer_sequence<int, P...>) {
     using Tile = void (*)(const SparseConv&, int, int);
-    static constexpr Tile tiles[widest] = {tile<R, 1>, tile<R, 2>, tile<R, 3>, tile<R, 4>, tile<R, 5>};
+    static constexpr Tile tiles[] = {tile<R, P + 1>...};
+    constexpr int widest = sizeof...(P);
     const int count = (conv.vectors + widest - 1) / widest;
     for (int i = 0; i < count; ++i) {
         const int first = conv.vectors * i / count, last = conv.vectors * (i + 1) / count;
@@ -76,12 +77,15 @@ void row_pair(const SparseConv& conv, int row) {
     }
 }
 
+using Widths = std::make_integer_sequence<int, SPARSR_SPARSE_VECTORS>;
+static_assert(2 * SPARSR_SPARSE_VECTORS <= sparse_sums);
+
 }  // namespace
 
 void sparse_conv(const SparseConv& conv) {
     int row = 0;
-    for (; row + 2 <= conv.rows; row += 2) row_pair<2>(conv, row);
-    if (row < conv.rows) row_pair<1>(conv, row);
+    for (; row + 2 <= conv.rows; row += 2) row_pair<2>(conv, row, Widths());
+    if (row < conv.rows) row_pair<1>(conv, row, Widths());
 }
 
 }  // namespace sparsr::SPARSR_ISA
