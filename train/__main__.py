@@ -1,4 +1,4 @@
-"""Command line: `python -m train run | init | eval | list`."""
+"""Command line: `python -m train run | init | eval | costs | compare | list`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from runtime.errors import SparsrError, run_cli
 
-from . import checkpoint, evaluate, recipe
+from . import checkpoint, comparison, evaluate, layer_costs, recipe
 from .loop import train
 from .models import load_model
 from .networks import ARCHITECTURES
@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
     init.set_defaults(action=_init)
     evaluate.add_command(commands)
+    layer_costs.add_command(commands)
+    comparison.add_command(commands)
     listing = commands.add_parser("list", help="architectures, recipes and trained models")
     listing.set_defaults(action=_list)
     return parser

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +22,7 @@ from runtime.errors import SparsrError
 from runtime.files import write_text
 from runtime.images import MAX_PIXELS, list_images, read_image
 
-from . import bicubic
+from . import bicubic, checkpoint
 from .mask_report import MaskReport, mask_report
 from .metrics import psnr_y, ssim_y
 from .models import load_model
@@ -129,6 +129,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
     parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--record", metavar="NAME", help="also write the mean into the checkpoint's card, as NAME")
     parser.add_argument("--masks", type=Path, help="folder for pictures and statistics of a network's sparse masks")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -164,7 +165,16 @@ def run_command(arguments: argparse.Namespace) -> int:
     if arguments.json:
         record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, **evaluation.to_json()}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+    if arguments.record:
+        record_score(Path(arguments.model), arguments.record, evaluation.mean)
     return 0
+
+
+def record_score(path: Path, name: str, score: Score) -> None:
+    """Write a score into the card of a checkpoint of ours, beside the others. Raises `SparsrError` for other files."""
+    network, card = checkpoint.load(path)
+    metrics = card.metrics | {name: {"psnr_y": round(score.psnr_y, 4), "ssim_y": round(score.ssim_y, 5)}}
+    checkpoint.save(path, network, replace(card, metrics=metrics))
 
 
 def _mask_report(network: SRNetwork | None, folder: Path | None) -> AbstractContextManager[MaskReport | None]:
