@@ -17,6 +17,7 @@ from pathlib import Path
 from runtime.bundle import Bundle
 from runtime.errors import SparsrError
 from runtime.files import write_text
+from runtime.images import read_image
 
 from .engines import ENGINES, SINGLE_PRECISION
 from .measure import Plan, Subject, measure
@@ -24,6 +25,7 @@ from .results import Results, Row
 from .statistics import PairedRatio, paired_ratio
 from .units import MIB, milliseconds
 
+_PHOTO = Path(__file__).parent / "demo" / "photo.png"
 OURS = tuple(name for name, engine in ENGINES.items() if engine.format == "native" or "sparsr" in name)
 OPPONENTS = tuple(name for name in SINGLE_PRECISION if name not in OURS)
 _LOWER = ("openvino-bf16", "openvino-int8")
@@ -40,10 +42,13 @@ class Setting:
     threads: int = 1
     hide: bool = False
     """AVX-512 and AMX hidden from all engines."""
+    picture: bool = False
+    """A photograph, for networks whose speed depends on what they see; else noise."""
 
     def __str__(self) -> str:
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.width}x{self.height}, {threads}{', AVX-512 hidden' if self.hide else ''}"
+        parts = [f"{self.width}x{self.height}", "1 thread" if self.threads == 1 else f"{self.threads} threads"]
+        parts += ["AVX-512 hidden"] if self.hide else []
+        return ", ".join(parts + (["a photograph"] if self.picture else []))
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,14 @@ _LARGE, _SMALL = Setting(320, 180), Setting(160, 90)
 _AVX2 = dataclasses.replace(_LARGE, hide=True)
 _TWO = dataclasses.replace(_LARGE, threads=2)
 
+_PICTURE = dataclasses.replace(_LARGE, picture=True)
+_HOSTS = ("ort+sparsr", "litert+sparsr")
+
 BARS = (
     Bar("edsr_x4_8of32", "edsr_x4", 3.2, _LARGE),
     Bar("edsr_x4_4of32", "edsr_x4", 6, _LARGE),
     Bar("edsr_x4_2of32", "edsr_x4", 10, _LARGE),
-    Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, "native", ("native",)),
-    Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, "native", ("native",)),
+    *(Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, host, ("native",)) for host in _HOSTS),
     *(
         Bar(f"edsr_x4_{n}of32", "edsr_x4", 1, _LARGE, "native", (engine,), lower=True)
         for engine in _LOWER
@@ -93,6 +100,7 @@ BARS = (
     Bar("edsr_x4", "edsr_x4", 1.8, _TWO, "native", ("native",), 1),
     Bar("assln_x4", "assln_x4", 2.2, _SMALL),
     Bar("assln_x4", "ledsr_x4", 40, _SMALL),
+    Bar("smsr_x2", "smsr_dense_x2", 1 / 0.4, _PICTURE),
 )
 
 
@@ -140,7 +148,8 @@ def _plan(folder: Path, bars: Sequence[Bar], setting: Setting, rounds: int) -> P
         Subject(name, Bundle.open(folder / bundle), tuple(used), threads)
         for (name, bundle, threads), used in engines.items()
     )
-    return Plan(subjects, (), setting.width, setting.height, setting.threads, rounds, hide=setting.hide)
+    image = read_image(_PHOTO).rgb if setting.picture else None
+    return Plan(subjects, (), setting.width, setting.height, setting.threads, rounds, image=image, hide=setting.hide)
 
 
 def _judge(bar: Bar, results: Results) -> Reached:
