@@ -112,7 +112,7 @@ struct PixelProducts {
     float* out;
 };
 
-enum { masked_block = 24 };  // tiles at once
+enum { masked_block = 48 };  // tiles at once
 
 struct Kernels {
     const char* name;
