@@ -240,6 +240,20 @@ def test_measured_costs_are_followed_layer_by_layer(tmp_path):
     assert float(method.cost(network)) == pytest.approx(dense - 12 * 2 * unit, rel=1e-6)
 
 
+def test_measured_costs_count_open_gates_wherever_they_are(tmp_path):
+    network = with_gates(small_network(blocks=1), 4)
+    convs = sparse_convolutions(network)
+    (tmp_path / "costs.json").write_text(json.dumps({"layers": {name: [0, 4, 7, 9, 9] for name in convs}}))
+    method = Sls(SlsSettings("sls", m=4, costs=str(tmp_path / "costs.json")))
+    unit = method.dense_cost(network) / (9 * len(convs))
+    with torch.no_grad():
+        next(iter(convs.values())).scores.copy_(torch.tensor([0.7, 0.71, 1.03]))  # open, open, shut, open: N = 3
+    assert float(method.cost(network).detach()) == pytest.approx(9 * len(convs) * unit)
+    with torch.no_grad():
+        next(iter(convs.values())).scores.copy_(torch.tensor([0.495, 1.03, 0.9]))  # open, shut, open, shut: N = 2
+    assert float(method.cost(network).detach()) == pytest.approx((9 * len(convs) - 2) * unit)
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"layers": {"body.0.body.0": [1, 2]}}'])
 def test_costs_of_another_network_are_refused(content, tmp_path):
     (tmp_path / "costs.json").write_text(content)

@@ -158,7 +158,8 @@ class Sls:
     def cost(self, network: SRNetwork) -> Tensor:
         """Cost of the layers with gates; its gradient reaches the scores straight through the gates."""
         increments = self._costs(network)
-        terms = [conv.gates() @ increments[name].to(conv.scores) for name, conv in sparse_convolutions(network).items()]
+        convs = sparse_convolutions(network)
+        terms = [_cost(conv.gates(), increments[name].to(conv.scores)) for name, conv in convs.items()]
         return torch.stack(terms).sum()
 
     def dense_cost(self, network: SRNetwork) -> float:
@@ -206,6 +207,12 @@ class Sls:
         if step % self.settings.update_every == 0:
             for conv in sparse_convolutions(network).values():
                 conv.update_ranks()
+
+
+def _cost(gates: Tensor, increments: Tensor) -> Tensor:
+    """Sum of the first N increments, N the number of open gates: a gate may be open behind a shut one."""
+    before = (gates.detach().cumsum(0) - gates.detach()).long()
+    return gates @ increments[before]
 
 
 def increments(network: SRNetwork, settings: SlsSettings) -> dict[str, Tensor]:
