@@ -1,8 +1,12 @@
 // Runs a model on one image: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N]
 // Without --size images are binary PPM files; with it they are bare float32 values [height][width][channels], the way to
 // exact results. Prints one JSON object: sizes, processor time, memory, and the plan as sparsr_describe gives it.
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -13,7 +17,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "../c_api.h"
 #include "heap.h"
@@ -30,25 +34,41 @@ struct Options {
 struct Pixels {
     sparsr_type type = SPARSR_UINT8;
     int height = 0, width = 0, channels = 0;
-    std::vector<char> data;
+    const char* data = nullptr;
 
     size_t row_bytes() const { return size_t(width) * size_t(channels) * (type == SPARSR_UINT8 ? 1 : sizeof(float)); }
-    sparsr_image image() { return {type, data.data(), ptrdiff_t(width) * channels, channels, 1}; }
+    sparsr_image image() const { return {type, const_cast<char*>(data), ptrdiff_t(width) * channels, channels, 1}; }
 };
 
 [[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
 
-std::vector<char> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file) fail("cannot read " + path);
-    std::vector<char> content(size_t(file.tellg()));
-    file.seekg(0);
-    if (!file.read(content.data(), ptrdiff_t(content.size()))) fail("cannot read " + path);
-    return content;
-}
+// A file's content, in memory only where it is looked at.
+class File {
+public:
+    explicit File(const std::string& path) {
+        const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        struct stat status {};
+        if (file >= 0 && fstat(file, &status) == 0 && status.st_size > 0) {
+            size_ = size_t(status.st_size);
+            data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
+        }
+        if (file >= 0) close(file);
+        if (data_ == MAP_FAILED) fail("cannot read " + path);
+    }
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File() { munmap(data_, size_); }
+    const char* data() const { return static_cast<const char*>(data_); }
+    size_t size() const { return size_; }
+    char operator[](size_t at) const { return data()[at]; }
+
+private:
+    void* data_ = MAP_FAILED;
+    size_t size_ = 0;
+};
 
 // The next number of a PPM header; comments are not supported.
-int header_number(const std::vector<char>& file, size_t& at) {
+int header_number(const File& file, size_t& at) {
     while (at < file.size() && std::isspace(static_cast<unsigned char>(file[at]))) ++at;
     long value = 0;
     for (; at < file.size() && std::isdigit(static_cast<unsigned char>(file[at])); ++at) {
@@ -58,8 +78,7 @@ int header_number(const std::vector<char>& file, size_t& at) {
     return int(value);
 }
 
-Pixels read_ppm(const std::string& path) {
-    const std::vector<char> file = read_file(path);
+Pixels ppm_pixels(const File& file, const std::string& path) {
     if (file.size() < 2 || std::memcmp(file.data(), "P6", 2)) fail(path + " is not a binary PPM file");
     Pixels pixels;
     size_t at = 2;
@@ -70,22 +89,44 @@ Pixels read_ppm(const std::string& path) {
     ++at;
     const size_t size = pixels.row_bytes() * size_t(pixels.height);
     if (file.size() < at || file.size() - at < size) fail(path + " is cut off");
-    pixels.data.assign(file.begin() + ptrdiff_t(at), file.begin() + ptrdiff_t(at + size));
+    pixels.data = file.data() + at;
     return pixels;
 }
 
-Pixels read_floats(const std::string& path, int height, int width, int channels) {
-    Pixels pixels{SPARSR_FLOAT32, height, width, channels, read_file(path)};
-    if (pixels.data.size() != pixels.row_bytes() * size_t(height)) fail(path + " does not have the size asked for");
+Pixels bare_pixels(const File& file, const Options& options, int channels) {
+    const Pixels pixels{SPARSR_FLOAT32, options.height, options.width, channels, file.data()};
+    if (file.size() != pixels.row_bytes() * size_t(options.height)) fail(options.input + " does not have the size asked for");
     return pixels;
 }
 
-void write_image(const std::string& path, const Pixels& pixels) {
-    std::ofstream file(path, std::ios::binary);
-    if (pixels.type == SPARSR_UINT8) file << "P6\n" << pixels.width << ' ' << pixels.height << "\n255\n";
-    file.write(pixels.data.data(), ptrdiff_t(pixels.data.size()));
-    if (!file.flush()) fail("cannot write " + path);
-}
+// The result as it comes, under another name until it is complete.
+class Output {
+public:
+    Output(const std::string& path, const Pixels& pixels)
+        : path_(path), part_(path + ".part"), row_bytes_(pixels.row_bytes()), file_(std::fopen(part_.c_str(), "wb")) {
+        if (!file_) fail("cannot write " + path_);
+        if (pixels.type == SPARSR_UINT8) std::fprintf(file_, "P6\n%d %d\n255\n", pixels.width, pixels.height);
+    }
+    Output(const Output&) = delete;
+    Output& operator=(const Output&) = delete;
+    ~Output() {
+        if (file_) std::fclose(file_);
+        std::remove(part_.c_str());
+    }
+    static int write(void* output, int32_t, const void* row) {
+        const Output& self = *static_cast<Output*>(output);
+        return std::fwrite(row, 1, self.row_bytes_, self.file_) == self.row_bytes_;
+    }
+    void finish() {
+        const bool whole = std::fclose(std::exchange(file_, nullptr)) == 0;
+        if (!whole || std::rename(part_.c_str(), path_.c_str())) fail("cannot write " + path_);
+    }
+
+private:
+    std::string path_, part_;
+    size_t row_bytes_;
+    FILE* file_;
+};
 
 Options parse(int count, char** arguments) {
     Options options;
@@ -108,7 +149,7 @@ using Model = std::unique_ptr<sparsr_model, void (*)(sparsr_model*)>;
 
 Model load(const Options& options) {
     char error[error_size];
-    const std::vector<char> file = read_file(options.model);
+    const File file(options.model);
     const char* isa = options.isa.empty() ? nullptr : options.isa.c_str();
     Model model(sparsr_load(file.data(), file.size(), isa, 0, error, error_size), sparsr_free);
     if (!model || !sparsr_set_threads(model.get(), options.threads, error, error_size)) fail(error);
@@ -117,9 +158,8 @@ Model load(const Options& options) {
 
 Pixels result_for(const sparsr_model* model, const Pixels& input, int channels) {
     char error[error_size];
-    Pixels result{input.type, 0, 0, channels, {}};
+    Pixels result{input.type, 0, 0, channels};
     if (!sparsr_output_size(model, input.height, input.width, &result.height, &result.width, error, error_size)) fail(error);
-    result.data.resize(result.row_bytes() * size_t(result.height));
     return result;
 }
 
@@ -129,14 +169,16 @@ double processor_seconds() {
     return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
 }
 
-// Least processor time of the repetitions.
-double run(sparsr_model* model, Pixels& input, Pixels& output, int repeat) {
+// Least processor time of the repetitions; the last one writes the result.
+double run(sparsr_model* model, const Pixels& input, const Pixels& result, Output& output, int repeat) {
     char error[error_size];
     double best = 1e30;
-    const sparsr_image from = input.image(), to = output.image();
+    const sparsr_image from = input.image(), to = result.image();
     for (int i = 0; i < repeat; ++i) {
         const double begin = processor_seconds();
-        if (!sparsr_run(model, &from, input.height, input.width, &to, nullptr, nullptr, error, error_size)) fail(error);
+        const sparsr_row_ready write = i == repeat - 1 ? Output::write : nullptr;
+        const int done = sparsr_run(model, &from, input.height, input.width, &to, write, &output, error, error_size);
+        if (done <= 0) fail(done ? "cannot write the result" : error);
         best = std::min(best, processor_seconds() - begin);
     }
     return best;
@@ -159,14 +201,15 @@ void work(const Options& options) {
     const Model model = load(options);
     sparsr_info info;
     sparsr_get_info(model.get(), &info);
-    Pixels input = options.width ? read_floats(options.input, options.height, options.width, info.input_channels)
-                                 : read_ppm(options.input);
+    const File file(options.input);
+    const Pixels input = options.width ? bare_pixels(file, options, info.input_channels) : ppm_pixels(file, options.input);
     if (input.channels != info.input_channels) fail("the model does not take 3 channels");
-    Pixels output = result_for(model.get(), input, info.output_channels);
-    const double seconds = run(model.get(), input, output, options.repeat);
-    if (output.type == SPARSR_UINT8 && output.channels != 3) fail("the result does not have 3 channels: use --size");
-    write_image(options.output, output);
-    report(model.get(), output, seconds);
+    const Pixels result = result_for(model.get(), input, info.output_channels);
+    if (result.type == SPARSR_UINT8 && result.channels != 3) fail("the result does not have 3 channels: use --size");
+    Output output(options.output, result);
+    const double seconds = run(model.get(), input, result, output, options.repeat);
+    output.finish();
+    report(model.get(), result, seconds);
 }
 
 }  // namespace
