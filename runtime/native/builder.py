@@ -20,12 +20,15 @@ _HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use anot
 
 
 def library_path() -> Path:
-    """The library, built if it is not there yet (seconds). Raises `SparsrError` if it cannot be built."""
+    """The library, built if it is not there yet (seconds), with the `RUNNER` beside it.
+
+    Raises `SparsrError` if it cannot be built.
+    """
     if prebuilt := os.environ.get(PREBUILT):
         return Path(prebuilt)
     folder = cache() / digest()
     if not (folder / LIBRARY).is_file():
-        build(folder, f"-DSPARSR_DIGEST={digest()}")
+        build(folder, f"-DSPARSR_DIGEST={digest()}", "-DSPARSR_TOOLS=ON")
     return folder / LIBRARY
 
 

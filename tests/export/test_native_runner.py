@@ -1,0 +1,97 @@
+"""The engine without Python: from PPM to PPM, in little memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import graphs
+import numpy as np
+import pytest
+from native_models import keep_largest
+
+from export.native_writer import write_native
+from runtime import layers as L
+from runtime.native import builder
+from runtime.native.library import NativeModel
+
+
+@pytest.fixture(scope="module")
+def runner():
+    path = builder.library_path().parent / builder.RUNNER
+    if not path.is_file():
+        pytest.skip("the library in use was built without its runner")
+    return path
+
+
+def write_ppm(path, pixels):
+    path.write_bytes(b"P6\n%d %d\n255\n" % pixels.shape[1::-1] + pixels.tobytes())
+
+
+def read_ppm(path, height, width):
+    header = b"P6\n%d %d\n255\n" % (width, height)
+    content = path.read_bytes()
+    assert content.startswith(header)
+    return np.frombuffer(content[len(header) :], np.uint8).reshape(height, width, 3)
+
+
+def run(runner, folder, *options):
+    command = [runner, *(folder / name for name in ("model", "in.ppm", "out.ppm")), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def sparse_edsr(blocks, channels, n, m):
+    """EDSR x4 with n of m random weights in its wide layers."""
+    rng = np.random.default_rng(0)
+
+    def conv(outputs, activation=None):
+        layer = graphs.conv(rng, channels, outputs, activation=activation)
+        return replace(layer, weight=keep_largest(layer.weight, n, m))
+
+    entries = [("head", graphs.conv(rng, 3, channels), ["image"])]
+    last = "head"
+    for block in range(blocks):
+        names = [f"{block}.{part}" for part in ("first", "second", "sum")]
+        entries += [(names[0], conv(channels, graphs.RELU), [last]), (names[1], conv(channels), [names[0]])]
+        entries.append((names[2], L.Add(), [names[1], last]))
+        last = names[2]
+    entries += [("body", conv(channels), [last]), ("skip", L.Add(), ["body", "head"])]
+    tail = [conv(4 * channels), L.DepthToSpace(2), conv(4 * channels), L.DepthToSpace(2), graphs.conv(rng, channels, 3)]
+    return graphs.chain("edsr", *entries, *tail, scale=4, value_range=255.0)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_the_same_bytes_as_in_python(runner, tmp_path, threads):
+    content = write_native(graphs.small_network(value_range=255.0), {})
+    pixels = np.random.default_rng(0).integers(0, 256, (13, 21, 3), np.uint8)
+    (tmp_path / "model").write_bytes(content)
+    write_ppm(tmp_path / "in.ppm", pixels)
+    result = run(runner, tmp_path, "--threads", threads, "--repeat", "3")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert (report["width"], report["height"], report["plan"]["threads"]) == (42, 26, int(threads))
+    expected = np.zeros((26, 42, 3), np.uint8)
+    NativeModel(content).run(pixels, expected)
+    assert np.array_equal(read_ppm(tmp_path / "out.ppm", 26, 42), expected)
+
+
+DAMAGED = [b"", b"P6", b"P5\n2 2\n255\n1234", b"P6\n2 2\n65535\n", b"P6\n2 2\n255\n12345678901", b"P6\n9999999 1\n\n"]
+
+
+@pytest.mark.parametrize("picture", DAMAGED)
+def test_damaged_pictures_are_refused_and_nothing_is_written(runner, tmp_path, picture):
+    (tmp_path / "model").write_bytes(write_native(graphs.small_network(value_range=255.0), {}))
+    (tmp_path / "in.ppm").write_bytes(picture)
+    result = run(runner, tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("sparsr_run: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.ppm", "model"]
+
+
+def test_edsr_at_2_of_32_to_1280x720_takes_37_megabytes_at_most(runner, tmp_path):
+    (tmp_path / "model").write_bytes(write_native(sparse_edsr(16, 64, 2, 32), {}))
+    write_ppm(tmp_path / "in.ppm", np.random.default_rng(0).integers(0, 256, (180, 320, 3), np.uint8))
+    result = run(runner, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["resident_bytes"] <= 37 << 20
