@@ -46,13 +46,18 @@ lint: $(VENV)/.installed-tests
 test: lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n auto
 
-# The native engine's tests under the address and undefined-behaviour sanitizers.
+# The native engine's tests under the sanitizers of addresses, undefined behaviour and threads.
+SANITIZED = SPARSR_LIBRARY=build/sanitize-$(1)/libsparsr.so OMP_NUM_THREADS=1 $(RUN) -m pytest -k "not memory and not compiler"
+RUNTIME_OF = $$(gcc -print-file-name=lib$(1).so)
 sanitize: $(VENV)/.installed-tests
-	cmake -S runtime/native -B build/sanitize -DSPARSR_SANITIZE=address,undefined
-	cmake --build build/sanitize --parallel
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 SPARSR_LIBRARY=build/sanitize/libsparsr.so \
-		$(RUN) -m pytest tests/export/test_native.py -k "not memory and not compiler"
+	cmake -S runtime/native -B build/sanitize-address -DSPARSR_SANITIZE=address,undefined -DSPARSR_DIGEST=sanitize
+	cmake --build build/sanitize-address --parallel
+	LD_PRELOAD="$(call RUNTIME_OF,asan) $(call RUNTIME_OF,ubsan)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+		$(call SANITIZED,address) tests/export/test_native*.py
+	cmake -S runtime/native -B build/sanitize-thread -DSPARSR_SANITIZE=thread -DSPARSR_DIGEST=sanitize
+	cmake --build build/sanitize-thread --parallel
+	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
+		$(call SANITIZED,thread) tests/export/test_native_threads.py
 
 # What SparSR promises, against OpenVINO, ncnn, MNN, ONNX Runtime and LiteRT on the dense networks. Random weights: speed
 # and memory do not depend on them.

@@ -231,7 +231,7 @@ def test_damaged_models_are_refused_or_run(part, architecture):
         if rng.random() < 0.1:
             del damaged[rng.integers(0, len(damaged)) :]
         try:
-            model = NativeModel(bytes(damaged), max_bytes=1 << 26)
+            model = NativeModel(bytes(damaged), max_bytes=1 << 26, threads=int(rng.integers(1, 4)))
             shape = model.output_shape(16, 19)
             if np.prod(shape) < 1e7:
                 image = np.zeros((16, 19, model.info.input_channels), np.float32)

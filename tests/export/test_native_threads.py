@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import graphs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from native_models import native_run
+from native_models import instruction_sets, keep_largest, native_run
 from small_networks import EVERY_NETWORK, small
 from test_native import random_graph
 
 from export.lowering import lower
 from export.native_writer import write_native
 from export.passes import optimise
+from runtime import layers as L
 from runtime.errors import SparsrError
 from runtime.native.library import NativeModel
 
 THREADS = (2, 3, 5)
+SETS = instruction_sets()
 
 
-def assert_same_bits(graph, sizes):
+def assert_same_bits(graph, sizes, instruction_set=None):
     content = write_native(graph, {})
-    alone = NativeModel(content)
-    models = [NativeModel(content, threads=count) for count in THREADS]
+    alone = NativeModel(content, instruction_set)
+    models = [NativeModel(content, instruction_set, threads=count) for count in THREADS]
     for height, width in sizes:
         image = graphs.random_image(graph, max(height, graph.minimum_size), max(width, graph.minimum_size))
         expected = native_run(alone, image)
@@ -38,11 +41,30 @@ def test_every_network(architecture, scale):
     assert_same_bits(optimise(lower(small(architecture, scale), architecture))[0], ((1, 1), (33, 37), (64, 21)))
 
 
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 67), (3, 16), (7, 33), (13, 130), (65, 5)])
+def test_odd_shapes_on_every_kernel(instruction_set, height, width):
+    rng = np.random.default_rng(height)
+    sparse = graphs.conv(rng, 16, 20, activation=graphs.LEAKY)
+    graph = graphs.chain(
+        "odd",
+        graphs.conv(rng, 3, 16),
+        replace(sparse, weight=keep_largest(sparse.weight, 1, 16)),
+        graphs.conv(rng, 20, 16, 5),
+        (L.Add(graphs.RELU), ["n2", "n0"]),
+        graphs.conv(rng, 16, 12),
+        L.DepthToSpace(2),
+        scale=2,
+    )
+    assert_same_bits(graph, ((height, width),), instruction_set)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_random_graphs(data):
     graph = random_graph(data.draw)
-    assert_same_bits(graph, ((data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))),))
+    sizes = ((data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))),)
+    assert_same_bits(graph, sizes, data.draw(st.sampled_from(SETS)))
 
 
 def small_model(threads):
