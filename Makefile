@@ -21,22 +21,35 @@ $(VENV)/.installed-rivals: bench/requirements-rivals.txt $(VENV)/.installed
 	@touch $@
 
 PHOTO := bench/demo/photo.png
-MODEL := train/zoo/assln_x4.safetensors
+ZOO := train/zoo
+MODEL := $(ZOO)/assln_x4.safetensors
 DENSE := cpu/ledsr96_x4
+SPARSE := rfdn64_x4_sls_16
 
-# The dense original's weights are too large for the repository. Time and memory do not depend on them: random ones do.
+# The dense LEDSR's weights are too large for the repository. Time and memory do not depend on them: random ones do.
 demo: $(VENV)/.installed
-	@echo "1/5  export the pruned network and prove that the files compute the same"
-	$(RUN) -m export $(MODEL) --out demo/assln_x4 --format onnx,tflite,native --verify $(PHOTO)
-	@echo "2/5  upscale a photograph"
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled.png --model demo/assln_x4 --engine native
-	@echo "3/5  export its dense original, to measure against"
+	@echo "1/6  export a network pruned by channels and prove that the files compute the same"
+	$(RUN) -m export $(MODEL) --out demo/assln_x4 --verify $(PHOTO)
+	@echo "2/6  upscale a photograph"
+	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled.png --model demo/assln_x4
+	@echo "3/6  a network pruned to N:M, and one that computes in full only where its masks say"
+	$(RUN) -m export $(ZOO)/$(SPARSE).safetensors --out demo/$(SPARSE)
+	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_nm.png --model demo/$(SPARSE)
+	$(RUN) -m export $(ZOO)/smsr_x2.safetensors --out demo/smsr_x2
+	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_masks.png --model demo/smsr_x2 --masks
+	$(RUN) -m train eval $(ZOO)/smsr_x2.safetensors --data $(dir $(PHOTO)) --masks demo/masks
+	@echo "4/6  adaptive: a network for every patch"
+	$(RUN) -m export adaptive $(ADAPTIVE) --estimator $(ZOO)/adaptive_x4.safetensors --out demo/adaptive_x4
+	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_adaptive.png --model demo/adaptive_x4 --patch-map demo/patches.png
+	@echo "5/6  measure beside the dense originals"
 	$(RUN) -m train init $(DENSE) --out demo/ledsr96_x4.safetensors
-	$(RUN) -m export demo/ledsr96_x4.safetensors --out demo/ledsr96_x4 --format onnx,tflite,native
-	@echo "4/5  measure both, side by side"
-	$(RUN) -m bench run demo/assln_x4 --baseline demo/ledsr96_x4 --rounds 7 --max-seconds 40 --json demo/bench.json
-	@echo "5/5  make the page"
-	$(RUN) -m bench page --bundle demo/assln_x4 --before $(PHOTO) --after demo/upscaled.png --bench demo/bench.json --out demo/index.html
+	$(RUN) -m export demo/ledsr96_x4.safetensors --out demo/ledsr96_x4
+	$(RUN) -m export $(ZOO)/rfdn64_x4.safetensors --out demo/rfdn64_x4
+	$(RUN) -m bench run demo/assln_x4 demo/$(SPARSE) demo/ledsr96_x4 demo/rfdn64_x4 --rounds 7 --max-seconds 60 --json demo/bench.json
+	@echo "6/6  make the page"
+	$(RUN) -m bench page --bundle demo/assln_x4 --before $(PHOTO) --after demo/upscaled.png --bench demo/bench.json \
+	  --exhibit "SMSR: white is computed in full, module by module=demo/masks/photo.png" \
+	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" --out demo/index.html
 	@echo "open demo/index.html"
 
 lint: $(VENV)/.installed-tests
