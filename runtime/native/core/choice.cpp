@@ -70,6 +70,7 @@ Choice choose_masked(const Op& op) {
 std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
     if (!reachable(*op.layer, input)) return {};
     std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense)};
+    if (op.layer->stride > 1) return choices;
     if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse));
     // A mask must not depend on Winograd's rounding.
     const bool tiles = !op.decides && tileable(*op.layer, channels, input.vectors);

@@ -141,10 +141,48 @@ private:
         }
     }
 
+protected:
     int group_inputs_, group_outputs_;
     size_t group_size_ = 0;
     std::vector<int32_t> taps_;
     std::vector<float> weights_;
+};
+
+// A stride above 1: the rows that are wanted, of these every column, of which the wanted ones are kept. The columns in
+// between cost less than taps that are no aligned loads.
+class StridedConvWork : public DenseConvWork {
+public:
+    StridedConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : DenseConvWork(op, std::move(operands), kernels) {
+        for (size_t o = 0; o < size_t(layer_.outputs); ++o) places_.push_back(ptrdiff_t(o * line()));
+    }
+
+    size_t scratch() const override { return size_t(layer_.outputs) * line(); }
+
+private:
+    size_t line() const { return size_t(in().vectors()) * size_t(kernels_.lanes); }
+
+    void compute(int first, int rows, float* scratch) override {
+        const View& out = operands_.output;
+        const auto &from = in().buffer->columns, &to = out.buffer->columns;
+        Store line_store{};
+        line_store.out = scratch;
+        line_store.offsets = places_.data();
+        line_store.step = kernels_.lanes;
+        line_store.slope = storable(op_.activation) ? op_.activation.slope : 1;
+        for (int y = first; y < first + rows; ++y) {
+            const float* seen = in().row(y * layer_.stride - layer_.top) - layer_.left * kernels_.lanes;
+            kernels_.dense_conv({seen, in_row(), 1, in().vectors(), layer_.outputs, int(taps_.size()), taps_.data(),
+                                 weights_.data(), layer_.bias.data(), line_store});
+            for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
+                float* row = out.row(y) + o * out.stride();
+                const float* whole = scratch + o * line();
+                for (size_t x = 0; x < to.size(); ++x) row[to[x]] = whole[from[x * size_t(layer_.stride)]];
+            }
+        }
+    }
+
+    std::vector<ptrdiff_t> places_;
 };
 
 constexpr int tile_rows = 4;
@@ -199,6 +237,7 @@ std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operand
         return std::make_unique<SparseConvWork>(op, std::move(operands), kernels);
     if (choice.kernel == Choice::Kernel::winograd)
         return std::make_unique<WinogradConvWork>(op, std::move(operands), kernels);
+    if (op.layer->stride > 1) return std::make_unique<StridedConvWork>(op, std::move(operands), kernels);
     return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
 }
 

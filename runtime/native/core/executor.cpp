@@ -224,10 +224,13 @@ Choice Executor::choose_conv(Task& task) {
     const Buffer &in = buffer_of(op.inputs[0]), &out = buffer_of(op.output);
     const bool aligned = op.layer->stride == 1 && in.vectors * op.block == out.vectors &&
                          (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
-    if (kernels_.lanes == 1 || !aligned) return plain;
+    const bool strided = op.layer->stride > 1 && op.layer->groups == 1 && op.block == 1 && op.residual < 0 &&
+                         (out.width - 1) * op.layer->stride < in.width;
+    if (kernels_.lanes == 1 || !(aligned || strided)) return plain;
     const int channels = plan_.channels[size_t(op.inputs[0])];
     std::vector<Choice> choices = conv_choices(op, channels, in);
     if (choices.empty()) return plain;
+    if (strided) return choices[0];
     const auto pin = planning_.pinned.find(op.layer->name);
     if (pin != planning_.pinned.end()) {
         const auto wanted = std::find_if(choices.begin(), choices.end(),
