@@ -23,7 +23,7 @@ from train.metrics import rgb_to_y
 ByteArray = NDArray[np.uint8]
 Upscale = Callable[[ByteArray], ByteArray]
 Report = Callable[[str], None]
-MAX_IMAGES = 512
+MAX_IMAGES = 300
 MAX_SIDE = 256
 """Larger LR images are cut to their middle."""
 _WIDTHS = (16, 24, 32)
