@@ -28,8 +28,9 @@ MAX_SIDE = 256
 """Larger LR images are cut to their middle."""
 _WIDTHS = (16, 24, 32)
 STEPS, _BATCH, _RATE = 3000, 128, 3e-3
+_SAMPLE = 2000  # patches that deviations are taken of
 _HOLDOUT = 10  # every tenth image is kept back to see how good the estimates are
-_RATIO_WEIGHT = 10.0
+_SMALLEST_SPREAD, _HIGHEST_LOGARITHM, _LONGEST_GRADIENT = 0.01, 5.0, 1.0
 _WORST_RATIO = 2.0  # what flat patches would add beyond says nothing
 
 
@@ -99,7 +100,8 @@ def train_estimator(
 ) -> tuple[EstimatorNetwork, dict[str, Any]]:
     """The trained network, and how well it estimates on images kept back.
 
-    Loss: squared differences of log f_n, and of the ratios f_i / f_n that Eq. 8 is about. Raises `SparsrError` if too
+    Loss: squared differences of log f_n, and Huber's of what every candidate gains over the next cheaper one, as a part of f_n;
+    each in units of its own deviation, so that small gains are learnt, or else left at their mean. Raises `SparsrError` if too
     few images are as large as a patch.
     """
     large = [image for image in maps if min(image.luma.shape) >= patch]
@@ -110,20 +112,23 @@ def train_estimator(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     network = EstimatorNetwork(len(large[0].errors))
+    _, sample = _batch(training, patch, _SAMPLE, random)
+    spread = _gains(sample).std(0).clamp(min=_SMALLEST_SPREAD)
     with torch.no_grad():
-        network.dense2.bias.copy_(_batch(training, patch, _BATCH, random)[1].log().mean(0))  # a good start
+        network.dense2.bias.copy_(sample.log().mean(0))  # a good start
     optimizer = torch.optim.Adam(network.parameters(), _RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(1, steps + 1):
         luma, errors = _batch(training, patch, _BATCH, random)
-        loss = torch.stack(_losses(network(luma), errors)).sum()
+        loss = torch.stack(_losses(network(luma), errors, spread)).sum()
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), _LONGEST_GRADIENT)
         optimizer.step()
         schedule.step()
         if step % 1000 == 0:
             report(f"estimator: step {step} of {steps}, loss {loss.item():.4f}")
-    return network, {"images": len(training), "steps": steps, **_quality(network, kept_back, patch)}
+    return network, {"images": len(training), "steps": steps, **_quality(network, kept_back, patch, spread)}
 
 
 def _batch(images: Sequence[ErrorMaps], patch: int, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -138,27 +143,27 @@ def _batch(images: Sequence[ErrorMaps], patch: int, count: int, random: np.rando
     return torch.from_numpy(np.stack(luma)), torch.from_numpy(np.stack(errors)).clamp(min=FLAT)
 
 
-def _losses(estimates: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the cheapest candidate's logarithm, and of the others' ratios to it."""
+def _losses(estimates: Tensor, errors: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the cheapest candidate's logarithm, and of all gains."""
     cheapest = (estimates[:, -1] - errors[:, -1].log()).square().mean()
-    ratios = (estimates[:, :-1] - estimates[:, -1:]).clamp(max=1).exp() - _ratios(errors)
-    return cheapest, _RATIO_WEIGHT * ratios.square().sum(1).mean()
+    ratios = (estimates - estimates[:, -1:]).clamp(max=_HIGHEST_LOGARITHM).exp()
+    difference = nn.functional.smooth_l1_loss(ratios.diff(dim=1) / spread, _gains(errors) / spread, reduction="none")
+    return cheapest, difference.mean()
 
 
-def _ratios(errors: Tensor) -> Tensor:
-    return (errors[:, :-1] / errors[:, -1:]).clamp(max=_WORST_RATIO)
+def _gains(errors: Tensor) -> Tensor:
+    """What every candidate gains over the next cheaper one, as a part of the cheapest's error: [patches, n - 1]."""
+    return (errors / errors[:, -1:]).clamp(max=_WORST_RATIO).diff(dim=1)
 
 
-def _quality(network: EstimatorNetwork, images: Sequence[ErrorMaps], patch: int) -> dict[str, float]:
-    """Share of the variance explained, on patches of images the network has not seen."""
-    luma, errors = _batch(images, patch, 2000, np.random.default_rng(0))
+def _quality(network: EstimatorNetwork, images: Sequence[ErrorMaps], patch: int, spread: Tensor) -> dict[str, Any]:
+    """Share of the loss saved against the best constant estimates, on patches of images the network has not seen."""
+    luma, errors = _batch(images, patch, _SAMPLE, np.random.default_rng(0))
+    constant = errors.log().mean(0).expand_as(errors)
     with torch.inference_mode():
-        cheapest, ratios = _losses(network(luma), errors)
-    spread = _RATIO_WEIGHT * _ratios(errors).var(0, unbiased=False).sum()
-    return {
-        "explained_log_error": round(1 - float(cheapest / errors[:, -1].log().var(unbiased=False)), 3),
-        "explained_ratios": round(1 - float(ratios / spread), 3),
-    }
+        found, without = (_losses(estimates, errors, spread) for estimates in (network(luma), constant))
+    names = ("explained_log_error", "explained_gains")
+    return {name: round(1 - float(f / w), 3) for name, f, w in zip(names, found, without, strict=True)}
 
 
 def write_estimator(network: EstimatorNetwork, about: dict[str, str]) -> bytes:
