@@ -15,7 +15,6 @@ from runtime.adaptive.bundle import ESTIMATOR_NAME, AdaptiveBundle, AdaptiveCard
 from runtime.adaptive.estimator import load_estimator, metadata
 from runtime.bundle import Bundle
 from runtime.card import CARD_NAME, BundleCard
-from runtime.engines import ENGINES
 from runtime.errors import SparsrError
 from runtime.files import atomic_folder
 from runtime.tiling import Span
@@ -27,8 +26,10 @@ from .exporter import export_model
 Report = Callable[[str], None]
 DEFAULT_PATCH = 32
 WHOLE_PICTURE_HALO = 8
-"""Surroundings, in input pixels, of networks whose attention sees the whole picture. Our choice, by measurement."""
-_TRAINING_ENGINES = ("native", "onnx", "tflite")  # formats, the fastest first
+"""Surroundings, in input pixels, of networks whose attention sees the whole picture. Our choice, by measurement.
+
+RFDN on Urban100, windows of 64x64: with 8 pixels the output is 0.5 of 255 levels from the whole picture's on average,
+PSNR the same (+0.01 dB, the worst of 21 windows -0.09 dB); 32 pixels bring it to 0.3 levels and -0.07 dB."""
 
 
 def build_adaptive(
@@ -87,17 +88,11 @@ def _train(
     report: Report,
 ) -> bytes:
     scale = networks[0][1].scale
-    candidates: list[Upscale] = [Upscaler(folder / name, _engine(card)) for name, card in networks]
+    candidates: list[Upscale] = [Upscaler(folder / name) for name, _ in networks]
     maps = error_maps(data, [*candidates, _bicubic(scale)], scale, report)
     network, record = train_estimator(maps, patch, report)
     about = {"patch": patch, "scale": scale, "candidates": _names(networks), **record}
     return write_estimator(network, {name: str(value) for name, value in about.items()})
-
-
-def _engine(card: BundleCard) -> str:
-    """The fastest engine for the formats at hand."""
-    formats = {file.format for file in card.files}
-    return next(e.name for f in _TRAINING_ENGINES if f in formats for e in ENGINES.values() if e.format == f)
 
 
 def _bicubic(scale: int) -> Upscale:

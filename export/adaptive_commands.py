@@ -54,7 +54,7 @@ def _curve(arguments: Sequence[str]) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `python -m export adaptive`")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="HR pictures; LR is made from them")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="name of the files to write")
-    parser.add_argument("--engine", default="ort", help=f"one of {', '.join(ENGINES)} (default ort)")
+    parser.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     parser.add_argument("--beta", type=float, nargs="+", default=list(DEFAULT_BETAS), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -29,7 +29,7 @@ from train.bicubic import crop_to_multiple, downscale
 from train.metrics import psnr_y
 
 ByteArray = NDArray[np.uint8]
-DEFAULT_BETAS = (0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)
+DEFAULT_BETAS = (0.02, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 3.0)
 _HD = 1280 * 720
 
 
@@ -178,7 +178,7 @@ def run_curve(
     data: Path,
     out: Path,
     *,
-    engine: str,
+    engine: str | None,
     betas: Sequence[float],
     rounds: int,
     report: Callable[[str], None],
@@ -188,8 +188,9 @@ def run_curve(
         raise SparsrError("a curve needs at least one round and one beta")
     upscaler = AdaptiveUpscaler(AdaptiveBundle.open(bundle), engine, threads=1)
     points = measure_curve(upscaler, data, sorted(betas), rounds, report)
-    record: dict[str, Any] = {"bundle": upscaler.card.name, "data": data.name, "engine": engine, "rounds": rounds}
-    record |= {"version": upscaler.engine.version, "points": [asdict(point) for point in points]}
+    record: dict[str, Any] = {"bundle": upscaler.card.name, "data": data.name, "rounds": rounds}
+    record |= {"engine": upscaler.engine.name, "version": upscaler.engine.version}
+    record["points"] = [asdict(point) for point in points]
     write_text(out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     for against in ("work", "time"):
         title = f"{upscaler.card.name} x{upscaler.scale} on {len(list_images(data))} pictures of {data.parent.name}"

@@ -100,9 +100,9 @@ def train_estimator(
 ) -> tuple[EstimatorNetwork, dict[str, Any]]:
     """The trained network, and how well it estimates on images kept back.
 
-    Loss: squared differences of log f_n, and Huber's of what every candidate gains over the next cheaper one, as a part of f_n;
-    each in units of its own deviation, so that small gains are learnt, or else left at their mean. Raises `SparsrError` if too
-    few images are as large as a patch.
+    Loss: squared differences of log f_n, and Huber's of what every candidate gains over the next cheaper one, as a part
+    of f_n; each in units of its own deviation, so that small gains are learnt, or else left at their mean. Raises
+    `SparsrError` if too few images are as large as a patch.
     """
     large = [image for image in maps if min(image.luma.shape) >= patch]
     if len(large) < 2:

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import torch
-from small_bundles import write_small_bundle
 
 from export.estimator import EstimatorNetwork, write_estimator
 from runtime.adaptive.bundle import AdaptiveBundle, AdaptiveCard, EstimatorFile, Network
+from tests.runtime.small_bundles import write_small_bundle
 
 NETWORKS = {"large": (2, 8), "middle": (1, 6)}
 """Blocks and channels, the dearest first."""
