@@ -208,7 +208,7 @@ public:
 
 private:
     size_t transformed() const { return planes(inputs_); }
-    size_t products() const { return planes(whole_); }
+    size_t products() const { return planes(winograd_chunk); }
     size_t planes(int channels) const {
         return 36 * (size_t(channels) * winograd_tiles + 1) * size_t(kernels_.lanes);
     }

@@ -61,11 +61,11 @@ struct WinogradConv {
     const float* weights;  // [36][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
     const float* bias;
     float* transformed;    // 36 * (inputs * winograd_tiles + 1) vectors
-    float* products;       // 36 * (outputs, rounded up to groups, * winograd_tiles + 1) vectors
+    float* products;       // 36 * (winograd_chunk * winograd_tiles + 1) vectors
     Store store;
 };
 
-enum { winograd_tiles = 3, peak_sums = 10 };
+enum { winograd_tiles = 3, winograd_chunk = 64, peak_sums = 10 };
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 

@@ -9,6 +9,8 @@ namespace {
 
 constexpr int group = SPARSR_REGISTERS == 32 ? 8 : 4;
 constexpr int tile_side = 4, spread = 6, products = spread * spread;
+// Outputs whose products are computed before they are transformed: few enough to stay in the second cache.
+constexpr int chunk = winograd_chunk;
 
 // Vectors between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
 SPARSR_INLINE ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
@@ -39,8 +41,8 @@ void transform_inputs(const WinogradConv& conv, const int* starts, int tiles) {
 
 // One plane's product of weights [outputs][inputs] and inputs [inputs][T vectors], a group of outputs at a time.
 template <int T>
-void multiply(const WinogradConv& conv, const float* weights, const float* in, float* out) {
-    for (int output = 0; output < conv.outputs; output += group) {
+void multiply(const WinogradConv& conv, int outputs, const float* weights, const float* in, float* out) {
+    for (int output = 0; output < outputs; output += group) {
         Vector sum[group][T] = {};
         const float* x = in;
         for (int c = 0; c < conv.inputs; ++c, x += T * lanes, weights += group) {
@@ -63,26 +65,32 @@ void multiply(const WinogradConv& conv, const float* weights, const float* in, f
 
 int whole_groups(int outputs) { return (outputs + group - 1) / group * group; }
 
-void transform_outputs(const WinogradConv& conv, const int* starts, int tiles) {
-    const ptrdiff_t distance = plane(whole_groups(conv.outputs), tiles) * lanes;
+// Rows of a tile from its 36 products; the products of `count` outputs from `first` on lie behind each other.
+template <int Rows>
+void transform_outputs(const WinogradConv& conv, const int* starts, int tiles, int first, int count) {
+    const ptrdiff_t distance = plane(chunk, tiles) * lanes;
     const Store& store = conv.store;
     const Vector slope = broadcast(store.slope);
-    for (int output = 0; output < conv.outputs; ++output)
+    for (int i = 0; i < count; ++i)
         for (int tile = 0; tile < tiles; ++tile) {
-            const float* from = conv.products + (static_cast<ptrdiff_t>(output) * tiles + tile) * lanes;
-            Vector x[products];
+            const int output = first + i;
+            const float* from = conv.products + (static_cast<ptrdiff_t>(i) * tiles + tile) * lanes;
+            Vector x[tile_side * spread];
 #pragma GCC unroll 6
             for (int column = 0; column < spread; ++column) {
+                Vector y[spread];
 #pragma GCC unroll 6
-                for (int row = 0; row < spread; ++row)
-                    x[row * spread + column] = load(from + (row * spread + column) * distance);
-                transform_output(x + column, spread);
+                for (int row = 0; row < spread; ++row) y[row] = load(from + (row * spread + column) * distance);
+                transform_output(y, 1);
+#pragma GCC unroll 4
+                for (int row = 0; row < tile_side; ++row) x[row * spread + column] = y[row];
             }
             const Vector bias = broadcast(conv.bias[output]);
             float* out = store.out + store.offsets[output] + starts[tile] * store.step;
             const float* residual = store.residual;
             if (residual) residual += output * store.residual_channel + starts[tile] * lanes;
-            for (int row = 0; row < conv.rows; ++row) {
+#pragma GCC unroll 4
+            for (int row = 0; row < Rows; ++row) {
                 transform_output(x + row * spread, 1);
 #pragma GCC unroll 4
                 for (int column = 0; column < tile_side; ++column) {
@@ -97,8 +105,11 @@ void transform_outputs(const WinogradConv& conv, const int* starts, int tiles) {
 }  // namespace
 
 void winograd_conv(const WinogradConv& conv) {
-    using Multiply = void (*)(const WinogradConv&, const float*, const float*, float*);
+    using Multiply = void (*)(const WinogradConv&, int, const float*, const float*, float*);
     static constexpr Multiply multiplies[winograd_tiles] = {multiply<1>, multiply<2>, multiply<3>};
+    using Transform = void (*)(const WinogradConv&, const int*, int, int, int);
+    static constexpr Transform transforms[tile_side] = {transform_outputs<1>, transform_outputs<2>,
+                                                        transform_outputs<3>, transform_outputs<4>};
     const int all = (conv.vectors + tile_side - 1) / tile_side, parts = (all + winograd_tiles - 1) / winograd_tiles;
     const ptrdiff_t plane_weights = static_cast<ptrdiff_t>(whole_groups(conv.outputs)) * conv.inputs;
     for (int part = 0; part < parts; ++part) {
@@ -110,11 +121,14 @@ void winograd_conv(const WinogradConv& conv) {
             starts[i] = start + tile_side > conv.vectors ? conv.vectors - tile_side : start;
         }
         transform_inputs(conv, starts, tiles);
-        for (int i = 0; i < products; ++i)
-            multiplies[tiles - 1](conv, conv.weights + i * plane_weights,
-                                  conv.transformed + i * plane(conv.inputs, tiles) * lanes,
-                                  conv.products + i * plane(whole_groups(conv.outputs), tiles) * lanes);
-        transform_outputs(conv, starts, tiles);
+        for (int output = 0; output < conv.outputs; output += chunk) {
+            const int count = conv.outputs - output < chunk ? conv.outputs - output : chunk;
+            for (int i = 0; i < products; ++i)
+                multiplies[tiles - 1](conv, count, conv.weights + i * plane_weights + output * conv.inputs,
+                                      conv.transformed + i * plane(conv.inputs, tiles) * lanes,
+                                      conv.products + i * plane(chunk, tiles) * lanes);
+            transforms[conv.rows - 1](conv, starts, tiles, output, count);
+        }
     }
 }
 
