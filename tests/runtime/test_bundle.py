@@ -176,7 +176,7 @@ def with_external_data(content, place):
 def test_refuses_external_data(bundle_copy, place):
     replace_model(bundle_copy, with_external_data((bundle_copy / "model.onnx").read_bytes(), place))
     with pytest.raises(SparsrError, match="reads other files"):
-        Upscaler(bundle_copy)
+        Upscaler(bundle_copy, "ort")
 
 
 @settings(deadline=None)
@@ -190,4 +190,4 @@ def test_any_bytes_are_walked_or_refused(content):
 def test_refuses_what_is_no_model(bundle_copy, content):
     replace_model(bundle_copy, content)
     with pytest.raises(SparsrError):
-        Upscaler(bundle_copy)
+        Upscaler(bundle_copy, "ort")
