@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from runtime.errors import SparsrError
-from runtime.images import read_image, write_image
+from runtime.images import list_images, read_image, write_image
 from train import bicubic, checkpoint
 from train.__main__ import _parser
 from train.bicubic import crop_to_multiple, downscale
 from train.checkpoint import card_for
 from train.evaluate import Evaluation, Score, evaluate, measure, upscale, validate
-from train.metrics import psnr_y
+from train.metrics import psnr_y, ssim_y
 from train.models import load_model
 from train.networks import build
 
@@ -31,6 +31,19 @@ LARGER += [
 ]
 
 
+def cut_to_even_sides(network, folder):
+    """Scores as SMSR's authors measure images with an odd LR side: its last row or column is cut off."""
+    scores = {}
+    for path in list_images(folder):
+        hr = crop_to_multiple(read_image(path).rgb, 2)
+        lr = downscale(hr, 2)
+        height, width = (side // 2 * 2 for side in lr.shape[:2])
+        if (height, width) != lr.shape[:2]:
+            sr, hr = upscale(network, lr[:height, :width]), hr[: 2 * height, : 2 * width]
+            scores[path.name] = Score(psnr_y(sr, hr, 2), ssim_y(sr, hr, 2))
+    return scores
+
+
 def compare(shared_data, data_set, name):
     network_name, _, scale = name.partition("_x")
     folder = shared_data / "benchmarks" / data_set.partition("_")[0] / "HR"
@@ -38,8 +51,10 @@ def compare(shared_data, data_set, name):
     if network_name == "BICUBIC":
         found = measure(partial(bicubic.upscale, scale=int(scale)), folder, int(scale))
     else:
-        file = shared_data / "checkpoints" / FILES[network_name].format(scale)
-        found = evaluate(load_model(file, int(scale))[0], folder, int(scale))
+        network, _ = load_model(shared_data / "checkpoints" / FILES[network_name].format(scale), int(scale))
+        found = evaluate(network, folder, int(scale))
+    if network_name == "SMSR":
+        found = Evaluation(found.images | cut_to_even_sides(network, folder))
     assert found.mean.psnr_y == pytest.approx(expected["mean"]["psnr_y"], abs=0.002)
     assert found.mean.ssim_y == pytest.approx(expected["mean"]["ssim_y"], abs=0.0002)
     assert len(found.images) == len(expected["per_image"])
