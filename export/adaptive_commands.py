@@ -56,12 +56,14 @@ def _curve(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="name of the files to write")
     parser.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     parser.add_argument("--beta", type=float, nargs="+", default=list(DEFAULT_BETAS), help="default: %(default)s")
+    parser.add_argument("--by-time", action="store_true", help="beta weighs time measured here, not multiply-adds")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     options = parser.parse_args(arguments)
     run_curve(
         options.bundle,
         options.data,
         options.out,
+        by_time=options.by_time,
         engine=options.engine,
         betas=options.beta,
         rounds=options.rounds,

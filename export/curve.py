@@ -178,6 +178,7 @@ def run_curve(
     data: Path,
     out: Path,
     *,
+    by_time: bool,
     engine: str | None,
     betas: Sequence[float],
     rounds: int,
@@ -187,8 +188,10 @@ def run_curve(
     if rounds < 1 or not betas:
         raise SparsrError("a curve needs at least one round and one beta")
     upscaler = AdaptiveUpscaler(AdaptiveBundle.open(bundle), engine, threads=1)
+    if by_time:
+        upscaler.measure_prices()
     points = measure_curve(upscaler, data, sorted(betas), rounds, report)
-    record: dict[str, Any] = {"bundle": upscaler.card.name, "data": data.name, "rounds": rounds}
+    record: dict[str, Any] = {"bundle": upscaler.card.name, "data": data.name, "rounds": rounds, "by_time": by_time}
     record |= {"engine": upscaler.engine.name, "version": upscaler.engine.version}
     record["points"] = [asdict(point) for point in points]
     write_text(out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")

@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         "--beta", type=float, help=f"adaptive bundles: 0 for the best quality, more is faster (default {DEFAULT_BETA})"
     )
     upscale.add_argument(
+        "--by-time", action="store_true", help="adaptive bundles: weigh time measured here, in place of multiply-adds"
+    )
+    upscale.add_argument(
         "--patch-map", type=Path, metavar="FILE", help="adaptive bundles: a picture of who computed which patch"
     )
     upscale.add_argument(
@@ -136,9 +139,12 @@ def _upscaler(options: argparse.Namespace) -> Upscaler | AdaptiveUpscaler:
         if options.tile is not None:
             raise SparsrError(f"{options.model} chooses its windows itself", "leave out --tile")
         beta = DEFAULT_BETA if options.beta is None else options.beta
-        return AdaptiveUpscaler(model, options.engine, options.threads, memory, beta)
-    if options.beta is not None or options.patch_map:
-        hint = "--beta and --patch-map are for bundles made by `python -m export adaptive`"
+        upscaler = AdaptiveUpscaler(model, options.engine, options.threads, memory, beta)
+        if options.by_time:
+            upscaler.measure_prices()
+        return upscaler
+    if options.beta is not None or options.patch_map or options.by_time:
+        hint = "--beta, --by-time and --patch-map are for bundles made by `python -m export adaptive`"
         raise SparsrError(f"{options.model} holds a single network", hint)
     return Upscaler(model, options.engine, options.threads, memory, options.tile)
 

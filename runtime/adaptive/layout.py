@@ -33,6 +33,18 @@ MAX_SIDE = 12
 
 
 @dataclass(frozen=True)
+class Price:
+    """What a candidate costs, in any unit that is the same for all."""
+
+    pixel: float
+    """Per computed pixel: C_i."""
+    halo: int
+    """Surroundings its windows need, in pixels."""
+    window: float = 0.0
+    """Per window beside that: what an engine takes to prepare for another size."""
+
+
+@dataclass(frozen=True)
 class Window:
     """The patches row <= r < row_stop, column <= c < column_stop, computed at once by one candidate."""
 
@@ -50,25 +62,26 @@ def gains(errors: FloatArray) -> FloatArray:
 
 
 def lay_out(
-    gain: FloatArray, costs: Sequence[float], halos: Sequence[int], block: tuple[Span, Span], patch: int, beta: float
+    gain: FloatArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int, beta: float
 ) -> list[Window]:
     """Windows that cover all patches once and have the largest sum of the rule among all guillotine partitions.
 
-    gain: [n, rows, columns], of every candidate, dearest first: part of what `gains` gives. costs: per pixel. halos:
-    surroundings each candidate needs, in pixels. block: the part of the picture to lay out (`keep_start` to
-    `keep_stop`) and how far surroundings can reach, along rows and columns. patch: pixels a side; the last ones may be
-    smaller. beta: 0 for the least error at any cost.
+    gain: [n, rows, columns], of every candidate, dearest first: part of what `gains` gives. block: the part of the
+    picture to lay out (`keep_start` to `keep_stop`) and how far surroundings can reach, along rows and columns. patch:
+    pixels a side; the last ones may be smaller. beta: 0 for the least error at any cost.
     """
     cells = _Cells(gain, block, patch)
-    rates = [beta * cost / costs[0] / patch**2 for cost in costs]
+    unit = beta / max(price.pixel for price in prices) / patch**2
     best: dict[tuple[int, int], FloatArray] = {}
     choice: dict[tuple[int, int], NDArray[np.intp]] = {}
     count, rows, columns = gain.shape
     for shape in np.ndindex(rows, columns):
         height, width = shape[0] + 1, shape[1] + 1
         # The cheapest first: of equal candidates argmax takes it, and of equal partitions the one with fewer windows.
-        values = [cells.gain(i, height, width) - rates[i] * cells.area(halos[i], height, width) for i in range(count)]
-        values.reverse()
+        values = [
+            cells.gain(number, height, width) - unit * cells.cost(prices[number], height, width)
+            for number in reversed(range(count))
+        ]
         top, left = rows - height + 1, columns - width + 1
         values += [best[s, width][:top] + best[height - s, width][s:][:top] for s in range(1, height)]
         values += [best[height, s][:, :left] + best[height, width - s][:, s:][:, :left] for s in range(1, width)]
@@ -96,13 +109,13 @@ class _Cells:
         sums = self._sums[candidate]
         return sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
 
-    def area(self, halo: int, height: int, width: int) -> FloatArray:
-        """Pixels computed for every such rectangle, its surroundings included."""
+    def cost(self, price: Price, height: int, width: int) -> FloatArray:
+        """What every such rectangle costs as one window, its surroundings included."""
         lengths = [
-            np.minimum(edges[n:] + halo, span.stop) - np.maximum(edges[:-n] - halo, span.start)
+            np.minimum(edges[n:] + price.halo, span.stop) - np.maximum(edges[:-n] - price.halo, span.start)
             for edges, span, n in zip(self._edges, self._block, (height, width), strict=True)
         ]
-        return np.outer(*lengths).astype(float)
+        return price.pixel * np.outer(*lengths) + price.window
 
 
 def _windows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +17,11 @@ from ..tiling import Span
 from ..upscaler import DEFAULT_MAX_MEMORY, OVERHEAD, ByteArray, OnTile, PictureUpscaler, Upscaler, constant_alpha, fill
 from . import bicubic
 from .bundle import AdaptiveBundle
-from .layout import MAX_SIDE, Window, gains, lay_out
+from .layout import MAX_SIDE, Price, Window, gains, lay_out
 
 DEFAULT_BETA = 0.3
 MAX_BETA = 1e6
+_TRIALS = 3
 
 
 class Shares(NamedTuple):
@@ -57,7 +59,9 @@ class AdaptiveUpscaler(PictureUpscaler):
         self._networks = [Upscaler(network, engine, threads, max_memory) for network in self.bundle.networks]
         self.candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
         needed = [max(network.halo, self.minimum_size - 1) for network in self.card.networks]
-        self._halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size
+        halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size
+        self.prices = [Price(cost, halo) for cost, halo in zip(self.card.costs, halos, strict=True)]
+        """Work; `measure_prices` replaces it by time."""
         self.engine = self._networks[0].engine
         self.held = resident_bytes() + OVERHEAD
         self.shares = Shares(np.zeros((0, 0), np.intp), np.zeros(len(self.candidates), np.int64))
@@ -72,7 +76,12 @@ class AdaptiveUpscaler(PictureUpscaler):
     def exact(self) -> bool:
         """Whether every patch is what its candidate gives for the whole picture."""
         radii = [network.card.receptive_radius for network in self.bundle.networks]
-        return all(radius is not None and radius <= halo for radius, halo in zip(radii, self._halos[:-1], strict=True))
+        halos = [price.halo for price in self.prices]
+        return all(radius is not None and radius <= halo for radius, halo in zip(radii, halos, strict=False))
+
+    def measure_prices(self) -> None:
+        """Let time on this machine, instead of multiply-adds, be what beta weighs. Takes a second or two."""
+        self.prices = [_timed(*pair) for pair in zip(self.candidates, self.prices, strict=True)]
 
     def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
         return self._strips(image, self._block_side(image, reserve), on_tile)
@@ -84,8 +93,8 @@ class AdaptiveUpscaler(PictureUpscaler):
         costs = [network.cost(width, channels) for network in self._networks]
         for side in range(MAX_SIDE, 0, -1):
             needed = held
-            for cost, halo in zip(costs, self._halos, strict=False):
-                rows, columns = (min(length, side * self.card.patch + 2 * halo) for length in (height, width))
+            for cost, price in zip(costs, self.prices, strict=False):
+                rows, columns = (min(length, side * self.card.patch + 2 * price.halo) for length in (height, width))
                 needed = max(needed, held + rows * (columns * cost.pixel_bytes + cost.row_bytes))
             if needed <= self.max_memory:
                 return side
@@ -106,7 +115,7 @@ class AdaptiveUpscaler(PictureUpscaler):
             strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
             for columns in blocks:
                 part = gain[:, _patches(rows, patch), _patches(columns, patch)]
-                windows = lay_out(part, self.card.costs, self._halos, (rows, columns), patch, self.beta)
+                windows = lay_out(part, self.prices, (rows, columns), patch, self.beta)
                 for window in sorted(windows, key=_shape):  # engines prepare anew for another size
                     self._compute(image, strip, window, (rows, columns), constant)
                 done += 1
@@ -117,7 +126,7 @@ class AdaptiveUpscaler(PictureUpscaler):
         self, image: ByteArray, strip: ByteArray, window: Window, block: tuple[Span, Span], constant: bool
     ) -> None:
         """Compute one window of a block and write it into the strip."""
-        s, patch, halo = self.scale, self.card.patch, self._halos[window.candidate]
+        s, patch, halo = self.scale, self.card.patch, self.prices[window.candidate].halo
         rows, columns = (
             _span(span, first * patch, last * patch, halo)
             for span, first, last in zip(
@@ -134,6 +143,19 @@ class AdaptiveUpscaler(PictureUpscaler):
         choice = self.shares.choice[rows.keep_start // patch :, columns.keep_start // patch :]
         choice[: window.row_stop - window.row, : window.column_stop - window.column] = window.candidate
         self.shares.pixels[window.candidate] += pixels.shape[0] * pixels.shape[1]
+
+
+def _timed(candidate: Upscaler | bicubic.Bicubic, price: Price) -> Price:
+    """The candidate's price in seconds of CPU time, for windows of sizes that change every time."""
+    sides, seconds = (64, 160), []
+    for side in sides * _TRIALS:
+        picture, span = np.zeros((side, side, 3), np.uint8), Span(0, side, 0, side)
+        start = time.process_time()
+        candidate.window(picture, span, span)
+        seconds.append(time.process_time() - start)
+    small, large = (min(seconds[number::2]) for number in (0, 1))
+    pixel = max(large - small, 1e-9) / (sides[1] ** 2 - sides[0] ** 2)
+    return Price(pixel, price.halo, max(0.0, small - pixel * sides[0] ** 2))
 
 
 def _shape(window: Window) -> tuple[int, int, int]:

@@ -128,6 +128,18 @@ def test_bicubic_is_the_textbooks_inside():
     assert gmacs_720p(4) == pytest.approx(1280 * 720 * 3 * (4 + 4 / 4) / 1e9)
 
 
+def test_prices_in_time(adaptive):
+    upscaler = AdaptiveUpscaler(adaptive, "ort", 1, beta=0.0)
+    halos = [price.halo for price in upscaler.prices]
+    upscaler.measure_prices()
+    assert [price.halo for price in upscaler.prices] == halos
+    assert all(0 < price.pixel < 1e-3 and 0 <= price.window < 1 for price in upscaler.prices)
+    image = uneven(50, 60)
+    assert upscaler(image).shape == (100, 120, 3)
+    upscaler.beta = 1e6
+    assert (upscaler(image) == bicubic_whole(image)).all()
+
+
 @pytest.mark.parametrize("beta", [-1, float("nan"), float("inf")])
 def test_impossible_betas(adaptive, beta):
     with pytest.raises(SparsrError, match="beta"):
@@ -272,7 +284,7 @@ def test_wrong_options(command, adaptive, tmp_path, options, words):
     assert not (tmp_path / "out.png").exists()
 
 
-@pytest.mark.parametrize("option", [["--beta", "1"], ["--patch-map", "map.png"]])
+@pytest.mark.parametrize("option", [["--beta", "1"], ["--by-time"], ["--patch-map", "map.png"]])
 def test_single_networks_have_no_beta(command, bundle, tmp_path, option):
     Image.fromarray(picture(8, 8)).save(tmp_path / "in.png")
     code, _, err = command("upscale", tmp_path / "in.png", tmp_path / "out.png", "--model", bundle.path, *option)

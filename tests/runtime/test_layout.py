@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.adaptive.layout import FLAT, gains, lay_out
+from runtime.adaptive.layout import FLAT, Price, gains, lay_out
 from runtime.tiling import Span
 
 COSTS = (40.0, 10.0, 2.5, 0.01)
@@ -15,6 +15,10 @@ COSTS = (40.0, 10.0, 2.5, 0.01)
 
 def whole(height, width):
     return Span(0, height, 0, height), Span(0, width, 0, width)
+
+
+def prices(costs, halos):
+    return [Price(cost, halo) for cost, halo in zip(costs, halos, strict=True)]
 
 
 def random_errors(rows, columns, seed, count=4):
@@ -46,7 +50,7 @@ def equation_8(errors, costs, beta):
 def test_without_surroundings_it_is_equation_8_patch_by_patch(rows, columns, beta, seed):
     errors = random_errors(rows, columns, seed)
     errors[:, 0, 0] = 1e-9
-    windows = lay_out(gains(errors), COSTS, [0] * 4, whole(16 * rows, 16 * columns), 16, beta)
+    windows = lay_out(gains(errors), prices(COSTS, [0] * 4), whole(16 * rows, 16 * columns), 16, beta)
     choice = assigned(windows, rows, columns)
     for row, column in np.ndindex(rows, columns):
         own_beta = beta * errors[-1].mean() / errors[-1, row, column]
@@ -56,15 +60,15 @@ def test_without_surroundings_it_is_equation_8_patch_by_patch(rows, columns, bet
 def test_beta_zero_takes_the_least_error_and_a_huge_beta_the_cheapest():
     errors = random_errors(4, 4, 1)
     block = whole(64, 64)
-    assert (assigned(lay_out(gains(errors), COSTS, [20] * 4, block, 16, 0.0), 4, 4) == errors.argmin(0)).all()
-    assert (assigned(lay_out(gains(errors), COSTS, [20] * 4, block, 16, 1e6), 4, 4) == 3).all()
+    assert (assigned(lay_out(gains(errors), prices(COSTS, [20] * 4), block, 16, 0.0), 4, 4) == errors.argmin(0)).all()
+    assert (assigned(lay_out(gains(errors), prices(COSTS, [20] * 4), block, 16, 1e6), 4, 4) == 3).all()
 
 
 def test_flat_patches_take_the_cheapest():
     flat = np.array([0.0, 0.01, 0.02, 0.05])[:, None, None] * np.ones((1, 2, 2))
     assert not gains(flat).any()
     for beta in (1e-6, 0.5):
-        assert (assigned(lay_out(gains(flat), COSTS, [0] * 4, whole(32, 32), 16, beta), 2, 2) == 3).all()
+        assert (assigned(lay_out(gains(flat), prices(COSTS, [0] * 4), whole(32, 32), 16, beta), 2, 2) == 3).all()
     assert np.isfinite(gains(np.zeros((4, 1, 1)))).all()
 
 
@@ -100,7 +104,7 @@ def test_no_guillotine_partition_is_better(seed):
                     for s in range(column + 1, column_stop)]  # fmt: skip
         return max(options, key=lambda windows: objective(windows, errors, costs, halos, size, patch, beta))
 
-    windows = lay_out(gains(errors), costs, halos, whole(*size), patch, beta)
+    windows = lay_out(gains(errors), prices(costs, halos), whole(*size), patch, beta)
     assigned(windows, 3, 3)
     found = objective(windows, errors, costs, halos, size, patch, beta)
     assert found == pytest.approx(objective(best(0, 3, 0, 3), errors, costs, halos, size, patch, beta))
@@ -108,7 +112,7 @@ def test_no_guillotine_partition_is_better(seed):
 
 def test_neighbours_of_one_choice_become_one_window():
     errors = np.ones((2, 6, 7)) * np.array([10.0, 100.0])[:, None, None]
-    (window,) = lay_out(gains(errors), [1.0, 0.0], [8, 2], whole(96, 112), 16, 0.1)
+    (window,) = lay_out(gains(errors), prices([1.0, 0.0], [8, 2]), whole(96, 112), 16, 0.1)
     assert (window.candidate, window.row_stop, window.column_stop) == (0, 6, 7)
 
 
@@ -116,9 +120,9 @@ def test_a_dearer_neighbour_takes_a_patch_that_costs_it_nothing_more():
     """A cheap patch in the middle of dear ones lies inside their surroundings anyway."""
     errors = np.ones((2, 3, 3)) * np.array([10.0, 100.0])[:, None, None]
     errors[0, 1, 1] = 99.0
-    alone = lay_out(gains(errors), [1.0, 0.0], [0, 0], whole(48, 48), 16, 0.5)
+    alone = lay_out(gains(errors), prices([1.0, 0.0], [0, 0]), whole(48, 48), 16, 0.5)
     assert (assigned(alone, 3, 3) == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]).all()
-    (window,) = lay_out(gains(errors), [1.0, 0.0], [16, 0], whole(48, 48), 16, 0.5)
+    (window,) = lay_out(gains(errors), prices([1.0, 0.0], [16, 0]), whole(48, 48), 16, 0.5)
     assert window.candidate == 0
 
 
@@ -126,7 +130,17 @@ def test_surroundings_reach_beyond_the_block():
     """A block in the middle of a picture pays for surroundings on all sides, the whole picture for none."""
     errors = np.array([50.0, 100.0])[:, None, None] * np.ones((1, 1, 1))
     inside = Span(0, 300, 100, 116), Span(0, 300, 100, 116)
-    (window,) = lay_out(gains(errors), [1.0, 0.0], [8, 0], inside, 16, 0.3)
+    (window,) = lay_out(gains(errors), prices([1.0, 0.0], [8, 0]), inside, 16, 0.3)
     assert window.candidate == 1  # (16 + 2 * 8)^2 pixels: 4 * 0.3 > 0.5
-    (window,) = lay_out(gains(errors), [1.0, 0.0], [8, 0], whole(16, 16), 16, 0.3)
+    (window,) = lay_out(gains(errors), prices([1.0, 0.0], [8, 0]), whole(16, 16), 16, 0.3)
     assert window.candidate == 0
+
+
+def test_a_price_per_window_makes_fewer_windows():
+    errors = random_errors(4, 5, 7)
+    block = whole(64, 80)
+    counts = []
+    for window in (0.0, 3e3, 1e5):
+        priced = [Price(cost, 2, cost * window) for cost in COSTS]
+        counts.append(len(lay_out(gains(errors), priced, block, 16, 0.3)))
+    assert counts[0] > counts[1] > counts[2] == 1
