@@ -78,10 +78,7 @@ def lay_out(
     for shape in np.ndindex(rows, columns):
         height, width = shape[0] + 1, shape[1] + 1
         # The cheapest first: of equal candidates argmax takes it, and of equal partitions the one with fewer windows.
-        values = [
-            cells.gain(number, height, width) - unit * cells.cost(prices[number], height, width)
-            for number in reversed(range(count))
-        ]
+        values = list((cells.gain(height, width) - unit * cells.cost(prices, height, width))[::-1])
         top, left = rows - height + 1, columns - width + 1
         values += [best[s, width][:top] + best[height - s, width][s:][:top] for s in range(1, height)]
         values += [best[height, s][:, :left] + best[height, width - s][:, s:][:, :left] for s in range(1, width)]
@@ -104,18 +101,23 @@ class _Cells:
         self._sums = np.zeros((count, rows + 1, columns + 1))
         self._sums[:, 1:, 1:] = (gain * share).cumsum(1).cumsum(2)
 
-    def gain(self, candidate: int, height: int, width: int) -> FloatArray:
-        """Gain of every rectangle of height x width patches: [rows - height + 1, columns - width + 1]."""
-        sums = self._sums[candidate]
-        return sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    def gain(self, height: int, width: int) -> FloatArray:
+        """Gain of every candidate in every rectangle of height x width patches: [n, positions, positions]."""
+        sums = self._sums
+        taller = sums[:, height:] - sums[:, :-height]
+        difference: FloatArray = taller[:, :, width:] - taller[:, :, :-width]
+        return difference
 
-    def cost(self, price: Price, height: int, width: int) -> FloatArray:
-        """What every such rectangle costs as one window, its surroundings included."""
-        lengths = [
-            np.minimum(edges[n:] + price.halo, span.stop) - np.maximum(edges[:-n] - price.halo, span.start)
-            for edges, span, n in zip(self._edges, self._block, (height, width), strict=True)
-        ]
-        return price.pixel * np.outer(*lengths) + price.window
+    def cost(self, prices: Sequence[Price], height: int, width: int) -> FloatArray:
+        """What every such rectangle costs as one window of every candidate, its surroundings included."""
+        halos = {price.halo for price in prices}
+        areas = {halo: np.outer(self._reach(0, halo, height), self._reach(1, halo, width)) for halo in halos}
+        return np.stack([price.pixel * areas[price.halo] + price.window for price in prices])
+
+    def _reach(self, axis: int, halo: int, number: int) -> NDArray[np.intp]:
+        """Pixels of `number` patches side by side and their surroundings, for every first patch."""
+        edges, span = self._edges[axis], self._block[axis]
+        return np.minimum(edges[number:] + halo, span.stop) - np.maximum(edges[:-number] - halo, span.start)
 
 
 def _windows(
