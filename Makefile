@@ -25,6 +25,7 @@ ZOO := train/zoo
 MODEL := $(ZOO)/assln_x4.safetensors
 DENSE := cpu/ledsr96_x4
 SPARSE := rfdn64_x4_sls_16
+ADAPTIVE := $(ZOO)/rfdn64_x4.safetensors $(foreach n,_sls_4 _sls_8 _sls_16,$(ZOO)/rfdn64_x4$(n).safetensors)
 
 # The dense LEDSR's weights are too large for the repository. Time and memory do not depend on them: random ones do.
 demo: $(VENV)/.installed
@@ -39,7 +40,7 @@ demo: $(VENV)/.installed
 	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_masks.png --model demo/smsr_x2 --masks
 	$(RUN) -m train eval $(ZOO)/smsr_x2.safetensors --data $(dir $(PHOTO)) --masks demo/masks
 	@echo "4/6  adaptive: a network for every patch"
-	$(RUN) -m export adaptive $(ADAPTIVE) --estimator $(ZOO)/adaptive_x4.safetensors --out demo/adaptive_x4
+	$(RUN) -m export adaptive $(ADAPTIVE) --estimator $(ZOO)/estimators/rfdn64_x4.safetensors --out demo/adaptive_x4
 	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_adaptive.png --model demo/adaptive_x4 --patch-map demo/patches.png
 	@echo "5/6  measure beside the dense originals"
 	$(RUN) -m train init $(DENSE) --out demo/ledsr96_x4.safetensors
@@ -48,7 +49,7 @@ demo: $(VENV)/.installed
 	$(RUN) -m bench run demo/assln_x4 demo/$(SPARSE) demo/ledsr96_x4 demo/rfdn64_x4 --rounds 7 --max-seconds 60 --json demo/bench.json
 	@echo "6/6  make the page"
 	$(RUN) -m bench page --bundle demo/assln_x4 --before $(PHOTO) --after demo/upscaled.png --bench demo/bench.json \
-	  --exhibit "SMSR: white is computed in full, module by module=demo/masks/photo.png" \
+	  --exhibit "SMSR: white is computed in full, module by module=demo/masks/photo_masks.png" \
 	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" --out demo/index.html
 	@echo "open demo/index.html"
 
