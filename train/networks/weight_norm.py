@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .base import MeanShift
 from .sparse_masks import MaskedConv2d
-from .widths import conv_like, convolutions, replace_module
+from .widths import ConvCopy, conv_like, convolutions, replace_module
 
 EPSILON = 1e-12
 
@@ -17,24 +17,11 @@ def filter_norms(weight: Tensor) -> Tensor:
     return weight.flatten(1).norm(dim=1).clamp_min(EPSILON)
 
 
-class WeightNormConv2d(nn.Conv2d):
+class WeightNormConv2d(ConvCopy):
     """Convolution with filters wn_scale[o] * weight[o] / ||weight[o]||; the bias is not scaled."""
 
     def __init__(self, plain: nn.Conv2d) -> None:
-        like = conv_like(plain, plain.out_channels, plain.in_channels)
-        super().__init__(
-            like.in_channels,
-            like.out_channels,
-            like.kernel_size,  # type: ignore[arg-type]
-            like.stride,  # type: ignore[arg-type]
-            like.padding,  # type: ignore[arg-type]
-            groups=like.groups,
-            bias=like.bias is not None,
-        )
-        with torch.no_grad():
-            self.weight.copy_(plain.weight)
-            if self.bias is not None and plain.bias is not None:
-                self.bias.copy_(plain.bias)
+        super().__init__(plain)
         # Starting from the norms keeps the function of a trained layer.
         self.wn_scale = nn.Parameter(filter_norms(self.weight.detach()))
         self.to(plain.weight.device)

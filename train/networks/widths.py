@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from runtime.errors import SparsrError
@@ -38,6 +39,25 @@ def conv_like(conv: nn.Conv2d, outputs: int, inputs: int) -> nn.Conv2d:
         bias=conv.bias is not None,
         device=conv.weight.device,
     )
+
+
+class ConvCopy(nn.Conv2d):
+    """A convolution with another one's sizes and weights: what training wraps it in builds on this."""
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        super().__init__(
+            plain.in_channels,
+            plain.out_channels,
+            plain.kernel_size,  # type: ignore[arg-type]
+            plain.stride,  # type: ignore[arg-type]
+            plain.padding,  # type: ignore[arg-type]
+            groups=plain.groups,
+            bias=plain.bias is not None,
+        )
+        with torch.no_grad():
+            self.weight.copy_(plain.weight)
+            if self.bias is not None and plain.bias is not None:
+                self.bias.copy_(plain.bias)
 
 
 def resize(network: nn.Module, target: Widths) -> None:

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from runtime.errors import SparsrError
 
-from ..networks.widths import conv_like, convolutions, replace_module
+from ..networks.widths import ConvCopy, conv_like, convolutions, replace_module
 from .nm import GROUP_SIZES, can_be_sparse, ranks
 
 HIGHEST_SCORE = 1.03  # where the authors' code clamps; the paper says 1
 
 
-class SparseConv2d(nn.Conv2d):
+class SparseConv2d(ConvCopy):
     """Convolution of weights times gates; a gate per rank, open or shut for the whole layer (SLS, section 3.2).
 
     Rank 0 is the largest weight of a group and always passes. The gate of rank i opens if the priority
@@ -31,20 +31,7 @@ class SparseConv2d(nn.Conv2d):
     """float32 []; how much faster than the stored scores the scores k move: k = 1 + gain * (score - 1)."""
 
     def __init__(self, plain: nn.Conv2d, m: int) -> None:
-        like = conv_like(plain, plain.out_channels, plain.in_channels)
-        super().__init__(
-            like.in_channels,
-            like.out_channels,
-            like.kernel_size,  # type: ignore[arg-type]
-            like.stride,  # type: ignore[arg-type]
-            like.padding,  # type: ignore[arg-type]
-            groups=like.groups,
-            bias=like.bias is not None,
-        )
-        with torch.no_grad():
-            self.weight.copy_(plain.weight)
-            if self.bias is not None and plain.bias is not None:
-                self.bias.copy_(plain.bias)
+        super().__init__(plain)
         self.m = m
         self.scores = nn.Parameter(torch.ones(m - 1))
         self.register_buffer("rank", ranks(self.weight, m))
