@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .engines import ByteEngine, Engine, FloatArray, default_engine, engine_kind, load_engine
+from .engines import ByteEngine, Engine, FloatArray, SharingEngine, default_engine, engine_kind, load_engine
 from .errors import SparsrError
 from .memory import format_bytes, resident_bytes
 from .tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
@@ -28,7 +29,7 @@ OnTile = Callable[[int, int], None]
 
 
 class PictureUpscaler(ABC):
-    """What enlarges pictures, whichever way. Calls must not overlap; threads want an object each."""
+    """What enlarges pictures, whichever way. Calls must not overlap; threads want an object each, see `split`."""
 
     scale: int
     max_memory: int
@@ -81,6 +82,29 @@ class PictureUpscaler(ABC):
             return whole
         return _cropped(whole, height * self.scale, width * self.scale)
 
+    def split(self, height: int, width: int) -> list[Self]:
+        """Upscalers for pictures of that size that may work at the same time, in place of this one.
+
+        They share out its threads and its memory: as many as there are threads, if each can have a whole picture in
+        memory.
+        """
+        free = self.max_memory - self.held
+        count = max(1, min(self.engine.threads, free // self._picture_bytes(height, width)))
+        if count == 1:
+            return [self]
+        shares = [self._copy((self.engine.threads + i) // count) for i in range(count)]
+        for share in shares:
+            share.held, share.max_memory = self.held, self.held + free // count
+        return shares
+
+    @abstractmethod
+    def _copy(self, threads: int) -> Self:
+        """Another one like this that computes with so many threads."""
+
+    @abstractmethod
+    def _picture_bytes(self, height: int, width: int) -> int:
+        """What a picture of that size and its result take while it is computed in one piece."""
+
     @abstractmethod
     def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
         """Check that the picture can be done, and only then return its strips."""
@@ -128,6 +152,18 @@ class Upscaler(PictureUpscaler):
     def exact(self) -> bool:
         """Whether tiles give the whole picture's result."""
         return self.card.receptive_radius is not None
+
+    def _copy(self, threads: int) -> Self:
+        twin = copy.copy(self)
+        if isinstance(self.engine, SharingEngine):
+            twin.engine = self.engine.share(threads)
+        else:
+            twin.engine = load_engine(self._kind.name, self.bundle.model(self._kind.format), threads)
+        return twin
+
+    def _picture_bytes(self, height: int, width: int) -> int:
+        cost = self.cost(width, 3)
+        return height * (width * (cost.pixel_bytes + 3 + 3 * self.scale**2) + cost.row_bytes)
 
     def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
         tiling = self.tiling(image.shape[0], image.shape[1], channels=image.shape[2], reserve=reserve)

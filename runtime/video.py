@@ -1,6 +1,7 @@
-"""Upscaling videos frame by frame with constant memory. Needs PyAV.
+"""Upscaling videos with constant memory. Needs PyAV.
 
-Decoder, network and encoder each have a thread, so that no core waits for another stage.
+Decoder and encoder each have a thread, so that no core waits for another stage, and so has every frame that the network
+works on: threads with a frame each do not wait for each other, as those that share a frame do.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import numpy as np
 
 from .errors import SparsrError
 from .files import atomic_file
-from .pipeline import ahead
+from .pipeline import in_parallel
 from .progress import Progress
 from .upscaler import ByteArray, PictureUpscaler
 
@@ -38,7 +40,7 @@ _NO_MATRIX = 2  # said of RGB; PyAV ignores the other matrix of a conversion whe
 _LIMITED_RANGE = 1
 # Bits of swscale.h: bicubic, accurate rounding, colour computed at full resolution.
 _ACCURATE = 0x4 | 0x40000 | 0x2000 | 0x4000
-_IN_FLIGHT = 3  # results alive at once: being computed, waiting, being encoded
+_IN_FLIGHT = 3  # results alive at once for every frame being computed: that one, one that waits, one being encoded
 _SHARE = 4  # of the memory limit, that the results in flight may take
 
 
@@ -50,7 +52,7 @@ class VideoReport:
     seconds: float
     """Wall time of everything."""
     network_seconds: float
-    """Wall time spent in the upscaler."""
+    """Wall time the upscaler would have taken alone, as long as it took for each frame."""
     remark: str | None
 
     def __str__(self) -> str:
@@ -94,6 +96,7 @@ class _Job:
         self._to_rgb, self._to_yuv = av.video.reformatter.VideoReformatter(), av.video.reformatter.VideoReformatter()
         self._size: tuple[int, ...] = ()
         self.remark: str | None = None
+        self._seconds: list[float] = []  # the upscaler's for every frame
         self.network_seconds = 0.0
         self._audio = self._copied_audio()
 
@@ -101,8 +104,13 @@ class _Job:
         """Decode, upscale and encode every frame; pass audio packets on."""
         result = self._video.width * self._video.height * 3 * self._upscaler.scale**2
         overlap = _IN_FLIGHT * result <= self._upscaler.max_memory // _SHARE
+        upscalers = self._upscaler.split(self._video.height, self._video.width) if overlap else [self._upscaler]
+        stages = [partial(self._upscaled, upscaler) for upscaler in upscalers]
         waiting = []  # audio that comes before the first frame, when the size of the output is not known yet
-        with ahead(self._decoded(), overlap) as decoded, ahead(self._upscaled(decoded), overlap) as upscaled:
+        with (
+            in_parallel(self._decoded(), [lambda item: item], overlap) as decoded,
+            in_parallel(decoded, stages, overlap) as upscaled,
+        ):
             for item, pixels in upscaled:
                 if pixels is None:
                     waiting.append(item)
@@ -111,6 +119,7 @@ class _Job:
                     progress.advance()
                 if self._output:
                     self._pass_on(waiting)
+        self.network_seconds = sum(self._seconds) / len(upscalers)
         if self._output:
             self._writer.mux(self._output.encode(None))
 
@@ -124,15 +133,16 @@ class _Job:
             for frame in packet.decode():
                 yield frame, self._pixels(frame)
 
-    def _upscaled(self, items: Iterable[tuple[Any, ByteArray | None]]) -> Iterator[tuple[Any, ByteArray | None]]:
-        for item, pixels in items:
-            if pixels is None:
-                yield item, None
-                continue
-            start = time.monotonic()
-            result = self._upscaler(pixels)
-            self.network_seconds += time.monotonic() - start
-            yield item, result
+    def _upscaled(
+        self, upscaler: PictureUpscaler, item: tuple[Any, ByteArray | None]
+    ) -> tuple[Any, ByteArray | None]:
+        frame, pixels = item
+        if pixels is None:
+            return frame, None
+        start = time.monotonic()
+        result = upscaler(pixels)
+        self._seconds.append(time.monotonic() - start)
+        return frame, result
 
     def _copied_audio(self) -> tuple[Any, Any] | None:
         audio = next(iter(self._reader.streams.audio), None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,25 +84,39 @@ class AdaptiveUpscaler(PictureUpscaler):
         """Let time on this machine, instead of multiply-adds, be what beta weighs. Takes a second or two."""
         self.prices = [_timed(*pair) for pair in zip(self.candidates, self.prices, strict=True)]
 
+    def _copy(self, threads: int) -> Self:
+        twin = copy.copy(self)
+        twin._networks = [network._copy(threads) for network in self._networks]
+        twin.candidates = [*twin._networks, self.candidates[-1]]
+        twin.engine = twin._networks[0].engine
+        return twin
+
+    def _picture_bytes(self, height: int, width: int) -> int:
+        return height * width * 3 * (1 + self.scale**2) + self._windows_bytes(height, width, 3, MAX_SIDE)
+
     def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
         return self._strips(image, self._block_side(image, reserve), on_tile)
 
     def _block_side(self, image: ByteArray, reserve: int) -> int:
         """Patches a side of the largest blocks whose windows fit into the memory limit."""
         height, width, channels = image.shape
-        held = self.held + reserve + image.nbytes
-        costs = [network.cost(width, channels) for network in self._networks]
         for side in range(MAX_SIDE, 0, -1):
-            needed = held
-            for cost, price in zip(costs, self.prices, strict=False):
-                rows, columns = (min(length, side * self.card.patch + 2 * price.halo) for length in (height, width))
-                needed = max(needed, held + rows * (columns * cost.pixel_bytes + cost.row_bytes))
+            needed = self.held + reserve + image.nbytes + self._windows_bytes(height, width, channels, side)
             if needed <= self.max_memory:
                 return side
         raise SparsrError(
             f"{format_bytes(self.max_memory)} of memory are too few to upscale {width}x{height} pixels",
             f"allow at least {format_bytes(needed)}",
         )
+
+    def _windows_bytes(self, height: int, width: int, channels: int, side: int) -> int:
+        """What the network with the largest windows takes for blocks of `side` patches a side."""
+        needed = 0
+        for network, price in zip(self._networks, self.prices, strict=False):
+            rows, columns = (min(length, side * self.card.patch + 2 * price.halo) for length in (height, width))
+            cost = network.cost(width, channels)
+            needed = max(needed, rows * (columns * cost.pixel_bytes + cost.row_bytes))
+        return needed
 
     def _strips(self, image: ByteArray, side: int, on_tile: OnTile) -> Iterator[ByteArray]:
         (height, width, channels), s, patch = image.shape, self.scale, self.card.patch

@@ -46,6 +46,14 @@ class ByteEngine(Engine, Protocol):
         """uint8 [h, w, 3] in any memory order -> uint8 [s*h, s*w, 3], rounded and clipped."""
 
 
+@runtime_checkable
+class SharingEngine(Engine, Protocol):
+    """An engine of which several can run one model in memory."""
+
+    def share(self, threads: int) -> Engine:
+        """Another one with this one's model, which may run at the same time."""
+
+
 @dataclass(frozen=True)
 class EngineKind:
     """An engine that can be loaded, and what one input pixel of a tile costs it in memory.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import threading
+
 import numpy as np
 
 from ..native.library import Mask, NativeModel, PixelArray
@@ -19,6 +22,13 @@ class NativeEngine:
         self.version = self._model.version
         self.masks: dict[str, Mask] | None = None
         """Once it is a dictionary, runs add up in it what the masks of each layer held important."""
+        self._adding = threading.Lock()  # to the masks
+
+    def share(self, threads: int) -> NativeEngine:
+        """Another engine with the same model and the same masks, which may run at the same time."""
+        twin = copy.copy(self)
+        twin.threads, twin._model = threads, self._model.share(threads)
+        return twin
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
@@ -36,9 +46,11 @@ class NativeEngine:
         self._model.run(image, result)
         if self.masks is None:
             return
-        for mask in self._model.masks():
-            before = self.masks.get(mask.layer, Mask(mask.layer, 0, 0))
-            self.masks[mask.layer] = Mask(mask.layer, before.important + mask.important, before.pixels + mask.pixels)
+        with self._adding:
+            for mask in self._model.masks():
+                before = self.masks.get(mask.layer, Mask(mask.layer, 0, 0))
+                important, pixels = before.important + mask.important, before.pixels + mask.pixels
+                self.masks[mask.layer] = Mask(mask.layer, important, pixels)
 
 
 load = NativeEngine

@@ -71,7 +71,7 @@ sparsr_model* make_model(const char* instruction_set, uint64_t max_bytes, char* 
     guarded(error, error_size, [&] {
         const Kernels& kernels = chosen_kernels(instruction_set);
         const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
-        model = new sparsr_model(Executor(load(), kernels, bound));
+        model = new sparsr_model(Executor(std::make_shared<const Program>(load()), kernels, bound));
     });
     return model;
 }
@@ -144,6 +144,16 @@ sparsr_model* sparsr_load_parts(const char* program, const sparsr_tensor* tensor
         for (size_t i = 0; i < count; ++i) parts.push_back(stored(tensors[i]));
         return read_program(program, parts);
     });
+}
+
+sparsr_model* sparsr_share(const sparsr_model* model, char* error, size_t error_size) {
+    sparsr_model* twin = nullptr;
+    guarded(error, error_size, [&] {
+        require(model, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        twin = new sparsr_model(model->executor.share());
+    });
+    return twin;
 }
 
 int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size) {

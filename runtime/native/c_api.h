@@ -62,6 +62,10 @@ SPARSR_API sparsr_model* sparsr_load_parts(const char* program, const sparsr_ten
                                            const char* instruction_set, uint64_t max_bytes, char* error,
                                            size_t error_size);
 
+/* Another model with the program of this one, which is kept in memory once, and its plan; its runs and those of this one do
+ * not wait for each other. Each is freed by itself. */
+SPARSR_API sparsr_model* sparsr_share(const sparsr_model* model, char* error, size_t error_size);
+
 /* Lets the model compute with so many threads of its own, the caller's included; one until then. The result does not depend
  * on their number, bit for bit. Returns 1, or 0 on error. */
 SPARSR_API int sparsr_set_threads(sparsr_model* model, int32_t threads, char* error, size_t error_size);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import functools
 import json
@@ -72,6 +73,8 @@ def load_library() -> Any:
     library = ctypes.CDLL(str(library_path()))
     library.sparsr_load.restype = c_void_p
     library.sparsr_load.argtypes = [c_char_p, c_size_t, c_char_p, c_uint64, c_char_p, c_size_t]
+    library.sparsr_share.restype = c_void_p
+    library.sparsr_share.argtypes = [c_void_p, c_char_p, c_size_t]
     library.sparsr_set_threads.argtypes = [c_void_p, c_int32, c_char_p, c_size_t]
     library.sparsr_run_images.argtypes = [
         c_void_p, c_int32, POINTER(_Image), c_int32, c_int32, POINTER(_Image), _ROW_READY, c_void_p, c_char_p, c_size_t
@@ -122,6 +125,24 @@ class NativeModel:
         self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, ERROR_BYTES)
         if not self._handle:
             raise SparsrError(f"the native engine refuses the model: {text_of(error)}", "export the bundle again")
+        self._set_threads(threads)
+
+    def share(self, threads: int) -> NativeModel:
+        """Another model with the same program, kept in memory once, that may run at the same time.
+
+        Raises `SparsrError` if there cannot be so many threads.
+        """
+        twin = copy.copy(self)
+        twin._handle = None  # this one's is freed by this one alone
+        error = ctypes.create_string_buffer(ERROR_BYTES)
+        twin._handle = self._library.sparsr_share(self._handle, error, ERROR_BYTES)
+        if not twin._handle:
+            raise SparsrError(f"the native engine cannot share its model: {text_of(error)}")
+        twin._set_threads(threads)
+        return twin
+
+    def _set_threads(self, threads: int) -> None:
+        error = ctypes.create_string_buffer(ERROR_BYTES)
         if not self._library.sparsr_set_threads(self._handle, threads, error, ERROR_BYTES):
             raise SparsrError(f"the native engine cannot use {threads} threads: {text_of(error)}", "ask for fewer")
 

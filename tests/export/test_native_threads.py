@@ -122,6 +122,40 @@ def test_callers_of_one_model_wait_for_each_other():
     assert np.array_equal(results, expected)
 
 
+def test_models_that_share_a_program_run_at_the_same_time():
+    """Two runs of which each waits for the other's first row, after the first model is gone."""
+    model = small_model(1)
+    twins = [model.share(threads) for threads in (1, 2)]
+    images = np.random.default_rng(2).integers(0, 256, (2, 12, 10, 3), np.uint8)
+    expected = np.zeros((2, 24, 20, 3), np.uint8)
+    model.run(images, expected)
+    del model
+    begun = threading.Barrier(2, timeout=10)
+    results = np.zeros_like(expected)
+
+    def run(number):
+        twins[number].run(images[number], results[number], lambda row: row > 0 or begun.wait() >= 0)
+
+    callers = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert np.array_equal(results, expected)
+
+
+def test_a_shared_program_keeps_its_plan():
+    model = small_model(1)
+    model.set_plan('{"operations": [{"layer": "n1", "kernel": "dense"}]}')
+    twin = model.share(1)
+    kernels = []
+    for one in (model, twin):
+        one.prepare(20, 20)
+        kernels.append([(operation["layer"], operation["kernel"]) for operation in one.plan()["operations"]])
+    assert kernels[0] == kernels[1]
+    assert ("n1", "dense") in kernels[0]
+
+
 @pytest.mark.parametrize("threads", [0, -1, 257])
 def test_impossible_numbers_of_threads(threads):
     with pytest.raises(SparsrError, match="there can be 1 to 256 threads"):

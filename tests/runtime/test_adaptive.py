@@ -85,6 +85,19 @@ def test_one_choice_everywhere_is_that_candidate(tmp_path, candidate, bias):
     assert upscaler.shares.pixels.tolist() == pixels
 
 
+def test_split(adaptive):
+    """Each with networks of its own, and the same choice of patches."""
+    whole, image = AdaptiveUpscaler(adaptive, "native", threads=2), picture(50, 60)
+    whole.measure_prices()
+    parts = whole.split(50, 60)
+    engines = {id(candidate.engine) for part in [whole, *parts] for candidate in part.candidates[:-1]}
+    assert len(parts) == 2
+    assert len(engines) == 3 * (len(whole.candidates) - 1)
+    for part in parts:
+        assert part.engine is part.candidates[0].engine
+        np.testing.assert_array_equal(part(image), whole(image))
+
+
 def test_a_huge_beta_takes_bicubic(adaptive):
     image = uneven(50, 60)
     assert (AdaptiveUpscaler(adaptive, "ort", 1, beta=1e6)(image) == bicubic_whole(image)).all()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from runtime.pipeline import ahead
+from runtime.pipeline import in_parallel
 
 
 @pytest.fixture(autouse=True)
@@ -14,10 +14,18 @@ def no_thread_is_left():
     assert threading.active_count() == before
 
 
+def same(item):
+    return item
+
+
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("overlap", [True, False])
-def test_the_same_items_in_order(overlap):
-    with ahead(iter(range(50)), overlap) as first, ahead((2 * item for item in first), overlap) as second:
-        assert list(second) == list(range(0, 100, 2))
+def test_the_results_in_the_items_order(overlap, count):
+    with (
+        in_parallel(iter(range(200)), [same], overlap) as first,
+        in_parallel(first, [lambda item: 2 * item] * count, overlap) as second,
+    ):
+        assert list(second) == list(range(0, 400, 2))
 
 
 def test_works_ahead():
@@ -29,12 +37,30 @@ def test_works_ahead():
         computed.set()
         yield 2
 
-    with ahead(items()) as taken:
+    with in_parallel(items(), [same]) as taken:
         assert next(taken) == 1
         assert computed.wait(5)
 
 
-def test_but_not_far():
+def test_functions_work_at_the_same_time_and_a_late_result_keeps_its_place():
+    """Each function waits for the other's beginning; the first item's result comes last."""
+    begun = threading.Barrier(2, timeout=5)
+    second_done = threading.Event()
+
+    def work(item):
+        begun.wait()
+        if item == 0:
+            assert second_done.wait(5)
+        else:
+            second_done.set()
+        return item
+
+    with in_parallel(iter(range(2)), [work, work]) as results:
+        assert list(results) == [0, 1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_but_not_far(count):
     made = []
 
     def items():
@@ -42,9 +68,9 @@ def test_but_not_far():
             made.append(number)
             yield number
 
-    with ahead(items()) as taken:
+    with in_parallel(items(), [same] * count) as taken:
         for number in taken:
-            assert len(made) <= number + 3
+            assert len(made) <= number + 1 + 2 * count
             if number == 20:
                 break
 
@@ -54,10 +80,23 @@ def test_errors_come_after_what_was_made_before_them():
         yield 1
         raise KeyError("broken")
 
-    with ahead(items()) as first, ahead(iter(first)) as second:
+    with in_parallel(items(), [same]) as first, in_parallel(first, [same]) as second:
         assert next(second) == 1
         with pytest.raises(KeyError, match="broken"):
             next(second)
+
+
+def test_an_error_of_one_function_of_many():
+    def work(item):
+        if item == 7:
+            raise KeyError("broken")
+        return item
+
+    taken = []
+    with pytest.raises(KeyError, match="broken"), in_parallel(iter(range(1000)), [work] * 3) as results:
+        for result in results:
+            taken.append(result)
+    assert taken == list(range(7))
 
 
 def test_leaving_early_ends_the_threads():
@@ -66,6 +105,10 @@ def test_leaving_early_ends_the_threads():
         while True:
             yield (number := number + 1)
 
-    with pytest.raises(ZeroDivisionError), ahead(endless()) as first, ahead(first) as second:
+    with (
+        pytest.raises(ZeroDivisionError),
+        in_parallel(endless(), [same]) as first,
+        in_parallel(first, [same, same]) as second,
+    ):
         next(second)
         raise ZeroDivisionError

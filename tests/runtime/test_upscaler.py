@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,62 @@ def test_the_process_stays_within_its_limit(bundle, engine):
     command = [sys.executable, "-c", PEAK, str(bundle.path), engine, str(limit)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(result.stdout) * 1024 <= limit  # VmHWM is in KiB
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_split_upscalers_share_the_work(bundle, engine):
+    image = picture(20, 30)
+    whole = Upscaler(bundle, engine, threads=3)
+    parts = whole.split(20, 30)
+    assert [part.engine.threads for part in parts] == [1, 1, 1]
+    assert len({id(part.engine) for part in parts}) == 3
+    results = list(map(np.zeros_like, 3 * [whole(image)]))
+    workers = [threading.Thread(target=run_into, args=pair) for pair in zip(parts, results, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in results:
+        assert largest_difference(result, whole(image)) <= 1
+
+
+def run_into(upscaler, result):
+    result[:] = upscaler(picture(20, 30))
+
+
+@pytest.mark.parametrize(("threads", "pictures", "expected"), [(5, 9, 5 * [1]), (5, 3, [1, 2, 2]), (5, 0.5, [5])])
+def test_split_takes_as_many_as_memory_holds(bundle, threads, pictures, expected):
+    upscaler = Upscaler(bundle, "native", threads)
+    cost = upscaler.cost(1500, 3)
+    bytes_each = 1000 * (1500 * (cost.pixel_bytes + 3 + 3 * 4) + cost.row_bytes)
+    upscaler.max_memory = upscaler.held + int(pictures * bytes_each) + 2**20
+    parts = upscaler.split(1000, 1500)
+    assert [part.engine.threads for part in parts] == expected
+    if len(parts) > 1:
+        assert all(part.tiling(1000, 1500, reserve=4 * 4_500_000).whole for part in parts)
+        assert sum(part.max_memory - part.held for part in parts) <= upscaler.max_memory - upscaler.held
+
+
+SPLIT_PEAK = PEAK.replace("1, int", "3, int").split("assert not")[0] + """
+import threading
+parts = upscaler.split(700, 800)
+assert len(parts) == 3
+workers = [threading.Thread(target=part, args=(image,)) for part in parts]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join()
+""" + PEAK[PEAK.index("print("):]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("engine", ["native", "ort"])
+def test_split_upscalers_stay_within_the_limit(bundle, engine):
+    limit = 800 * 2**20
+    command = [sys.executable, "-c", SPLIT_PEAK, str(bundle.path), engine, str(limit)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) * 1024 <= limit
 
 
 BLOCKED = """

@@ -65,6 +65,9 @@ def identity():
         scale = 2
         max_memory = 2**30
 
+        def split(self, height, width):
+            return [self] * 3
+
         def __call__(self, image):
             return image.repeat(2, axis=0).repeat(2, axis=1)
 
@@ -126,7 +129,7 @@ def test_colours_keep_their_matrix(identity, tmp_path, matrix, full):
         seen.append(image)
         return identity(image)
 
-    watching.scale, watching.max_memory = identity.scale, identity.max_memory
+    watching.scale, watching.max_memory, watching.split = identity.scale, identity.max_memory, lambda *size: [watching]
     upscale_video(tmp_path / "in.mkv", tmp_path / "out.mkv", watching, MANY)
     np.testing.assert_allclose(seen[0][10, 10], to_rgb(*color, matrix, full), atol=2)
     (frame,), _ = read_video(tmp_path / "out.mkv")
@@ -220,7 +223,7 @@ from runtime.video import upscale_video
 source, out = Path(sys.argv[1]), Path(sys.argv[2])
 def failing(image):
     raise SparsrError("midway")
-failing.scale, failing.max_memory = 1, 2**30
+failing.scale, failing.max_memory, failing.split = 1, 2**30, lambda *size: [failing] * 2
 for _ in range(60):
     try:
         upscale_video(source, out, failing, 10**8)
@@ -259,7 +262,7 @@ def test_an_interruption_leaves_nothing(tmp_path, error, memory):
             raise error
         return image
 
-    failing.scale, failing.max_memory = 1, memory
+    failing.scale, failing.max_memory, failing.split = 1, memory, lambda *size: [failing] * 2
     source = write_video(tmp_path / "in.mp4")
     with pytest.raises((KeyboardInterrupt, SparsrError)):
         upscale_video(source, tmp_path / "out.mp4", failing, MANY)

@@ -65,9 +65,15 @@ double products(const Op& op) {
 
 }  // namespace
 
-Executor::Executor(Program program, const Kernels& kernels, size_t max_bytes)
-    : program_(std::move(program)), kernels_(kernels), max_bytes_(max_bytes), planning_(read_planning(nullptr)),
+Executor::Executor(std::shared_ptr<const Program> program, const Kernels& kernels, size_t max_bytes)
+    : shared_(std::move(program)), program_(*shared_), kernels_(kernels), max_bytes_(max_bytes), planning_(read_planning(nullptr)),
       costs_(kernels, planning_.measure), workers_(std::make_unique<Workers>()) {}
+
+Executor Executor::share() const {
+    Executor twin(shared_, kernels_, max_bytes_);
+    twin.set_planning(planning_);
+    return twin;
+}
 
 void Executor::set_workers(std::unique_ptr<Workers> workers) {
     workers_ = std::move(workers);

@@ -46,7 +46,10 @@ struct Report {
 class Executor {
 public:
     // The program is packed for `kernels` when an image's size is known.
-    Executor(Program program, const Kernels& kernels, size_t max_bytes);
+    Executor(std::shared_ptr<const Program> program, const Kernels& kernels, size_t max_bytes);
+
+    // Another executor of the same program and plan, on the calling thread.
+    Executor share() const;
 
     // Who computes from now on; the calling thread alone until then. The result does not depend on it, bit for bit.
     void set_workers(std::unique_ptr<Workers> workers);
@@ -131,7 +134,8 @@ private:
     void read_row(const View& view, int y);
     void write_row(const View& view, int y, const Image& line) const;
 
-    Program program_;
+    std::shared_ptr<const Program> shared_;
+    const Program& program_;
     const Kernels& kernels_;
     size_t max_bytes_;
     Plan plan_;
