@@ -87,6 +87,20 @@ def test_sparse_convolutions(assert_same, m, channels):
             assert name == "plain" or not few or kernels_of(model)["n1"] == "sparse"
 
 
+@pytest.mark.parametrize(
+    ("kernel", "groups", "padding"), [(3, 1, (0, 0, 0, 0)), (3, 2, None), (5, 1, None), (1, 1, None)]
+)
+def test_strided_convolutions(assert_same, kernel, groups, padding):
+    rng = np.random.default_rng(kernel)
+    strided = graphs.conv(rng, 34, 10, kernel, graphs.LEAKY, groups, stride=2, padding=padding)
+    sparse = replace(strided, weight=keep_largest(strided.weight, 2, 17))
+    for layer in (strided, sparse):
+        graph = graphs.chain("strided", graphs.conv(rng, 3, 34), layer, graphs.conv(rng, 10, 6), minimum_size=kernel)
+        models = assert_same(graph, sizes=((1, 1), (5, 17), (8, 95), (7, 320)))
+        for name, model in models.items():
+            assert name == "plain" or kernels_of(model)["n1"] == ("dense" if layer is strided else "sparse")
+
+
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 13), (16, 64), (49, 48)])
 def test_winograd_convolutions(assert_same, inputs, outputs):
     rng = np.random.default_rng(inputs)

@@ -24,7 +24,7 @@ double density(const Layer& layer, int channels) {
 // Whether Winograd's 4x4 tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
 // transforms.
 bool tileable(const Layer& layer, int channels, int vectors) {
-    const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1;
+    const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1 && layer.stride == 1;
     return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
 }
 
@@ -70,7 +70,6 @@ Choice choose_masked(const Op& op) {
 std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
     if (!reachable(*op.layer, input)) return {};
     std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense)};
-    if (op.layer->stride > 1) return choices;
     if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse));
     // A mask must not depend on Winograd's rounding.
     const bool tiles = !op.decides && tileable(*op.layer, channels, input.vectors);

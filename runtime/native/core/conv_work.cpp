@@ -8,8 +8,9 @@ namespace sparsr {
 
 namespace {
 
-// Sparse kernels take this many input channels at a time, so that the rows they jump about in stay in the first cache.
-constexpr int block_channels = 32;
+// Sparse kernels take this many input channels at a time, so that the rows they jump about in stay in the first cache;
+// outputs with fewer weights than that is worth take all channels at once.
+constexpr int block_channels = 32, few_weights = 24;
 
 class ConvWork : public Work {
 public:
@@ -35,9 +36,9 @@ protected:
 
     const View& in() const { return operands_.inputs[0]; }
     int vectors() const { return operands_.output.vectors() / op_.block; }
-    ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride); }
+    ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride) * layer_.stride; }
     // What tap (0, 0) of channel 0 sees in vector 0 of output row `row`.
-    const float* in_rows(int row) const { return in().row(row - layer_.top) - layer_.left * kernels_.lanes; }
+    const float* in_rows(int row) const { return in().row(row * layer_.stride - layer_.top) - layer_.left * kernels_.lanes; }
     int32_t offset(int channel, int row, int column) const {
         return int32_t((size_t(row) * in().buffer->row_stride + size_t(channel) * in().stride() +
                         size_t(column * kernels_.lanes)) * sizeof(float));
@@ -70,7 +71,9 @@ class SparseConvWork : public ConvWork {
 public:
     SparseConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : ConvWork(op, std::move(operands), kernels) {
-        blocks_ = (in().channels + block_channels - 1) / block_channels;
+        const bool few = layer_.weights.size() < size_t(layer_.outputs) * few_weights;
+        block_ = few ? in().channels : block_channels;
+        blocks_ = (in().channels + block_ - 1) / block_;
         taps_.reserve(layer_.weights.size());
         for (int block = 0; block < blocks_; ++block)
             for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
@@ -87,18 +90,18 @@ private:
         const auto begin = ptrdiff_t(taps_.size());
         for (size_t i = layer_.first[output]; i < layer_.first[output + 1]; ++i) {
             const Weight& weight = layer_.weights[i];
-            if (weight.channel / block_channels == block)
+            if (weight.channel / block_ == block)
                 taps_.push_back({offset(weight.channel, weight.row, weight.column), weight.value});
         }
         std::sort(taps_.begin() + begin, taps_.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });
     }
 
     void compute(int first, int rows, float* scratch) override {
-        kernels_.sparse_conv({in_rows(first), in_row(), rows, vectors(), layer_.outputs, blocks_, taps_.data(),
-                              starts_.data(), layer_.bias.data(), scratch, store(first)});
+        kernels_.sparse_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), layer_.outputs, blocks_,
+                              taps_.data(), starts_.data(), layer_.bias.data(), scratch, store(first)});
     }
 
-    int blocks_ = 0;
+    int block_ = 0, blocks_ = 0;  // channels of a block, blocks
     std::vector<Tap> taps_;
     std::vector<int32_t> starts_;
 };
@@ -135,54 +138,16 @@ private:
             to.offsets += group * group_outputs_;
             if (to.residual) to.residual += group * group_outputs_ * to.residual_channel;
             const float* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
-            kernels_.dense_conv({from, in_row(), rows, vectors(), group_outputs_, int(taps_.size()), taps_.data(),
-                                 weights_.data() + size_t(group) * group_size_,
+            kernels_.dense_conv({from, in_row(), layer_.stride, rows, vectors(), group_outputs_, int(taps_.size()),
+                                 taps_.data(), weights_.data() + size_t(group) * group_size_,
                                  layer_.bias.data() + group * group_outputs_, to});
         }
     }
 
-protected:
     int group_inputs_, group_outputs_;
     size_t group_size_ = 0;
     std::vector<int32_t> taps_;
     std::vector<float> weights_;
-};
-
-// A stride above 1: the rows that are wanted, of these every column, of which the wanted ones are kept. The columns in
-// between cost less than taps that are no aligned loads.
-class StridedConvWork : public DenseConvWork {
-public:
-    StridedConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : DenseConvWork(op, std::move(operands), kernels) {
-        for (size_t o = 0; o < size_t(layer_.outputs); ++o) places_.push_back(ptrdiff_t(o * line()));
-    }
-
-    size_t scratch() const override { return size_t(layer_.outputs) * line(); }
-
-private:
-    size_t line() const { return size_t(in().vectors()) * size_t(kernels_.lanes); }
-
-    void compute(int first, int rows, float* scratch) override {
-        const View& out = operands_.output;
-        const auto &from = in().buffer->columns, &to = out.buffer->columns;
-        Store line_store{};
-        line_store.out = scratch;
-        line_store.offsets = places_.data();
-        line_store.step = kernels_.lanes;
-        line_store.slope = storable(op_.activation) ? op_.activation.slope : 1;
-        for (int y = first; y < first + rows; ++y) {
-            const float* seen = in().row(y * layer_.stride - layer_.top) - layer_.left * kernels_.lanes;
-            kernels_.dense_conv({seen, in_row(), 1, in().vectors(), layer_.outputs, int(taps_.size()), taps_.data(),
-                                 weights_.data(), layer_.bias.data(), line_store});
-            for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
-                float* row = out.row(y) + o * out.stride();
-                const float* whole = scratch + o * line();
-                for (size_t x = 0; x < to.size(); ++x) row[to[x]] = whole[from[x * size_t(layer_.stride)]];
-            }
-        }
-    }
-
-    std::vector<ptrdiff_t> places_;
 };
 
 constexpr int tile_rows = 4;
@@ -237,7 +202,6 @@ std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operand
         return std::make_unique<SparseConvWork>(op, std::move(operands), kernels);
     if (choice.kernel == Choice::Kernel::winograd)
         return std::make_unique<WinogradConvWork>(op, std::move(operands), kernels);
-    if (op.layer->stride > 1) return std::make_unique<StridedConvWork>(op, std::move(operands), kernels);
     return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
 }
 

@@ -34,8 +34,8 @@ std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, 
     const Layer& layer = *op.layer;
     std::string text = processor() + " " + kernels.name + " " + kernel_name(kernel);
     const long weights = kernel == Choice::Kernel::sparse ? std::lround(16 * std::log2(double(layer.weights.size()) + 1)) : 0;
-    for (long part : {long(channels), long(layer.outputs), long(layer.kernel_h), long(layer.kernel_w), long(layer.groups),
-                      long(op.block), long(vectors), weights})
+    for (long part : {long(channels), long(layer.outputs), long(layer.kernel_h), long(layer.kernel_w), long(layer.stride),
+                      long(layer.groups), long(op.block), long(vectors), weights})
         text += " " + std::to_string(part);
     return text;
 }

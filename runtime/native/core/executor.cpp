@@ -188,14 +188,17 @@ void Executor::set_vectors(const Op& op, const std::vector<Size>& sizes) {
     if (buffer.vectors) return;
     const int least = round_up(sizes[size_t(op.output)].width, kernels_.lanes);
     buffer.vectors = least;
-    if (op.kind == Op::Kind::source && halves()) buffer.vectors += least % 2;
-    if (op.kind == Op::Kind::source) return;
-    const bool like_second = op.kind == Op::Kind::layer && op.layer->kind == Kind::resize;
+    if (op.kind == Op::Kind::source) {
+        if (halves()) buffer.vectors += least % 2;
+        return;
+    }
+    const bool layer = op.kind == Op::Kind::layer;
+    if (layer && (op.layer->kind == Kind::mean || op.layer->kind == Kind::deviation)) return;
+    const bool like_second = layer && op.layer->kind == Kind::resize;
     int vectors = buffer_of(op.inputs[like_second ? 1 : 0]).vectors * op.block;
-    if (op.kind == Op::Kind::layer && op.layer->kind == Kind::depth_to_space) vectors *= op.layer->block;
-    const bool shrinks = op.kind == Op::Kind::layer && (op.layer->kind == Kind::mean || op.layer->kind == Kind::deviation ||
-                                                        op.layer->stride > 1);
-    if (vectors >= least && !shrinks) buffer.vectors = vectors;
+    if (layer && op.layer->kind == Kind::depth_to_space) vectors *= op.layer->block;
+    const int stride = layer ? op.layer->stride : 1;
+    if (vectors % stride == 0 && vectors / stride >= least) buffer.vectors = vectors / stride;
 }
 
 Choice Executor::choose(Task& task) {
@@ -228,22 +231,20 @@ Choice Executor::choose_conv(Task& task) {
     Choice plain;
     plain.step = op.block;
     const Buffer &in = buffer_of(op.inputs[0]), &out = buffer_of(op.output);
-    const bool aligned = op.layer->stride == 1 && in.vectors * op.block == out.vectors &&
+    const int stride = op.layer->stride;
+    const bool aligned = stride <= 2 && in.vectors * op.block == out.vectors * stride &&
                          (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
-    const bool strided = op.layer->stride > 1 && op.layer->groups == 1 && op.block == 1 && op.residual < 0 &&
-                         (out.width - 1) * op.layer->stride < in.width;
-    if (kernels_.lanes == 1 || !(aligned || strided)) return plain;
+    if (kernels_.lanes == 1 || !aligned) return plain;
     const int channels = plan_.channels[size_t(op.inputs[0])];
     std::vector<Choice> choices = conv_choices(op, channels, in);
     if (choices.empty()) return plain;
-    if (strided) return choices[0];
     const auto pin = planning_.pinned.find(op.layer->name);
     if (pin != planning_.pinned.end()) {
         const auto wanted = std::find_if(choices.begin(), choices.end(),
                                          [&](const Choice& choice) { return choice.kernel == pin->second; });
         if (wanted != choices.end()) choices = {*wanted};
     }
-    const auto [best, cost] = costs_.cheapest(op, choices, channels, in.vectors);
+    const auto [best, cost] = costs_.cheapest(op, choices, channels, in.vectors / stride);
     task.cost = cost;
     return best;
 }
@@ -560,7 +561,7 @@ RowRange Executor::rows_of(const Task& task, size_t input, int first, int last) 
 // Whether some map has half the image's size; its lines are cheap to make from lines with an even number of vectors.
 bool Executor::halves() const {
     return std::any_of(program_.layers.begin(), program_.layers.end(),
-                       [](const Layer& layer) { return layer.kind == Kind::avg_pool; });
+                       [](const Layer& layer) { return layer.stride == 2; });
 }
 
 size_t Executor::buffer_bytes() const {

@@ -76,7 +76,7 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     alone.residual = -1;
     const Layer& layer = *op.layer;
     const int rows = choice.step / op.block, lanes = kernels_.lanes;
-    const Buffer in = make_buffer(channels, rows + layer.kernel_h, vectors, choice.margin, lanes);
+    const Buffer in = make_buffer(channels, rows * layer.stride + layer.kernel_h, vectors * layer.stride, choice.margin, lanes);
     const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, lanes);
     Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}};
     const auto work = make_conv_work(alone, choice, std::move(operands), kernels_);

@@ -4,8 +4,8 @@ namespace sparsr::SPARSR_ISA {
 
 namespace {
 
-// P vectors of dense_outputs outputs: every input vector is loaded once and used for all of them.
-template <int P>
+// P vectors of dense_outputs outputs: every input vector is loaded once and used for all of them. S is the stride.
+template <int P, int S>
 void tile(const DenseConv& conv, const Store& store, const float* in, int group, int vector) {
     constexpr int outputs = dense_outputs;
     const int first = group * outputs;
@@ -20,7 +20,7 @@ void tile(const DenseConv& conv, const Store& store, const float* in, int group,
         const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(in) + conv.offsets[tap]);
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
-            const Vector x = load(from + p * lanes);
+            const Vector x = load(from + p * S * lanes);
 #pragma GCC unroll 16
             for (int o = 0; o < outputs; ++o) sum[o][p] += x * broadcast(weights[o]);
         }
@@ -42,11 +42,10 @@ void tile(const DenseConv& conv, const Store& store, const float* in, int group,
 
 constexpr int widest = SPARSR_REGISTERS == 32 ? 6 : 3;
 
-}  // namespace
-
-void dense_conv(const DenseConv& conv) {
+template <int S>
+void all_rows(const DenseConv& conv) {
     using Tile = void (*)(const DenseConv&, const Store&, const float*, int, int);
-    static constexpr Tile tiles[] = {tile<1>, tile<2>, tile<3>, tile<4>, tile<5>, tile<6>};
+    static constexpr Tile tiles[] = {tile<1, S>, tile<2, S>, tile<3, S>, tile<4, S>, tile<5, S>, tile<6, S>};
     const int count = (conv.vectors + widest - 1) / widest, groups = (conv.outputs + dense_outputs - 1) / dense_outputs;
     for (int row = 0; row < conv.rows; ++row) {
         Store store = conv.store;
@@ -54,10 +53,14 @@ void dense_conv(const DenseConv& conv) {
         if (store.residual) store.residual += row * store.residual_row;
         for (int i = 0; i < count; ++i) {
             const int first = conv.vectors * i / count, last = conv.vectors * (i + 1) / count;
-            const float* in = conv.in + row * conv.in_row + first * lanes;
+            const float* in = conv.in + row * conv.in_row + first * S * lanes;
             for (int group = 0; group < groups; ++group) tiles[last - first - 1](conv, store, in, group, first);
         }
     }
 }
+
+}  // namespace
+
+void dense_conv(const DenseConv& conv) { conv.stride == 2 ? all_rows<2>(conv) : all_rows<1>(conv); }
 
 }  // namespace sparsr::SPARSR_ISA

@@ -24,11 +24,12 @@ struct Store {
     float slope;
 };
 
-// Rows of a convolution with stride 1, weight by weight. Output o of channel block b has the taps
+// Rows of a convolution, weight by weight. Output o of channel block b has the taps
 // starts[b * outputs + o] <= i < starts[b * outputs + o + 1].
 struct SparseConv {
     const float* in;
-    ptrdiff_t in_row;
+    ptrdiff_t in_row;  // from the inputs of an output row to those of the next one
+    int stride;        // 1 or 2 vectors from the inputs of an output vector to those of the next one
     int rows, vectors, outputs, blocks;
     const Tap* taps;
     const int32_t* starts;
@@ -42,6 +43,7 @@ struct SparseConv {
 struct DenseConv {
     const float* in;
     ptrdiff_t in_row;
+    int stride;
     int rows, vectors, outputs, taps;
     const int32_t* offsets;
     const float* weights;

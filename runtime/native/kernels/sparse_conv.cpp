@@ -7,8 +7,8 @@ namespace sparsr::SPARSR_ISA {
 namespace {
 
 // R rows of P vectors of one output from one block of input channels: a broadcast and R * P multiply-adds per weight,
-// the sums in registers. Between blocks they wait in `sums`.
-template <int R, int P>
+// the sums in registers. Between blocks they wait in `sums`. S is the convolution's stride.
+template <int R, int P, int S>
 SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const float* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
     for (; tap != end; ++tap) {
         const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(in) + tap->offset);
@@ -18,7 +18,7 @@ SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const float* in, ptrdiff_t in_r
             // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
             asm("" : "+r"(from));
 #pragma GCC unroll 16
-            for (int p = 0; p < P; ++p) sum[r][p] += load(from + p * lanes) * weight;
+            for (int p = 0; p < P; ++p) sum[r][p] += load(from + p * S * lanes) * weight;
             from += in_row;
         }
     }
@@ -40,9 +40,9 @@ SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int
         }
 }
 
-template <int R, int P>
+template <int R, int P, int S>
 void tile(const SparseConv& conv, int row, int vector) {
-    const float* in = conv.in + row * conv.in_row + vector * lanes;
+    const float* in = conv.in + row * conv.in_row + vector * S * lanes;
     Store store = conv.store;
     store.out += row * store.row;
     if (store.residual) store.residual += row * store.residual_row;
@@ -54,7 +54,7 @@ void tile(const SparseConv& conv, int row, int vector) {
             const Vector bias = broadcast(conv.bias[output]);
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
-            add_taps(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
+            add_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
             if (block == conv.blocks - 1) {
                 store_sums(sum, store, output, vector);
                 continue;
@@ -65,10 +65,10 @@ void tile(const SparseConv& conv, int row, int vector) {
     }
 }
 
-template <int R, int... P>
-void row_pair(const SparseConv& conv, int row, std::integer_sequence<int, P...>) {
+template <int R, int S, int... P>
+void tiles_row(const SparseConv& conv, int row, std::integer_sequence<int, P...>) {
     using Tile = void (*)(const SparseConv&, int, int);
-    static constexpr Tile tiles[] = {tile<R, P + 1>...};
+    static constexpr Tile tiles[] = {tile<R, P + 1, S>...};
     constexpr int widest = sizeof...(P);
     const int count = (conv.vectors + widest - 1) / widest;
     for (int i = 0; i < count; ++i) {
@@ -80,12 +80,15 @@ void row_pair(const SparseConv& conv, int row, std::integer_sequence<int, P...>)
 using Widths = std::make_integer_sequence<int, SPARSR_SPARSE_VECTORS>;
 static_assert(2 * SPARSR_SPARSE_VECTORS <= sparse_sums);
 
+template <int S>
+void all_rows(const SparseConv& conv) {
+    int row = 0;
+    for (; row + 2 <= conv.rows; row += 2) tiles_row<2, S>(conv, row, Widths());
+    if (row < conv.rows) tiles_row<1, S>(conv, row, Widths());
+}
+
 }  // namespace
 
-void sparse_conv(const SparseConv& conv) {
-    int row = 0;
-    for (; row + 2 <= conv.rows; row += 2) row_pair<2>(conv, row, Widths());
-    if (row < conv.rows) row_pair<1>(conv, row, Widths());
-}
+void sparse_conv(const SparseConv& conv) { conv.stride == 2 ? all_rows<2>(conv) : all_rows<1>(conv); }
 
 }  // namespace sparsr::SPARSR_ISA
