@@ -57,10 +57,10 @@ bool guarded(char* error, size_t error_size, Body body) {
     return false;
 }
 
-const Kernels& chosen_kernels(const char* name) {
+const KernelSet& chosen_kernels(const char* name) {
     if (!name) name = std::getenv("SPARSR_ISA");
     if (!name || !*name) return *best_kernels();
-    const Kernels* kernels = find_kernels(name);
+    const KernelSet* kernels = find_kernels(name);
     require(kernels, std::string("the instruction set ") + name + " is not known or not there on this processor");
     return *kernels;
 }
@@ -69,7 +69,7 @@ template <class Load>
 sparsr_model* make_model(const char* instruction_set, uint64_t max_bytes, char* error, size_t error_size, Load load) {
     sparsr_model* model = nullptr;
     guarded(error, error_size, [&] {
-        const Kernels& kernels = chosen_kernels(instruction_set);
+        const KernelSet& kernels = chosen_kernels(instruction_set);
         const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
         model = new sparsr_model(Executor(std::make_shared<const Program>(load()), kernels, bound));
     });

@@ -75,7 +75,7 @@ bool Mapping::can_mirror() {
 void Buffer::lay_out() {
     const size_t line = pixel ? size_t(left + width + right) * size_t(pixel)
                               : size_t(left + vectors + right) * size_t(lanes) * size_t(channels);
-    const size_t page = Mapping::page() / sizeof(float);
+    const size_t page = Mapping::page() / size_t(real_bytes);
     channel_stride = pixel ? 1 : line / size_t(channels);
     row_stride = (line + page - 1) / page * page;
     columns.resize(size_t(width));
@@ -85,8 +85,10 @@ void Buffer::lay_out() {
 }
 
 void View::clear(int y) const {
-    const size_t floats = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
-    std::memset(row(y) - buffer->margin(), 0, floats * sizeof(float));
+    const size_t count = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
+    const size_t begin = size_t((y + buffer->top) % buffer->capacity) * buffer->row_stride + size_t(first) * stride();
+    const auto bytes = size_t(buffer->real_bytes);
+    std::memset(buffer->memory.data<char>() + begin * bytes, 0, count * bytes);
 }
 
 void Buffer::allocate() { memory = Mapping(bytes(), capacity < top + height + bottom); }

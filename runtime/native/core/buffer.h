@@ -1,6 +1,6 @@
 // Rows of feature maps in memory.
 //
-// A row holds its channels one after the other, a channel `left + vectors + right` vectors of `lanes` floats. Lane l of
+// A row holds its channels one after the other, a channel `left + vectors + right` vectors of `lanes` activations. Lane l of
 // vector j is image column l * vectors + j: the neighbour to the right of every lane is the next vector, so all taps of a
 // convolution are aligned loads. The vectors left and right of them repeat the neighbours across lanes; what lies outside
 // of the image is zero.
@@ -23,7 +23,10 @@ public:
     Mapping& operator=(Mapping&& other) noexcept;
     ~Mapping();
 
-    float* data() const { return static_cast<float*>(data_); }
+    template <class T = float>
+    T* data() const {
+        return static_cast<T*>(data_);
+    }
     static size_t page();
     static bool can_mirror();  // whether this system has such rings
 
@@ -34,26 +37,28 @@ private:
 
 struct Buffer {
     int channels = 0, height = 0, width = 0;
+    int real_bytes = sizeof(float);  // of an activation, the unit of what follows
     int lanes = 1, vectors = 0, left = 0, right = 0;
-    int pixel = 0;            // floats of a pixel; 0: the channels lie one after the other
+    int pixel = 0;            // of a pixel; 0: the channels lie one after the other
     int top = 0, bottom = 0;  // rows of zeros above and below the image
     int capacity = 0;         // rows held at once
-    size_t channel_stride = 0, row_stride = 0;  // floats
+    size_t channel_stride = 0, row_stride = 0;
     std::vector<int> columns;  // offset of every image column from vector 0
     std::vector<int> dead;     // offsets of the places beyond the last column
     Mapping memory;
 
     // Sets strides and tables from the sizes.
     void lay_out();
-    // Floats left of the first column.
+    // What is left of the first column.
     size_t margin() const { return size_t(left) * size_t(pixel ? pixel : lanes); }
     // Bytes it will take with its present capacity.
-    size_t bytes() const { return row_stride * size_t(capacity) * sizeof(float); }
+    size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
     void allocate();
 
-    // Row -top <= y < height + bottom: vector 0 of channel 0.
-    float* row(int y) const {
-        return memory.data() + size_t((y + top) % capacity) * row_stride + margin();
+    // Row -top <= y < height + bottom: vector 0 of channel 0. T: what activations are.
+    template <class T = float>
+    T* row(int y) const {
+        return memory.data<T>() + size_t((y + top) % capacity) * row_stride + margin();
     }
 };
 
@@ -62,7 +67,10 @@ struct View {
     const Buffer* buffer = nullptr;
     int first = 0, channels = 0;
 
-    float* row(int y) const { return buffer->row(y) + size_t(first) * buffer->channel_stride; }
+    template <class T = float>
+    T* row(int y) const {
+        return buffer->row<T>(y) + size_t(first) * buffer->channel_stride;
+    }
     size_t stride() const { return buffer->channel_stride; }
     int height() const { return buffer->height; }
     int width() const { return buffer->width; }

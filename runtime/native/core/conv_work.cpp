@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "winograd.h"
-#include "work.h"
+#include "works.h"
 
-namespace sparsr {
+namespace sparsr::SPARSR_REAL {
 
 namespace {
 
@@ -38,21 +38,21 @@ protected:
     int vectors() const { return operands_.output.vectors() / op_.block; }
     ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride) * layer_.stride; }
     // What tap (0, 0) of channel 0 sees in vector 0 of output row `row`.
-    const float* in_rows(int row) const { return in().row(row * layer_.stride - layer_.top) - layer_.left * kernels_.lanes; }
+    const Real* in_rows(int row) const { return in().row<Real>(row * layer_.stride - layer_.top) - layer_.left * kernels_.lanes; }
     int32_t offset(int channel, int row, int column) const {
         return int32_t((size_t(row) * in().buffer->row_stride + size_t(channel) * in().stride() +
-                        size_t(column * kernels_.lanes)) * sizeof(float));
+                        size_t(column * kernels_.lanes)) * sizeof(Real));
     }
 
     Store store(int first) const {
         Store store{};
         const View &out = operands_.output, &residual = operands_.residual;
-        store.out = out.row(first * op_.block);
+        store.out = out.row<Real>(first * op_.block);
         store.offsets = offsets_.data();
         store.row = ptrdiff_t(out.buffer->row_stride) * op_.block;
         store.step = ptrdiff_t(op_.block) * kernels_.lanes;
         if (residual.buffer) {
-            store.residual = residual.row(first);
+            store.residual = residual.row<Real>(first);
             store.residual_channel = ptrdiff_t(residual.stride());
             store.residual_row = ptrdiff_t(residual.buffer->row_stride);
         }
@@ -91,14 +91,14 @@ private:
         for (size_t i = layer_.first[output]; i < layer_.first[output + 1]; ++i) {
             const Weight& weight = layer_.weights[i];
             if (weight.channel / block_ == block)
-                taps_.push_back({offset(weight.channel, weight.row, weight.column), weight.value});
+                taps_.push_back({offset(weight.channel, weight.row, weight.column), Real(weight.value)});
         }
         std::sort(taps_.begin() + begin, taps_.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });
     }
 
     void compute(int first, int rows, float* scratch) override {
         kernels_.sparse_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), layer_.outputs, blocks_,
-                              taps_.data(), starts_.data(), layer_.bias.data(), scratch, store(first)});
+                              taps_.data(), starts_.data(), layer_.bias.data(), reinterpret_cast<Real*>(scratch), store(first)});
     }
 
     int block_ = 0, blocks_ = 0;  // channels of a block, blocks
@@ -128,7 +128,8 @@ private:
             const int channel = weight.channel - group * group_inputs_;
             const int tap = (weight.row * group_inputs_ + channel) * layer_.kernel_w + weight.column;
             const size_t place = (size_t(o / dense_outputs) * taps_.size() + size_t(tap)) * dense_outputs;
-            weights_[size_t(group) * group_size_ + place + size_t(o % dense_outputs)] += weight.value;
+            Real& sum = weights_[size_t(group) * group_size_ + place + size_t(o % dense_outputs)];
+            sum = Real(sum + weight.value);
         }
     }
 
@@ -137,7 +138,7 @@ private:
             Store to = store(first);
             to.offsets += group * group_outputs_;
             if (to.residual) to.residual += group * group_outputs_ * to.residual_channel;
-            const float* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
+            const Real* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
             kernels_.dense_conv({from, in_row(), layer_.stride, rows, vectors(), group_outputs_, int(taps_.size()),
                                  taps_.data(), weights_.data() + size_t(group) * group_size_,
                                  layer_.bias.data() + group * group_outputs_, to});
@@ -147,7 +148,7 @@ private:
     int group_inputs_, group_outputs_;
     size_t group_size_ = 0;
     std::vector<int32_t> taps_;
-    std::vector<float> weights_;
+    std::vector<Real> weights_;
 };
 
 constexpr int tile_rows = 4;
@@ -205,4 +206,4 @@ std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operand
     return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
 }
 
-}  // namespace sparsr
+}  // namespace sparsr::SPARSR_REAL

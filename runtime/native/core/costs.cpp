@@ -30,7 +30,7 @@ double estimate(const Layer& layer, Choice::Kernel kernel, int channels, int vec
 }
 
 // Layers with the same key are taken to cost the same; numbers of weights within some 4 % count as equal.
-std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, const Kernels& kernels) {
+std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, const KernelSet& kernels) {
     const Layer& layer = *op.layer;
     std::string text = processor() + " " + kernels.name + " " + kernel_name(kernel);
     const long weights = kernel == Choice::Kernel::sparse ? std::lround(16 * std::log2(double(layer.weights.size()) + 1)) : 0;
@@ -42,7 +42,7 @@ std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, 
 
 }  // namespace
 
-Costs::Costs(const Kernels& kernels, bool measure)
+Costs::Costs(const KernelSet& kernels, bool measure)
     : kernels_(&kernels), measure_(measure && cost_file_exists()), left_(patience) {}
 
 Cost Costs::of(const Op& op, const Choice& choice, int channels, int vectors) {

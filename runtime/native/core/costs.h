@@ -20,7 +20,7 @@ struct Cost {
 class Costs {
 public:
     // Measures only where there is a cache to keep the results in.
-    Costs(const Kernels& kernels, bool measure);
+    Costs(const KernelSet& kernels, bool measure);
     // Of `choices` for a convolution of `channels` channels on lines of `vectors` vectors the cheapest, and its cost.
     std::pair<Choice, Cost> cheapest(const Op& op, const std::vector<Choice>& choices, int channels, int vectors);
     Cost of(const Op& op, const Choice& choice, int channels, int vectors);
@@ -28,7 +28,7 @@ public:
     void save();
 
 private:
-    const Kernels* kernels_;
+    const KernelSet* kernels_;
     bool measure_;
     double left_;  // seconds that may yet be spent on measuring
     bool changed_ = false;

@@ -65,9 +65,21 @@ double products(const Op& op) {
 
 }  // namespace
 
-Executor::Executor(std::shared_ptr<const Program> program, const Kernels& kernels, size_t max_bytes)
-    : shared_(std::move(program)), program_(*shared_), kernels_(kernels), max_bytes_(max_bytes), planning_(read_planning(nullptr)),
-      costs_(kernels, planning_.measure), workers_(std::make_unique<Workers>()) {}
+namespace f32 { extern const Works works; }
+#ifdef SPARSR_ARM64
+namespace f16 { extern const Works works; }
+const Works& works_of(const KernelSet& kernels) { return kernels.half() ? f16::works : f32::works; }
+#else
+const Works& works_of(const KernelSet&) { return f32::works; }
+#endif
+
+Executor::Executor(std::shared_ptr<const Program> program, const KernelSet& kernels, size_t max_bytes)
+    : shared_(std::move(program)), program_(*shared_), kernels_(kernels), works_(works_of(kernels)), max_bytes_(max_bytes),
+      planning_(read_planning(nullptr)), costs_(kernels, planning_.measure), workers_(std::make_unique<Workers>()) {
+    for (const Layer& layer : program_.layers)
+        require(layer.kind != Kind::masked || !kernels.half(),
+                "the masked block " + layer.name + " does not run in half precision (fp16)");
+}
 
 Executor Executor::share() const {
     Executor twin(shared_, kernels_, max_bytes_);
@@ -149,6 +161,7 @@ void Executor::make_maps(const std::vector<Size>& sizes) {
             buffer.channels = plan_.channels[root];
             buffer.height = sizes[root].height;
             buffer.width = sizes[root].width;
+            buffer.real_bytes = kernels_.real_bytes;
             buffer.lanes = kernels_.lanes;
             if (plan_.layouts[root] == Layout::mask) buffer.pixel = 1;
             if (plan_.layouts[root] == Layout::pixels)
@@ -393,12 +406,7 @@ void Executor::prepare_work() {
         for (int input : op.inputs) operands.inputs.push_back(view(input));
         operands.output = view(op.output);
         if (op.residual >= 0) operands.residual = view(op.residual);
-        switch (task.choice.kernel) {
-            case Choice::Kernel::plain: task.work = make_plain_work(op, std::move(operands), kernels_); break;
-            case Choice::Kernel::masked: task.work = make_masked_work(op, std::move(operands), kernels_); break;
-            case Choice::Kernel::lines: task.work = make_line_work(op, std::move(operands), kernels_); break;
-            default: task.work = make_conv_work(op, task.choice, std::move(operands), kernels_);
-        }
+        task.work = works_.make(op, task.choice, std::move(operands), kernels_);
         scratch_floats_ = std::max(scratch_floats_, task.work->scratch());
     }
     const size_t page = Mapping::page() / sizeof(float);
@@ -436,7 +444,7 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
     const auto hand_over = [&] {
         void* first = output.data ? static_cast<char*>(output.data) + ptrdiff_t(unit) * output.row * sink_
                                   : static_cast<void*>(own.data());
-        write_row(result, sink_, {output.type, first, 0, output.column, output.channel});
+        works_.write_row(result, sink_, program_.value_range, {output.type, first, 0, output.column, output.channel});
         wanted = !ready || ready(sink_, first);
     };
     const size_t sink = tasks_.size();
@@ -486,58 +494,10 @@ void Executor::perform(Task& task, float* scratch) {
     if (task.work)
         task.work->run(first, last, scratch);
     else
-        for (int y = first; y < last; ++y) read_row(out, y);
-    finish_rows(out, first, last);
+        for (int y = first; y < last; ++y) works_.read_row(input_, program_.value_range, out, y);
+    for (int y = first; y < last; ++y) works_.finish_row(out, y, kernels_);
     if (last < task.height) return;
     for (int y = last; y < last + out.buffer->bottom; ++y) out.clear(y);
-}
-
-// What the kernels assume about complete rows: zeros beyond the last column, neighbours at the sides.
-void Executor::finish_rows(const View& out, int first, int last) {
-    const Buffer& buffer = *out.buffer;
-    for (int y = first; y < last; ++y) {
-        float* row = out.row(y);
-        if (!buffer.dead.empty())
-            for (int c = 0; c < out.channels; ++c)
-                for (int offset : buffer.dead) row[size_t(c) * out.stride() + size_t(offset)] = 0;
-        fill_sides(buffer, row, out.channels, kernels_);
-    }
-}
-
-// ---- the caller's images
-
-void Executor::read_row(const View& out, int y) {
-    const auto& columns = out.buffer->columns;
-    for (int c = 0; c < out.channels; ++c) {
-        float* line = out.row(y) + size_t(c) * out.stride();
-        const ptrdiff_t base = y * input_.row + c * input_.channel;
-        if (input_.type == Image::Type::bytes) {
-            const auto* from = static_cast<const unsigned char*>(input_.data) + base;
-            const float factor = program_.value_range / 255;
-            for (size_t x = 0; x < columns.size(); ++x) line[columns[x]] = float(from[ptrdiff_t(x) * input_.column]) * factor;
-        } else {
-            const auto* from = static_cast<const float*>(input_.data) + base;
-            for (size_t x = 0; x < columns.size(); ++x) line[columns[x]] = from[ptrdiff_t(x) * input_.column];
-        }
-    }
-}
-
-void Executor::write_row(const View& view, int y, const Image& line) const {
-    const auto& columns = view.buffer->columns;
-    for (int c = 0; c < view.channels; ++c) {
-        const float* from = view.row(y) + size_t(c) * view.stride();
-        if (line.type == Image::Type::bytes) {
-            auto* to = static_cast<unsigned char*>(line.data) + c * line.channel;
-            const float factor = 255 / program_.value_range;
-            for (size_t x = 0; x < columns.size(); ++x) {
-                const float value = from[columns[x]] * factor + 0.5f;  // halves up
-                to[ptrdiff_t(x) * line.column] = value >= 255 ? 255 : value > 0 ? (unsigned char)(value) : 0;
-            }
-        } else {
-            auto* to = static_cast<float*>(line.data) + c * line.channel;
-            for (size_t x = 0; x < columns.size(); ++x) to[ptrdiff_t(x) * line.column] = from[columns[x]];
-        }
-    }
 }
 
 // ---- small things

@@ -7,9 +7,10 @@
 #include <memory>
 #include <vector>
 
-#include "../kernels/kernels.h"
+#include "../kernels/kernel_set.h"
 #include "buffer.h"
 #include "costs.h"
+#include "image.h"
 #include "plan.h"
 #include "planning.h"
 #include "program.h"
@@ -17,14 +18,6 @@
 #include "workers.h"
 
 namespace sparsr {
-
-// An image in the caller's memory; strides in elements.
-struct Image {
-    enum class Type { bytes, floats };
-    Type type;
-    void* data;
-    ptrdiff_t row, column, channel;
-};
 
 struct Size {
     int height, width;
@@ -46,7 +39,7 @@ struct Report {
 class Executor {
 public:
     // The program is packed for `kernels` when an image's size is known.
-    Executor(std::shared_ptr<const Program> program, const Kernels& kernels, size_t max_bytes);
+    Executor(std::shared_ptr<const Program> program, const KernelSet& kernels, size_t max_bytes);
 
     // Another executor of the same program and plan, on the calling thread.
     Executor share() const;
@@ -55,7 +48,7 @@ public:
     void set_workers(std::unique_ptr<Workers> workers);
 
     const Program& program() const { return program_; }
-    const Kernels& kernels() const { return kernels_; }
+    const KernelSet& kernels() const { return kernels_; }
     int threads() const { return workers_->count(); }
     // Size of the result. Throws Error if the program cannot take images of that size.
     Size output_size(Size input) const;
@@ -130,13 +123,11 @@ private:
     bool able(size_t stage) const;
     bool has_rows(int tensor, int end) const;
     void perform(Task& task, float* scratch);
-    void finish_rows(const View& view, int first, int last);
-    void read_row(const View& view, int y);
-    void write_row(const View& view, int y, const Image& line) const;
 
     std::shared_ptr<const Program> shared_;
     const Program& program_;
-    const Kernels& kernels_;
+    const KernelSet& kernels_;
+    const Works& works_;
     size_t max_bytes_;
     Plan plan_;
     Planning planning_;

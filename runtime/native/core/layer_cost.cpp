@@ -49,13 +49,14 @@ Layer make_layer(const ConvShape& shape) {
 
 }  // namespace
 
-Cost conv_cost(const ConvShape& shape, const char* kernel, const Kernels& kernels, bool measure) {
+Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kernels, bool measure) {
     check(shape);
     const Layer layer = make_layer(shape);
     Op op;
     op.layer = &layer;
     Buffer input;
     input.channels = shape.inputs;
+    input.real_bytes = kernels.real_bytes;
     input.lanes = kernels.lanes;
     input.vectors = (shape.width + kernels.lanes - 1) / kernels.lanes;
     std::vector<Choice> choices = conv_choices(op, shape.inputs, input);

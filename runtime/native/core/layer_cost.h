@@ -15,6 +15,6 @@ struct ConvShape {
 
 // For one row of the result, on `kernel` or, if null, the cheapest. Throws Error if the shape is impossible or the kernel
 // cannot run it.
-Cost conv_cost(const ConvShape& shape, const char* kernel, const Kernels& kernels, bool measure);
+Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kernels, bool measure);
 
 }  // namespace sparsr

@@ -1,9 +1,9 @@
 // Operations on every value by itself, a line (one channel of one row) at a time.
 #include <algorithm>
 
-#include "work.h"
+#include "works.h"
 
-namespace sparsr {
+namespace sparsr::SPARSR_REAL {
 
 bool storable(const Activation& activation) {
     return activation.function != Activation::Function::sigmoid && activation.slope >= 0 && activation.slope <= 1;
@@ -11,7 +11,7 @@ bool storable(const Activation& activation) {
 
 namespace {
 
-void activate_line(const Activation& activation, float* line, int n, const Kernels& kernels) {
+void activate_line(const Activation& activation, Real* line, int n, const Kernels& kernels) {
     if (activation.function == Activation::Function::sigmoid)
         kernels.sigmoid(line, n, line);
     else if (activation.function == Activation::Function::leaky)
@@ -32,9 +32,9 @@ public:
 
 private:
     void run_line(int c, int y) {
-        float* out = operands_.output.row(y) + size_t(c) * operands_.output.stride();
+        Real* out = operands_.output.row<Real>(y) + size_t(c) * operands_.output.stride();
         if (op_.kind == Op::Kind::copy) {
-            const float* x = line(0, c, y);
+            const Real* x = line(0, c, y);
             std::copy(x, x + n_, out);
             return;
         }
@@ -51,8 +51,8 @@ private:
         activate_line(op_.activation, out, n_, kernels_);
     }
 
-    void multiply(int c, int y, float* out) {
-        const float* x = line(0, c, y);
+    void multiply(int c, int y, Real* out) {
+        const Real* x = line(0, c, y);
         if (spread() && operands_.residual.buffer) {
             kernels_.scaled_add(x, n_, first_value(c), residual_line(c, y), out);
         } else if (spread()) {
@@ -70,24 +70,24 @@ private:
 
     float first_value(int c) const {
         const View& view = operands_.inputs[1];
-        return view.row(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
+        return view.row<Real>(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
     }
 
-    const float* residual_line(int c, int y) { return aligned(operands_.residual, operands_.inputs.size(), c, y); }
+    const Real* residual_line(int c, int y) { return aligned(operands_.residual, operands_.inputs.size(), c, y); }
 
-    const float* own_line(size_t input, int c, int y) const {
+    const Real* own_line(size_t input, int c, int y) const {
         const View& view = operands_.inputs[input];
-        return view.row(y) + size_t(c) * view.stride();
+        return view.row<Real>(y) + size_t(c) * view.stride();
     }
 
     // The input's line in the output's layout.
-    const float* line(size_t input, int c, int y) { return aligned(operands_.inputs[input], input, c, y); }
+    const Real* line(size_t input, int c, int y) { return aligned(operands_.inputs[input], input, c, y); }
 
     // A view's line in the output's layout, if need be as copy `number`.
-    const float* aligned(const View& view, size_t number, int c, int y) {
-        const float* from = view.row(y) + size_t(c) * view.stride();
+    const Real* aligned(const View& view, size_t number, int c, int y) {
+        const Real* from = view.row<Real>(y) + size_t(c) * view.stride();
         if (view.vectors() == operands_.output.vectors()) return from;
-        std::vector<float>& copy = lines_[number];
+        std::vector<Real>& copy = lines_[number];
         copy.assign(size_t(n_), 0);
         const auto &there = view.buffer->columns, &here = operands_.output.buffer->columns;
         for (size_t x = 0; x < here.size(); ++x) copy[size_t(here[x])] = from[there[x]];
@@ -98,17 +98,17 @@ private:
     Operands operands_;
     const Kernels& kernels_;
     int n_;
-    std::vector<std::vector<float>> lines_;
+    std::vector<std::vector<Real>> lines_;
 };
 
 }  // namespace
 
 void activate(const Activation& activation, const View& view, int row, const Kernels& kernels) {
     for (int c = 0; c < view.channels; ++c)
-        activate_line(activation, view.row(row) + size_t(c) * view.stride(), view.vectors() * kernels.lanes, kernels);
+        activate_line(activation, view.row<Real>(row) + size_t(c) * view.stride(), view.vectors() * kernels.lanes, kernels);
 }
 
-void fill_sides(const Buffer& buffer, float* line, int channels, const Kernels& kernels) {
+void fill_sides(const Buffer& buffer, Real* line, int channels, const Kernels& kernels) {
     if (buffer.pixel || (!buffer.left && !buffer.right)) return;  // beside pixels nothing is ever written
     if (std::max(buffer.left, buffer.right) <= buffer.vectors) {
         kernels.fill_sides(line, channels, ptrdiff_t(buffer.channel_stride), buffer.vectors, buffer.left, buffer.right);
@@ -118,8 +118,8 @@ void fill_sides(const Buffer& buffer, float* line, int channels, const Kernels& 
         return x >= 0 && x < buffer.width ? line[size_t(c) * buffer.channel_stride + size_t(buffer.columns[size_t(x)])] : 0;
     };
     const auto fill = [&](int c, int vector) {
-        float* to = line + ptrdiff_t(size_t(c) * buffer.channel_stride) + vector * buffer.lanes;
-        for (int lane = 0; lane < buffer.lanes; ++lane) to[lane] = value(c, lane * buffer.vectors + vector);
+        Real* to = line + ptrdiff_t(size_t(c) * buffer.channel_stride) + vector * buffer.lanes;
+        for (int lane = 0; lane < buffer.lanes; ++lane) to[lane] = Real(value(c, lane * buffer.vectors + vector));
     };
     for (int c = 0; c < channels; ++c) {
         for (int vector = -buffer.left; vector < 0; ++vector) fill(c, vector);
@@ -131,4 +131,4 @@ std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kern
     return std::make_unique<LineWork>(op, std::move(operands), kernels);
 }
 
-}  // namespace sparsr
+}  // namespace sparsr::SPARSR_REAL

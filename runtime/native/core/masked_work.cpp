@@ -6,9 +6,9 @@
 #include <cstring>
 
 #include "winograd.h"
-#include "work.h"
+#include "works.h"
 
-namespace sparsr {
+namespace sparsr::SPARSR_REAL {
 
 namespace {
 
@@ -309,4 +309,4 @@ std::unique_ptr<Work> make_masked_work(const Op& op, Operands operands, const Ke
     }
 }
 
-}  // namespace sparsr
+}  // namespace sparsr::SPARSR_REAL

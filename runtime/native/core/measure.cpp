@@ -20,13 +20,14 @@ size_t bytes_beyond_caches() {
     return size_t(std::clamp(bytes, 8L << 20, 64L << 20));
 }
 
-Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, int lanes) {
+Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, const KernelSet& kernels) {
     Buffer buffer;
     buffer.channels = channels;
     buffer.height = rows;
-    buffer.lanes = lanes;
+    buffer.real_bytes = kernels.real_bytes;
+    buffer.lanes = kernels.lanes;
     buffer.vectors = vectors;
-    buffer.width = vectors * lanes;
+    buffer.width = vectors * kernels.lanes;
     buffer.top = margin.top;
     buffer.bottom = margin.bottom;
     buffer.left = margin.left;
@@ -34,7 +35,7 @@ Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, in
     buffer.capacity = margin.top + rows + margin.bottom;
     buffer.lay_out();
     buffer.allocate();
-    std::fill_n(buffer.memory.data(), buffer.bytes() / sizeof(float), 0.5f);
+    std::fill_n(buffer.memory.data(), buffer.bytes() / sizeof(float), 0.5f);  // as halves 0 and 1.75
     return buffer;
 }
 
@@ -45,14 +46,15 @@ void read_all(const float* data, size_t bytes) {
     asm volatile("" : : "r"(&sum) : "memory");
 }
 
-double peak(void (*multiply_adds)(const float*, int64_t, float*), const Kernels& kernels) {
+double peak(void (*multiply_adds)(const void*, int64_t, void*), const KernelSet& kernels) {
     constexpr int64_t rounds = 200'000;
     constexpr int tries = 20;
-    const Mapping memory(2 * peak_sums * size_t(kernels.lanes) * sizeof(float), false);  // zeros
+    const size_t bytes = peak_sums * size_t(kernels.lanes * kernels.real_bytes);
+    const Mapping memory(2 * bytes, false);  // zeros
     double best = 1e9;
     for (int i = 0; i < tries; ++i) {
         const double begin = thread_seconds();
-        multiply_adds(memory.data(), rounds, memory.data() + peak_sums * kernels.lanes);
+        multiply_adds(memory.data(), rounds, memory.data<char>() + bytes);
         best = std::min(best, thread_seconds() - begin);
     }
     return 2.0 * peak_sums * kernels.lanes * double(rounds) / best;
@@ -66,7 +68,7 @@ double thread_seconds() {
     return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
 }
 
-Meter::Meter(const Kernels& kernels) : kernels_(kernels), flush_bytes_(bytes_beyond_caches()) {
+Meter::Meter(const KernelSet& kernels) : kernels_(kernels), flush_bytes_(bytes_beyond_caches()) {
     flush_ = Mapping(flush_bytes_, false);
     std::fill_n(flush_.data(), flush_bytes_ / sizeof(float), 0.5f);  // pages never written all lie in one place
 }
@@ -75,11 +77,11 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     Op alone = op;
     alone.residual = -1;
     const Layer& layer = *op.layer;
-    const int rows = choice.step / op.block, lanes = kernels_.lanes;
-    const Buffer in = make_buffer(channels, rows * layer.stride + layer.kernel_h, vectors * layer.stride, choice.margin, lanes);
-    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, lanes);
+    const int rows = choice.step / op.block;
+    const Buffer in = make_buffer(channels, rows * layer.stride + layer.kernel_h, vectors * layer.stride, choice.margin, kernels_);
+    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, kernels_);
     Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}};
-    const auto work = make_conv_work(alone, choice, std::move(operands), kernels_);
+    const auto work = works_of(kernels_).make(alone, choice, std::move(operands), kernels_);
     const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
     double best = 1e9, spent = 0;
     for (int i = 0; i < most_tries && spent < long_enough; ++i) {
@@ -94,7 +96,7 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     return best / rows;
 }
 
-Peak measure_peak(const Kernels& kernels) {
+Peak measure_peak(const KernelSet& kernels) {
     return {peak(kernels.multiply_adds, kernels), peak(kernels.load_multiply_adds, kernels)};
 }
 

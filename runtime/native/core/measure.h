@@ -11,12 +11,12 @@ double thread_seconds();
 // Times convolutions as they are inside a network: input in the caches, weights not.
 class Meter {
 public:
-    explicit Meter(const Kernels& kernels);
+    explicit Meter(const KernelSet& kernels);
     // Seconds for one output row with the real weights on lines of `vectors` vectors: the least of several tries.
     double seconds(const Op& op, const Choice& choice, int channels, int vectors) const;
 
 private:
-    const Kernels& kernels_;
+    const KernelSet& kernels_;
     Mapping flush_;  // more than the caches hold
     size_t flush_bytes_;
 };
@@ -25,6 +25,6 @@ private:
 struct Peak {
     double arithmetic, loading;
 };
-Peak measure_peak(const Kernels& kernels);
+Peak measure_peak(const KernelSet& kernels);
 
 }  // namespace sparsr

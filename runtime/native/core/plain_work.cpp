@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "work.h"
+#include "works.h"
 
-namespace sparsr {
+namespace sparsr::SPARSR_REAL {
 
 namespace {
 
@@ -35,10 +35,10 @@ public:
 protected:
     const View& in() const { return operands_.inputs[0]; }
     const View& out() const { return operands_.output; }
-    static const float* line(const View& view, int c, int y) { return view.row(y) + size_t(c) * view.stride(); }
+    static const Real* line(const View& view, int c, int y) { return view.row<Real>(y) + size_t(c) * view.stride(); }
     static float at(const View& view, int c, int y, int x) { return line(view, c, y)[view.buffer->columns[size_t(x)]]; }
     void put(int c, int y, int x, float value) const {
-        out().row(y)[size_t(c) * out().stride() + size_t(out().buffer->columns[size_t(x)])] = value;
+        out().row<Real>(y)[size_t(c) * out().stride() + size_t(out().buffer->columns[size_t(x)])] = Real(value);
     }
 
     const Op& op_;
@@ -67,7 +67,7 @@ private:
             const int from = y * layer_.stride - layer_.top + weight.row, shift = weight.column - layer_.left;
             if (from < 0 || from >= in().height()) continue;
             const RowRange range = inside(shift, layer_.stride, in().width(), int(sums_.size()));
-            const float* seen = line(in(), weight.channel, from);
+            const Real* seen = line(in(), weight.channel, from);
             const auto& columns = in().buffer->columns;
             for (int x = range.first; x < range.last; ++x)
                 sums_[size_t(x)] += weight.value * seen[columns[size_t(x * layer_.stride + shift)]];
@@ -108,9 +108,9 @@ private:
     double squares(int c, double centre) const {
         double total = 0;
         for (int y = 0; y < in().height(); ++y) {
-            const float* x = line(in(), c, y);
+            const Real* x = line(in(), c, y);
             for (int column : in().buffer->columns) {
-                const double distance = x[column] - centre;
+                const double distance = double(x[column]) - centre;
                 total += distance * distance;
             }
         }
@@ -199,8 +199,8 @@ public:
             for (int c = 0; c < out().channels; ++c) {
                 const int from = std::min(y, in().height() - 1);
                 if (aligned) {
-                    const float* source = line(in(), c, from);
-                    std::copy(source, source + in().vectors() * in().buffer->lanes, out().row(y) + size_t(c) * out().stride());
+                    const Real* source = line(in(), c, from);
+                    std::copy(source, source + in().vectors() * in().buffer->lanes, out().row<Real>(y) + size_t(c) * out().stride());
                 }
                 for (int x = shared; x < out().width(); ++x) put(c, y, x, at(in(), c, from, std::min(x, in().width() - 1)));
             }
@@ -237,4 +237,4 @@ std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Ker
     }
 }
 
-}  // namespace sparsr
+}  // namespace sparsr::SPARSR_REAL

@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/kernels.h"
+#include "../kernels/kernel_set.h"
 #include "buffer.h"
+#include "image.h"
 #include "plan.h"
 
 namespace sparsr {
@@ -54,16 +55,15 @@ struct Operands {
     View residual;  // buffer null if there is none
 };
 
-std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operands operands, const Kernels& kernels);
-std::unique_ptr<Work> make_masked_work(const Op& op, Operands operands, const Kernels& kernels);
-std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kernels& kernels);
-std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels);
-
-// Fills the vectors beside `channels` lines, the first at `line`.
-void fill_sides(const Buffer& buffer, float* line, int channels, const Kernels& kernels);
-// Applies an activation that no store can apply, in place.
-void activate(const Activation& activation, const View& view, int row, const Kernels& kernels);
-// Whether a store can apply it.
-bool storable(const Activation& activation);
+// What depends on the type of activations; there is one of each in `works.cpp`, which is compiled once per type.
+struct Works {
+    std::unique_ptr<Work> (*make)(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels);
+    // Gives a complete row what kernels assume of it: zeros beyond the last column, neighbours at the sides.
+    void (*finish_row)(const View& view, int y, const KernelSet& kernels);
+    // A row of the caller's image, floats in 0..value_range, and back; `line` is its row y already.
+    void (*read_row)(const Image& image, float value_range, const View& to, int y);
+    void (*write_row)(const View& view, int y, float value_range, const Image& line);
+};
+const Works& works_of(const KernelSet& kernels);
 
 }  // namespace sparsr

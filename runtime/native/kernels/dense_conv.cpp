@@ -6,18 +6,18 @@ namespace {
 
 // P vectors of dense_outputs outputs: every input vector is loaded once and used for all of them. S is the stride.
 template <int P, int S>
-void tile(const DenseConv& conv, const Store& store, const float* in, int group, int vector) {
+void tile(const DenseConv& conv, const Store& store, const Real* in, int group, int vector) {
     constexpr int outputs = dense_outputs;
     const int first = group * outputs;
     Vector sum[outputs][P];
 #pragma GCC unroll 16
     for (int i = 0; i < outputs * P; ++i) {
         const int output = first + i / P;
-        sum[i / P][i % P] = broadcast(output < conv.outputs ? conv.bias[output] : 0);
+        sum[i / P][i % P] = broadcast(Real(output < conv.outputs ? conv.bias[output] : 0));
     }
-    const float* weights = conv.weights + static_cast<ptrdiff_t>(group) * conv.taps * outputs;
+    const Real* weights = conv.weights + static_cast<ptrdiff_t>(group) * conv.taps * outputs;
     for (int tap = 0; tap < conv.taps; ++tap, weights += outputs) {
-        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(in) + conv.offsets[tap]);
+        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + conv.offsets[tap]);
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             const Vector x = load(from + p * S * lanes);
@@ -25,11 +25,11 @@ void tile(const DenseConv& conv, const Store& store, const float* in, int group,
             for (int o = 0; o < outputs; ++o) sum[o][p] += x * broadcast(weights[o]);
         }
     }
-    const Vector slope = broadcast(store.slope);
+    const Vector slope = broadcast(Real(store.slope));
 #pragma GCC unroll 16
     for (int o = 0; o < outputs; ++o) {
         if (first + o >= conv.outputs) return;
-        float* out = store.out + store.offsets[first + o] + vector * store.step;
+        Real* out = store.out + store.offsets[first + o] + vector * store.step;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             Vector value = sum[o][p];
@@ -44,7 +44,7 @@ constexpr int widest = SPARSR_REGISTERS == 32 ? 6 : 3;
 
 template <int S>
 void all_rows(const DenseConv& conv) {
-    using Tile = void (*)(const DenseConv&, const Store&, const float*, int, int);
+    using Tile = void (*)(const DenseConv&, const Store&, const Real*, int, int);
     static constexpr Tile tiles[] = {tile<1, S>, tile<2, S>, tile<3, S>, tile<4, S>, tile<5, S>, tile<6, S>};
     const int count = (conv.vectors + widest - 1) / widest, groups = (conv.outputs + dense_outputs - 1) / dense_outputs;
     for (int row = 0; row < conv.rows; ++row) {
@@ -53,7 +53,7 @@ void all_rows(const DenseConv& conv) {
         if (store.residual) store.residual += row * store.residual_row;
         for (int i = 0; i < count; ++i) {
             const int first = conv.vectors * i / count, last = conv.vectors * (i + 1) / count;
-            const float* in = conv.in + row * conv.in_row + first * S * lanes;
+            const Real* in = conv.in + row * conv.in_row + first * S * lanes;
             for (int group = 0; group < groups; ++group) tiles[last - first - 1](conv, store, in, group, first);
         }
     }

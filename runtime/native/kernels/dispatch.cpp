@@ -6,25 +6,26 @@
 #include <sys/auxv.h>
 #endif
 
-#include "kernels.h"
+#include "kernel_set.h"
 
 namespace sparsr {
 
 #ifdef SPARSR_X86
-namespace avx512 { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const KernelSet& set; }
+namespace avx2 { extern const KernelSet& set; }
 #endif
 #ifdef SPARSR_ARM64
-namespace neon { extern const Kernels kernels; }
+namespace neon { extern const KernelSet& set; }
+namespace neon_fp16 { extern const KernelSet& set; }
 #else
-namespace base { extern const Kernels kernels; }
+namespace base { extern const KernelSet& set; }
 #endif
-namespace plain { extern const Kernels kernels; }
+namespace plain { extern const KernelSet& set; }
 
 namespace {
 
 struct Set {
-    const Kernels* kernels;
+    const KernelSet* kernels;
     bool (*runs)();
 };
 
@@ -32,6 +33,7 @@ bool always() { return true; }
 
 #ifdef SPARSR_ARM64
 bool has_neon() { return getauxval(AT_HWCAP) & HWCAP_ASIMD; }
+bool has_neon_fp16() { return getauxval(AT_HWCAP) & HWCAP_ASIMDHP; }
 #endif
 #ifdef SPARSR_X86
 bool has_avx512() {
@@ -44,28 +46,31 @@ bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_support
 // Best first; the plain one only on request.
 const Set sets[] = {
 #ifdef SPARSR_X86
-    {&avx512::kernels, has_avx512},
-    {&avx2::kernels, has_avx2},
+    {&avx512::set, has_avx512},
+    {&avx2::set, has_avx2},
 #endif
 #ifdef SPARSR_ARM64
-    {&neon::kernels, has_neon},
+    {&neon::set, has_neon},
+    {&neon_fp16::set, has_neon_fp16},
 #else
-    {&base::kernels, always},
+    {&base::set, always},
 #endif
-    {&plain::kernels, always},
+    {&plain::set, always},
 };
 
 }  // namespace
 
-const Kernels* best_kernels() {
+const KernelSet* best_kernels() {
     for (const Set& set : sets)
-        if (set.runs()) return set.kernels;
-    return &plain::kernels;
+        if (set.runs() && !set.kernels->half()) return set.kernels;
+    return &plain::set;
 }
 
-const Kernels* find_kernels(const char* name) {
+const KernelSet* find_kernels(const char* name) {
+    const bool any_half = !std::strcmp(name, "fp16");
     for (const Set& set : sets)
-        if (!std::strcmp(set.kernels->name, name)) return set.runs() ? set.kernels : nullptr;
+        if (any_half ? set.kernels->half() : !std::strcmp(set.kernels->name, name))
+            return set.runs() ? set.kernels : nullptr;
     return nullptr;
 }
 

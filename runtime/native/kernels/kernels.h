@@ -2,24 +2,24 @@
 // instruction set, and a shared inline function would let one set's code leak into another's.
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "kernel_set.h"
+#include "real.h"
 
-namespace sparsr {
+namespace sparsr::SPARSR_REAL {
 
 // One weight: where it reads, in bytes from the input pointer, and its value.
 struct Tap {
     int32_t offset;
-    float weight;
+    Real weight;
 };
 
 // Where results go: output o, row r, vector j at out + offsets[o] + r * row + j * step; before that the residual is added
 // and negative values are multiplied by slope (0 <= slope <= 1).
 struct Store {
-    float* out;
+    Real* out;
     const ptrdiff_t* offsets;
     ptrdiff_t row, step;
-    const float* residual;  // or null
+    const Real* residual;  // or null
     ptrdiff_t residual_channel, residual_row;
     float slope;
 };
@@ -27,26 +27,26 @@ struct Store {
 // Rows of a convolution, weight by weight. Output o of channel block b has the taps
 // starts[b * outputs + o] <= i < starts[b * outputs + o + 1].
 struct SparseConv {
-    const float* in;
+    const Real* in;
     ptrdiff_t in_row;  // from the inputs of an output row to those of the next one
     int stride;        // 1 or 2 vectors from the inputs of an output vector to those of the next one
     int rows, vectors, outputs, blocks;
     const Tap* taps;
     const int32_t* starts;
     const float* bias;
-    float* sums;  // outputs * sparse_sums vectors
+    Real* sums;  // outputs * sparse_sums vectors
     Store store;
 };
 
 // The same with all outputs sharing the taps' places: weight of tap t and output o at
 // weights[(o / dense_outputs * taps + t) * dense_outputs + o % dense_outputs], zeros up to a full group.
 struct DenseConv {
-    const float* in;
+    const Real* in;
     ptrdiff_t in_row;
     int stride;
     int rows, vectors, outputs, taps;
     const int32_t* offsets;
-    const float* weights;
+    const Real* weights;
     const float* bias;
     Store store;
 };
@@ -55,7 +55,7 @@ enum { sparse_sums = 16, dense_outputs = 4 };
 
 // Winograd F(4x4, 3x3): one row of 4x4 tiles, every lane a tile of its own.
 struct WinogradConv {
-    const float* in;  // row above the tiles, vector -1
+    const Real* in;  // row above the tiles, vector -1
     ptrdiff_t in_row, in_channel;
     int rows;     // 1..4 of the tiles' four are stored
     int vectors;  // at least 4
@@ -67,7 +67,7 @@ struct WinogradConv {
     Store store;
 };
 
-enum { winograd_tiles = 3, winograd_chunk = 64, peak_sums = 10 };
+enum { winograd_tiles = 3, winograd_chunk = 64 };
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 
@@ -116,10 +116,8 @@ struct PixelProducts {
 
 enum { masked_block = 48 };  // tiles at once
 
-struct Kernels {
-    const char* name;
-    int lanes;  // floats of a vector; 1: no kernels but the plain ones
-    int winograd_group;
+// Winograd and masks are left to float: null in sets of half precision.
+struct Kernels : KernelSet {
     void (*sparse_conv)(const SparseConv&);
     void (*dense_conv)(const DenseConv&);
     void (*winograd_conv)(const WinogradConv&);
@@ -129,23 +127,16 @@ struct Kernels {
     void (*to_pixels)(const float* in, ptrdiff_t in_channel, int vectors, int width, int channels, int pixel, float* out);
     void (*to_lines)(const float* in, int pixel, int vectors, int width, int channels, ptrdiff_t out_channel, float* out);
     // Fills the vectors left and right of `channels` lines; needs left, right <= vectors.
-    void (*fill_sides)(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
-    void (*affine)(const float* x, int n, float factor, float offset, float* out);
-    void (*add)(const float* x, const float* y, int n, float* out);
-    void (*scaled_add)(const float* x, int n, float factor, const float* y, float* out);
-    void (*mul)(const float* x, const float* y, int n, float* out);
+    void (*fill_sides)(Real* line, int channels, ptrdiff_t stride, int vectors, int left, int right);
+    void (*affine)(const Real* x, int n, float factor, float offset, Real* out);
+    void (*add)(const Real* x, const Real* y, int n, Real* out);
+    void (*scaled_add)(const Real* x, int n, float factor, const Real* y, Real* out);
+    void (*mul)(const Real* x, const Real* y, int n, Real* out);
     // Means of 2 x 2 values: `vectors` of them from two lines of twice as many.
-    void (*halve)(const float* upper, const float* lower, int vectors, float* out);
-    double (*sum)(const float* x, int n);
-    void (*leaky)(const float* x, int n, float slope, float* out);
-    void (*sigmoid)(const float* x, int n, float* out);
-    // peak_sums multiply-adds of vectors a round, from as many vectors at `memory` on: on registers, or each loading one.
-    void (*multiply_adds)(const float* memory, int64_t rounds, float* out);
-    void (*load_multiply_adds)(const float* memory, int64_t rounds, float* out);
+    void (*halve)(const Real* upper, const Real* lower, int vectors, Real* out);
+    double (*sum)(const Real* x, int n);
+    void (*leaky)(const Real* x, int n, float slope, Real* out);
+    void (*sigmoid)(const Real* x, int n, Real* out);
 };
 
-// The best set of this processor, or the one called `name`; null if there is none such here.
-const Kernels* best_kernels();
-const Kernels* find_kernels(const char* name);
-
-}  // namespace sparsr
+}  // namespace sparsr::SPARSR_REAL

@@ -3,37 +3,38 @@
 
 namespace sparsr::SPARSR_ISA {
 
-void affine(const float* x, int n, float factor, float offset, float* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] * factor + offset;
+void affine(const Real* x, int n, float factor, float offset, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * factor + offset);
 }
 
-void add(const float* x, const float* y, int n, float* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] + y[i];
+void add(const Real* x, const Real* y, int n, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] + y[i]);
 }
 
-void scaled_add(const float* x, int n, float factor, const float* y, float* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] * factor + y[i];
+void scaled_add(const Real* x, int n, float factor, const Real* y, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * factor + y[i]);
 }
 
-void mul(const float* x, const float* y, int n, float* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] * y[i];
+void mul(const Real* x, const Real* y, int n, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * y[i]);
 }
 
-void halve(const float* upper, const float* lower, int vectors, float* out) {
+void halve(const Real* upper, const Real* lower, int vectors, Real* out) {
     for (int v = 0; v < vectors; ++v, upper += 2 * lanes, lower += 2 * lanes, out += lanes)
-        save(out, ((load(upper) + load(upper + lanes)) + (load(lower) + load(lower + lanes))) * 0.25f);
+        save(out, ((load(upper) + load(upper + lanes)) + (load(lower) + load(lower + lanes))) * broadcast(Real(0.25f)));
 }
 
-double sum(const float* x, int n) {
-    Vector sums = {};
-    for (int i = 0; i < n; i += lanes) sums += load(x + i);
+double sum(const Real* x, int n) {
+    typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
+    Floats sums = {};
+    for (int i = 0; i < n; i += lanes) sums += __builtin_convertvector(load(x + i), Floats);
     double total = 0;
-    for (int lane = 0; lane < lanes; ++lane) total += static_cast<double>(reinterpret_cast<const float*>(&sums)[lane]);
+    for (int lane = 0; lane < lanes; ++lane) total += static_cast<double>(sums[lane]);
     return total;
 }
 
-void leaky_line(const float* x, int n, float slope, float* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] < 0 ? x[i] * slope : x[i];
+void leaky_line(const Real* x, int n, float slope, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] < 0 ? x[i] * slope : x[i]);
 }
 
 namespace {
@@ -58,27 +59,27 @@ inline float exponential(float x) {
 
 }  // namespace
 
-void sigmoid(const float* x, int n, float* out) {
+void sigmoid(const Real* x, int n, Real* out) {
     for (int i = 0; i < n; ++i) {
         // Also for a value that is not a number: the comparison is false.
         const float distance = x[i] < 0 ? -x[i] : x[i];
         const float small = exponential(distance < 87 ? -distance : -87);
-        out[i] = (x[i] < 0 ? small : 1) / (1 + small);
+        out[i] = Real((x[i] < 0 ? small : 1) / (1 + small));
     }
 }
 
-void fill_sides(float* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {
+void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {
     // Beyond the last lane lies nothing.
     for (int c = 0; c < channels; ++c, line += stride) {
         for (int i = 1; i <= left; ++i) {
-            float* to = line - i * lanes;
-            const float* from = line + (vectors - i) * lanes;
+            Real* to = line - i * lanes;
+            const Real* from = line + (vectors - i) * lanes;
             to[0] = 0;
             for (int lane = 1; lane < lanes; ++lane) to[lane] = from[lane - 1];
         }
         for (int i = 0; i < right; ++i) {
-            float* to = line + (vectors + i) * lanes;
-            const float* from = line + i * lanes;
+            Real* to = line + (vectors + i) * lanes;
+            const Real* from = line + i * lanes;
             for (int lane = 0; lane + 1 < lanes; ++lane) to[lane] = from[lane + 1];
             to[lanes - 1] = 0;
         }

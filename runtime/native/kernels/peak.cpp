@@ -6,7 +6,9 @@ namespace sparsr::SPARSR_ISA {
 
 constexpr int sums = peak_sums;
 
-void multiply_adds(const float* memory, int64_t rounds, float* out) {
+void multiply_adds(const void* first, int64_t rounds, void* to) {
+    const Real* memory = static_cast<const Real*>(first);
+    Real* out = static_cast<Real*>(to);
     Vector sum[sums];
 #pragma GCC unroll 16
     for (int i = 0; i < sums; ++i) sum[i] = load(memory + i * lanes);
@@ -18,9 +20,11 @@ void multiply_adds(const float* memory, int64_t rounds, float* out) {
     for (int i = 0; i < sums; ++i) save(out + i * lanes, sum[i]);
 }
 
-void load_multiply_adds(const float* memory, int64_t rounds, float* out) {
+void load_multiply_adds(const void* first, int64_t rounds, void* to) {
+    const Real* memory = static_cast<const Real*>(first);
+    Real* out = static_cast<Real*>(to);
     Vector sum[sums] = {};
-    const float* weight = memory;
+    const Real* weight = memory;
     for (int64_t round = 0; round < rounds; ++round) {
         asm volatile("" : "+r"(memory), "+r"(weight) : : "memory");
         const Vector factor = broadcast(*weight);

@@ -9,9 +9,9 @@ namespace {
 // R rows of P vectors of one output from one block of input channels: a broadcast and R * P multiply-adds per weight,
 // the sums in registers. Between blocks they wait in `sums`. S is the convolution's stride.
 template <int R, int P, int S>
-SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const float* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
+SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
     for (; tap != end; ++tap) {
-        const float* from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(in) + tap->offset);
+        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + tap->offset);
         const Vector weight = broadcast(tap->weight);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
@@ -26,9 +26,9 @@ SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const float* in, ptrdiff_t in_r
 
 template <int R, int P>
 SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
-    float* out = store.out + store.offsets[output] + vector * store.step;
-    const Vector slope = broadcast(store.slope);
-    const float* residual = store.residual;
+    Real* out = store.out + store.offsets[output] + vector * store.step;
+    const Vector slope = broadcast(Real(store.slope));
+    const Real* residual = store.residual;
     if (residual) residual += output * store.residual_channel + vector * lanes;
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -42,7 +42,7 @@ SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int
 
 template <int R, int P, int S>
 void tile(const SparseConv& conv, int row, int vector) {
-    const float* in = conv.in + row * conv.in_row + vector * S * lanes;
+    const Real* in = conv.in + row * conv.in_row + vector * S * lanes;
     Store store = conv.store;
     store.out += row * store.row;
     if (store.residual) store.residual += row * store.residual_row;
@@ -50,8 +50,8 @@ void tile(const SparseConv& conv, int row, int vector) {
         const int32_t* start = conv.starts + static_cast<ptrdiff_t>(block) * conv.outputs;
         for (int output = 0; output < conv.outputs; ++output) {
             Vector sum[R][P];
-            float* waiting = conv.sums + static_cast<ptrdiff_t>(output) * R * P * lanes;
-            const Vector bias = broadcast(conv.bias[output]);
+            Real* waiting = conv.sums + static_cast<ptrdiff_t>(output) * R * P * lanes;
+            const Vector bias = broadcast(Real(conv.bias[output]));
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
             add_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);

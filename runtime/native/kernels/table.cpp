@@ -5,9 +5,17 @@
 
 namespace sparsr::SPARSR_ISA {
 
-extern const Kernels kernels;
-const Kernels kernels = {SPARSR_TEXT(SPARSR_ISA), lanes, SPARSR_REGISTERS == 32 ? 8 : 4, sparse_conv, dense_conv,
-                         winograd_conv, masked_tiles, pixel_products, to_pixels, to_lines, fill_sides, affine, add,
-                         scaled_add, mul, halve, sum, leaky_line, sigmoid, multiply_adds, load_multiply_adds};
+static const Kernels kernels = {{SPARSR_TEXT(SPARSR_ISA), lanes, sizeof(Real), SPARSR_REGISTERS == 32 ? 8 : 4, multiply_adds,
+                          load_multiply_adds},
+                         sparse_conv, dense_conv,
+#ifdef SPARSR_HALF
+                         nullptr, nullptr, nullptr, nullptr, nullptr,
+#else
+                         winograd_conv, masked_tiles, pixel_products, to_pixels, to_lines,
+#endif
+                         fill_sides, affine, add, scaled_add, mul, halve, sum, leaky_line, sigmoid};
+
+extern const KernelSet& set;
+const KernelSet& set = kernels;
 
 }  // namespace sparsr::SPARSR_ISA
