@@ -1,34 +1,43 @@
+#include <utility>
+
 #include "simd.h"
 
 namespace sparsr::SPARSR_ISA {
 
 namespace {
 
-// P vectors of dense_outputs outputs: every input vector is loaded once and used for all of them. S is the stride.
-template <int P, int S>
-void tile(const DenseConv& conv, const Store& store, const Real* in, int group, int vector) {
-    constexpr int outputs = dense_outputs;
-    const int first = group * outputs;
-    Vector sum[outputs][P];
-#pragma GCC unroll 16
-    for (int i = 0; i < outputs * P; ++i) {
-        const int output = first + i / P;
-        sum[i / P][i % P] = broadcast(Real(output < conv.outputs ? conv.bias[output] : 0));
-    }
-    const Real* weights = conv.weights + static_cast<ptrdiff_t>(group) * conv.taps * outputs;
-    for (int tap = 0; tap < conv.taps; ++tap, weights += outputs) {
+// P vectors of `Outputs` outputs of a group: every input vector is loaded once and used for all of them. S is the stride.
+template <int Outputs, int P, int S>
+void tile(const DenseConv& conv, const Store& store, const Real* in, int first, int vector) {
+    Vector sum[Outputs][P];
+#pragma GCC unroll 24
+    for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] = broadcast(Real(conv.bias[first + i / P]));
+    const Real* weights = conv.weights + static_cast<ptrdiff_t>(first) * conv.taps;
+    for (int tap = 0; tap < conv.taps; ++tap, weights += dense_outputs) {
         const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + conv.offsets[tap]);
+        // Whichever are fewer wait in registers.
+        if constexpr (P < Outputs) {
+            Vector x[P];
 #pragma GCC unroll 16
-        for (int p = 0; p < P; ++p) {
-            const Vector x = load(from + p * S * lanes);
+            for (int p = 0; p < P; ++p) x[p] = load(from + p * S * lanes);
 #pragma GCC unroll 16
-            for (int o = 0; o < outputs; ++o) sum[o][p] += x * broadcast(weights[o]);
+            for (int o = 0; o < Outputs; ++o) {
+                const Vector weight = broadcast(weights[o]);
+#pragma GCC unroll 16
+                for (int p = 0; p < P; ++p) sum[o][p] += x[p] * weight;
+            }
+        } else {
+#pragma GCC unroll 16
+            for (int p = 0; p < P; ++p) {
+                const Vector x = load(from + p * S * lanes);
+#pragma GCC unroll 16
+                for (int o = 0; o < Outputs; ++o) sum[o][p] += x * broadcast(weights[o]);
+            }
         }
     }
     const Vector slope = broadcast(Real(store.slope));
 #pragma GCC unroll 16
-    for (int o = 0; o < outputs; ++o) {
-        if (first + o >= conv.outputs) return;
+    for (int o = 0; o < Outputs; ++o) {
         Real* out = store.out + store.offsets[first + o] + vector * store.step;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
@@ -40,27 +49,45 @@ void tile(const DenseConv& conv, const Store& store, const Real* in, int group, 
     }
 }
 
-constexpr int widest = SPARSR_REGISTERS == 32 ? 6 : 3;
-
-template <int S>
-void all_rows(const DenseConv& conv) {
+// The outputs from `first` on, `Outputs` at a time, column by column: rows beside each other share most of their inputs. As
+// many sums as registers hold beside the inputs and weights they come from: fewer outputs leave room for wider tiles.
+template <int Outputs, int S, int... P>
+void columns(const DenseConv& conv, int first, std::integer_sequence<int, P...>) {
     using Tile = void (*)(const DenseConv&, const Store&, const Real*, int, int);
-    static constexpr Tile tiles[] = {tile<1, S>, tile<2, S>, tile<3, S>, tile<4, S>, tile<5, S>, tile<6, S>};
-    const int count = (conv.vectors + widest - 1) / widest, groups = (conv.outputs + dense_outputs - 1) / dense_outputs;
-    for (int row = 0; row < conv.rows; ++row) {
+    static constexpr Tile tiles[] = {tile<Outputs, P + 1, S>...};
+    constexpr int widest = sizeof...(P);
+    const int count = (conv.vectors + widest - 1) / widest;
+    for (int i = 0; i < count; ++i) {
+        const int start = conv.vectors * i / count, end = conv.vectors * (i + 1) / count;
+        const Real* in = conv.in + start * S * lanes;
         Store store = conv.store;
-        store.out += row * store.row;
-        if (store.residual) store.residual += row * store.residual_row;
-        for (int i = 0; i < count; ++i) {
-            const int first = conv.vectors * i / count, last = conv.vectors * (i + 1) / count;
-            const Real* in = conv.in + row * conv.in_row + first * S * lanes;
-            for (int group = 0; group < groups; ++group) tiles[last - first - 1](conv, store, in, group, first);
+        for (int row = 0; row < conv.rows; ++row) {
+            for (int output = first; output + Outputs <= conv.outputs; output += Outputs)
+                tiles[end - start - 1](conv, store, in, output, start);
+            in += conv.in_row;
+            store.out += store.row;
+            if (store.residual) store.residual += store.residual_row;
         }
     }
 }
 
+template <int Outputs, int S>
+void columns(const DenseConv& conv, int first) {
+    constexpr int sums = SPARSR_REGISTERS == 32 ? 24 : 12;
+    columns<Outputs, S>(conv, first, std::make_integer_sequence<int, Outputs == 1 ? 8 : sums / Outputs>());
+}
+
+template <int S>
+void all_outputs(const DenseConv& conv) {
+    const int rest = conv.outputs % dense_outputs, whole = conv.outputs - rest;
+    columns<dense_outputs, S>(conv, 0);
+    if (rest == 1) columns<1, S>(conv, whole);
+    if (rest == 2) columns<2, S>(conv, whole);
+    if (rest == 3) columns<3, S>(conv, whole);
+}
+
 }  // namespace
 
-void dense_conv(const DenseConv& conv) { conv.stride == 2 ? all_rows<2>(conv) : all_rows<1>(conv); }
+void dense_conv(const DenseConv& conv) { conv.stride == 2 ? all_outputs<2>(conv) : all_outputs<1>(conv); }
 
 }  // namespace sparsr::SPARSR_ISA
