@@ -11,7 +11,7 @@ from runtime.bundle import Bundle
 from runtime.errors import CheckFailedError, run_cli
 from runtime.images import read_image
 
-from . import bars, results, table
+from . import bars, layers, results, table
 from .engines import ENGINES, SINGLE_PRECISION
 from .measure import Plan, Subject, measure
 from .report.gallery import Exhibit
@@ -56,6 +56,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument("--hide", choices=["avx512"], help="hide AVX-512 and AMX from every engine, as on a CPU with AVX2")
     run.add_argument("--baseline", type=Path, metavar="BUNDLE", help="the dense bundle to compare all others with")
+    run.add_argument("--layers", action="store_true", help="the native engine's layers and their share of the bound")
     run.add_argument("--json", type=Path, metavar="OUT", help="write the results (schema sparsr-bench/1)")
     run.set_defaults(command=_run)
 
@@ -114,6 +115,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         results.save(measured, options.json)
     print(table.render(measured))
+    if options.layers:
+        print("", layers.render_all(measured.rows) or "no bundle was measured in the native engine", sep="\n")
     if all(row.failure for row in measured.rows):
         raise CheckFailedError("no engine could be measured", "the table says why; `python -m runtime doctor` helps")
     return 0
@@ -125,6 +128,7 @@ def _bars(options: argparse.Namespace) -> int:
         print(
             f"{setting}, {measured.settings.rounds} interleaved rounds",
             bars.render(reached, measured),
+            *filter(None, [layers.render_all(measured.rows)]),
             sep="\n",
             flush=True,
         )

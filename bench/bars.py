@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from runtime.bundle import Bundle
@@ -68,6 +68,8 @@ class Bar:
     """0: as many."""
     lower: bool = False
     """The opponent computes in lower precision, so its output may differ: no promise, but where the crossover is."""
+    kept: int = 0
+    """Of 32 weights; where the crossover is asked for."""
 
     @property
     def opponent(self) -> str:
@@ -88,7 +90,7 @@ BARS = (
     Bar("edsr_x4_2of32", "edsr_x4", 10, _LARGE),
     *(Bar("edsr_x4_2of32", "edsr_x4_2of32", 0.93, _LARGE, host, ("native",)) for host in _HOSTS),
     *(
-        Bar(f"edsr_x4_{n}of32", "edsr_x4", 1, _LARGE, "native", (engine,), lower=True)
+        Bar(f"edsr_x4_{n}of32", "edsr_x4", 1, _LARGE, "native", (engine,), lower=True, kept=n)
         for engine in _LOWER
         for n in (8, 4, 2)
     ),
@@ -169,8 +171,25 @@ def _judge(bar: Bar, results: Results) -> Reached:
 
 
 def render(reached: Sequence[Reached], results: Results) -> str:
-    """A line per bar."""
-    return "\n".join(_line(entry, results) for entry in reached)
+    """A line per bar, and one per opponent of lower precision."""
+    lines = [_line(entry, results) for entry in reached]
+    for (engine,) in dict.fromkeys(entry.bar.against_engines for entry in reached if entry.bar.kept):
+        kept = crossover([entry for entry in reached if entry.bar.kept and entry.bar.against_engines == (engine,)])
+        where = f"{kept:.1f} of 32 weights, interpolated" if kept else "not among these"
+        lines.append(f"  crossover with {engine}: {where}")
+    return "\n".join(lines)
+
+
+def crossover(reached: Sequence[Reached]) -> float | None:
+    """How many of 32 weights make a network as fast as its opponent, by the bars that say how many they keep.
+
+    Between the measured numbers time is taken to grow linearly. None if none or all are faster.
+    """
+    times = sorted((entry.bar.kept, 1 / entry.ratio.median) for entry in reached if entry.ratio)
+    for (fewer, low), (more, high) in pairwise(times):
+        if low <= 1 < high:
+            return fewer + (more - fewer) * (1 - low) / (high - low)
+    return None
 
 
 def _line(entry: Reached, results: Results) -> str:

@@ -28,7 +28,7 @@ from .engines import ENGINES, FloatArray
 from .machine import available_cpus, describe, version
 from .masking.packages import environment as masked
 from .process import Worker, WorkerError
-from .results import Basis, BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
+from .results import Basis, BundleInfo, Difference, LayerGroup, Memory, Opponent, Results, Row, Settings
 from .statistics import paired_ratio, summarise
 from .worker import Job
 
@@ -87,6 +87,7 @@ class _Entry:
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     memory: Memory | None = None
+    layers: tuple[LayerGroup, ...] = ()
     difference: Difference | None = None
 
     def fail(self, error: SparsrError) -> None:
@@ -227,11 +228,10 @@ def _stop(entries: Sequence[_Entry]) -> None:
             continue
         assert entry.worker
         try:
-            baseline, peak = entry.worker.stop()
+            entry.memory, entry.layers = entry.worker.stop()
         except WorkerError as error:
             entry.fail(error)
             continue
-        entry.memory = Memory(baseline, peak) if baseline is not None and peak is not None else None
         entry.worker.close()
 
 
@@ -324,6 +324,7 @@ def _row(entry: _Entry) -> Row:
         cpu_samples=tuple(entry.cpu),
         wall_samples=tuple(entry.wall),
         memory=entry.memory,
+        layers=entry.layers,
         difference=entry.difference,
     )
 

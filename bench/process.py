@@ -17,6 +17,7 @@ from typing import Any
 
 from runtime.errors import SparsrError
 
+from .results import LayerGroup, Memory
 from .worker import Job
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -63,10 +64,12 @@ class Worker:
         answer = self._ask("run")
         return answer["cpu"], answer["wall"]
 
-    def stop(self) -> tuple[int | None, int | None]:
-        """Have the output written; (baseline, peak) bytes of memory. Raises `WorkerError`."""
+    def stop(self) -> tuple[Memory | None, tuple[LayerGroup, ...]]:
+        """Have the output written; memory, and the native engine's layers. Raises `WorkerError`."""
         answer = self._ask("stop")
-        return answer["baseline"], answer["peak"]
+        known = answer["baseline"] is not None and answer["peak"] is not None
+        memory = Memory(answer["baseline"], answer["peak"]) if known else None
+        return memory, tuple(LayerGroup(**group) for group in answer["layers"])
 
     def close(self) -> None:
         """End the process, whatever it is doing. May be called again."""

@@ -97,6 +97,28 @@ class Opponent:
 
 
 @dataclass(frozen=True)
+class LayerGroup:
+    """Layers of a network that are alike, as the native engine ran them."""
+
+    kernel: str
+    """What computed it: the kernel of a convolution, else the kind of layer."""
+    inputs: int
+    """Channels."""
+    outputs: int
+    width: int
+    """Pixels of the result, before depth-to-space."""
+    height: int
+    layers: int
+    """How many there are."""
+    multiply_adds: int
+    """Of one layer for one image, as its kernel computes them; 0 if they are not counted."""
+    seconds: float
+    """CPU time of all of them for one image, all threads' together."""
+    bound: float
+    """Seconds the multiply-adds of all of them take at the processor's peak."""
+
+
+@dataclass(frozen=True)
 class Row:
     """One bundle in one engine."""
 
@@ -122,6 +144,8 @@ class Row:
     opponent: Opponent | None = None
     precision: str = "float32"
     """What it computes in."""
+    layers: tuple[LayerGroup, ...] = ()
+    """Of the native engine."""
 
     @property
     def correct(self) -> bool:

@@ -1,13 +1,15 @@
 """The process that holds one engine: `python -m bench.worker`, spoken to by `bench.process`.
 
 One JSON object a line. It reads a `Job`, answers `{"load", "first"}` when ready to be measured; then for every
-line `run` answers `{"cpu", "wall"}` (seconds), and for `stop` `{"baseline", "peak"}` (bytes or null), having
-written the last output as float32 [1, height, width, 3]. Instead of any answer: `{"error", "hint"}`.
+line `run` answers `{"cpu", "wall"}` (seconds), and for `stop` `{"baseline", "peak", "layers"}` (bytes or null;
+`LayerGroup`s, of the native engine), having written the last output as float32 [1, height, width, 3]. Instead of any
+answer: `{"error", "hint"}`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -22,6 +24,7 @@ import numpy as np
 from runtime.errors import SparsrError
 
 from .engines import ENGINES, BenchEngine, FloatArray
+from .layers import profile_layers
 
 WARM_UP = 1  # runs after the first one, which is timed apart
 
@@ -93,7 +96,9 @@ def _serve(job: Job, replies: TextIO) -> None:
         return  # the parent is gone
     peak = _status("VmHWM")
     np.save(job.output, _from_layout(output, engine))
-    _reply(replies, baseline=baseline, peak=peak)
+    del run
+    layers = profile_layers(Path(job.model).read_bytes(), image[0], job.threads) if job.engine == "native" else ()
+    _reply(replies, baseline=baseline, peak=peak, layers=[dataclasses.asdict(group) for group in layers])
 
 
 def _in_layout(image: FloatArray, engine: BenchEngine) -> FloatArray:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from .adaptive.bundle import AdaptiveBundle, open_model
 from .adaptive.describe import describe_adaptive, describe_shares, patch_map
 from .adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
@@ -199,7 +201,8 @@ def _costs(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, bundles: Sequence[Bundle]) -> int:
     for bundle in bundles:
         scale = bundle.card.scale
-        plan = run_plan(bundle.model("native"), options.size or (720 // scale, 1280 // scale), options.threads)
+        height, width = options.size or (720 // scale, 1280 // scale)
+        plan = run_plan(bundle.model("native"), np.zeros((height, width, 3), np.uint8), options.threads)
         print(json.dumps(plan, indent=2) if options.json else plan_table(plan))
     return 0
 

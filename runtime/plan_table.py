@@ -11,20 +11,19 @@ import numpy as np
 from .errors import SparsrError
 from .memory import format_bytes
 from .native.costs import KERNELS, layer_cost, peak
-from .native.library import NativeModel
+from .native.library import NativeModel, PixelArray
 
 _HEAD = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory", "ms", "share", "peak")
 
 
-def run_plan(model: bytes, size: tuple[int, int], threads: int) -> dict[str, Any]:
-    """The plan of a native model file (see `NativeModel.plan`) for images of `size` (height, width), from a timed run.
+def run_plan(model: bytes, image: PixelArray, threads: int) -> dict[str, Any]:
+    """The plan of a native model file (see `NativeModel.plan`) from a timed run on `image` (see `NativeModel.run`).
 
     Adds `peak_flops` and `loading_flops` of one thread, see `runtime.native.costs.Peak`. Raises `SparsrError` if the
     library cannot be built or the model does not take the size.
     """
     native = NativeModel(model, threads=threads)
-    image = np.zeros((*size, native.info.input_channels), np.uint8)
-    result = np.empty(native.output_shape(*size), np.uint8)
+    result = np.empty_like(image, shape=native.output_shape(*image.shape[:2]))
     native.run(image, result)
     native.set_profiling(True)
     native.run(image, result)

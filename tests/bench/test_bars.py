@@ -4,6 +4,7 @@ from bench_bundles import FAKE_OPENVINO, write_tiny_bundle
 
 from bench import bars
 from bench.bars import Bar, Setting
+from bench.statistics import PairedRatio
 from runtime.errors import SparsrError
 
 SETTING = Setting(20, 13)
@@ -69,3 +70,20 @@ def test_every_bar_has_its_network_made_by_the_makefile():
 def test_unknown_networks_are_named():
     with pytest.raises(SparsrError, match="no bar for nothing"):
         bars.chosen(["nothing"])
+
+
+@pytest.mark.parametrize(
+    ("ratios", "kept"),
+    [
+        ({8: 0.8, 4: 1.25, 2: 2}, 4 + 4 * (1 - 0.8) / (1.25 - 0.8)),
+        ({8: 1.5, 4: 2}, None),
+        ({8: 0.5, 4: 0.9}, None),
+        ({}, None),
+    ],
+)
+def test_the_crossover_lies_where_the_line_between_two_times_passes_one(ratios, kept):
+    reached = [
+        bars.Reached(Bar("n", "d", 1, SETTING, kept=n), None, None, PairedRatio(ratio, ratio, ratio, 0.95))
+        for n, ratio in ratios.items()
+    ]
+    assert bars.crossover(reached) == (kept and pytest.approx(kept))

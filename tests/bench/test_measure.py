@@ -59,10 +59,11 @@ def run_worker(engine, tiny, image, tmp_path):
     worker = Worker(job, 60)
     try:
         assert all(len(worker.run()) == 2 for _ in range(2))
-        baseline, peak = worker.stop()
+        memory, layers = worker.stop()
     finally:
         worker.close()
-    assert 5 * MIB < baseline < peak
+    assert 5 * MIB < memory.baseline < memory.peak
+    assert layers == ()
     return np.load(tmp_path / "output.npy")
 
 

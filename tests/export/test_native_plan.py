@@ -167,7 +167,7 @@ def test_impossible_convolutions_have_no_cost(arguments):
 
 
 def test_tables():
-    plan = run_plan(write_native(two_convolutions(), {}), (20, 70), 2)
+    plan = run_plan(write_native(two_convolutions(), {}), np.zeros((20, 70, 3), np.uint8), 2)
     lines = plan_table(plan).splitlines()
     assert [line.split()[:2] for line in lines[1:4]] == [["n0", "dense"], ["n1", "sparse"], ["n2", "winograd"]]
     assert len({len(line) for line in lines[:4]}) == 1

@@ -1,0 +1,85 @@
+"""How near the native engine comes to what the processor can do at best, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.plan_table import run_plan
+
+from .results import LayerGroup, Row
+from .units import count
+
+_WINOGRAD_SHARE = 36 / (16 * 9)  # products of F(4x4, 3x3) for the multiply-adds of a direct convolution
+
+
+def profile_layers(model: bytes, image: NDArray[np.float32], threads: int) -> tuple[LayerGroup, ...]:
+    """A profiled run of a native model file on `image` [h, w, 3], layers that are alike taken together.
+
+    Raises `SparsrError` if the engine cannot run it.
+    """
+    return group_layers(run_plan(model, image, threads))
+
+
+def group_layers(plan: dict[str, Any]) -> tuple[LayerGroup, ...]:
+    """The operations of a plan with times and peaks (see `run_plan`), in order of first appearance."""
+    groups: dict[tuple[object, ...], LayerGroup] = {}
+    for operation in plan["operations"]:
+        done = _multiply_adds(operation)
+        peak = plan["loading_flops" if operation["kernel"] == "sparse" else "peak_flops"]
+        shape = (operation["inputs"], operation["outputs"], operation["width"], operation["height"])
+        key = (operation["kernel"], "" if done else operation["kind"], *shape, done)
+        name = operation["kernel"] if done else operation["kind"] or "copy"
+        before = groups.get(key, LayerGroup(name, *shape, 0, done, 0.0, 0.0))
+        groups[key] = LayerGroup(
+            name, *shape, before.layers + 1, done, before.seconds + operation["seconds"], before.bound + 2 * done / peak
+        )
+    return tuple(groups.values())
+
+
+def _multiply_adds(operation: dict[str, Any]) -> int:
+    """What a convolution's kernel computes; 0 for other operations and kernels."""
+    if operation["kernel"] == "winograd":
+        return round(operation["dense_macs"] * _WINOGRAD_SHARE)
+    return {"sparse": operation.get("macs", 0), "dense": operation.get("dense_macs", 0)}.get(operation["kernel"], 0)
+
+
+def render(row: Row) -> str:
+    """A line per group, then the whole network."""
+    total = sum(group.seconds for group in row.layers)
+    bound = sum(group.bound for group in row.layers)
+    head = f"  {row.bundle} in {row.engine}, layer by layer: {_percent(bound, total)} of the bound"
+    return "\n".join([head, *(_line(group, total) for group in row.layers)])
+
+
+def render_all(rows: Sequence[Row]) -> str:
+    """All rows that have layers, and what the figures mean; empty if none has."""
+    profiled = [render(row) for row in rows if row.layers]
+    if not profiled:
+        return ""
+    legend = (
+        "  bound: the kernel's multiply-adds at the measured peak of this processor, for sparse kernels with a load\n"
+        "  for each. Winograd's are its products; its transforms, and all other operations, have no bound here."
+    )
+    return "\n".join([*profiled, legend])
+
+
+def _line(group: LayerGroup, total: float) -> str:
+    times = f"{group.layers:3} x" if group.layers > 1 else " " * 5
+    shape = f"{group.inputs}->{group.outputs}"
+    size = f"{group.width}x{group.height}"
+    time = f"{1e3 * group.seconds:8.2f} ms {_percent(group.seconds, total):>5}"
+    text = f"  {times} {group.kernel:16} {shape:>9} {size:>9} {time}"
+    if not group.multiply_adds:
+        return text
+    done = group.layers * group.multiply_adds
+    speed = 2 * done / max(group.seconds, 1e-9) / 1e9
+    share = _percent(group.bound, group.seconds)
+    return f"{text}  {count(done):>7} multiply-adds {speed:6.1f} GFLOP/s {share:>5} of the bound"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / max(whole, 1e-9):.0f} %"

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from bench_bundles import graph, write_tiny_bundle
+
+from bench.layers import group_layers, profile_layers, render, render_all
+from bench.process import Worker
+from bench.results import LayerGroup, Row
+from bench.worker import Job
+from export.native_writer import write_native
+
+
+def operation(kernel, seconds, kind="Conv", outputs=8, **more):
+    shape = {"inputs": 4, "outputs": outputs, "width": 10, "height": 5}
+    return {"layer": "n", "kind": kind, "kernel": kernel, "seconds": seconds, **shape, **more}
+
+
+PLAN = {
+    "peak_flops": 200.0,
+    "loading_flops": 100.0,
+    "operations": [
+        operation("dense", 3.0, macs=100, dense_macs=150),
+        operation("sparse", 2.0, macs=50, dense_macs=400),
+        operation("lines", 0.5, "Add"),
+        operation("sparse", 4.0, macs=50, dense_macs=400),
+        operation("winograd", 6.0, macs=300, dense_macs=400),
+        operation("lines", 0.25, "Mul"),
+        operation("sparse", 1.0, outputs=9, macs=50, dense_macs=400),
+        operation("plain", 1.0, macs=50, dense_macs=50),
+    ],
+}
+
+
+def test_like_layers_are_taken_together_with_the_bound_of_their_kernel():
+    assert group_layers(PLAN) == (
+        LayerGroup("dense", 4, 8, 10, 5, 1, 150, 3.0, 2 * 150 / 200),  # zeros are multiplied too
+        LayerGroup("sparse", 4, 8, 10, 5, 2, 50, 6.0, 2 * 2 * 50 / 100),  # only what is kept, each with a load
+        LayerGroup("Add", 4, 8, 10, 5, 1, 0, 0.5, 0),
+        LayerGroup("winograd", 4, 8, 10, 5, 1, 100, 6.0, 2 * 100 / 200),  # 36 products for 144
+        LayerGroup("Mul", 4, 8, 10, 5, 1, 0, 0.25, 0),
+        LayerGroup("sparse", 4, 9, 10, 5, 1, 50, 1.0, 2 * 50 / 100),
+        LayerGroup("Conv", 4, 8, 10, 5, 1, 0, 1.0, 0),
+    )
+
+
+def test_the_text_has_a_line_per_group_and_the_whole():
+    row = Row("edsr", "native", "runtime", None, layers=group_layers(PLAN))
+    head, *lines = render(row).splitlines()
+    assert head.endswith("31 % of the bound")  # 5.5 of 17.75 seconds
+    assert len(lines) == 7
+    assert "2 x sparse" in lines[1]
+    assert lines[1].endswith("33 % of the bound")
+    assert "bound" not in lines[2]
+    assert render(row) in render_all([Row("other", "ort", "runtime", None), row])
+    assert render_all([Row("other", "ort", "runtime", None)]) == ""
+
+
+def test_a_real_run_counts_every_multiply_add():
+    image = np.random.default_rng(0).uniform(0, 255, (6, 7, 3)).astype(np.float32)
+    layers = profile_layers(write_native(graph(8), {}), image, 1)
+    convolutions = [group for group in layers if group.multiply_adds]
+    assert sum(group.layers * group.multiply_adds for group in convolutions) == 6 * 7 * 9 * (3 * 8 + 8 * 12)
+    assert all(group.bound > 0 and group.seconds > 0 for group in convolutions)
+
+
+@pytest.mark.parametrize("engine", ["native", "ort"])
+def test_the_worker_of_the_native_engine_tells_its_layers(tmp_path, engine):
+    write_tiny_bundle(tmp_path / "tiny")
+    (tmp_path / "tiny" / "model.safetensors").write_bytes(write_native(graph(8), {}))
+    np.save(tmp_path / "in.npy", np.zeros((1, 6, 7, 3), np.float32))
+    model = tmp_path / "tiny" / ("model.safetensors" if engine == "native" else "model.onnx")
+    worker = Worker(Job(engine, str(model), 1, (), str(tmp_path / "in.npy"), str(tmp_path / "out.npy")), 60)
+    try:
+        _, layers = worker.stop()
+    finally:
+        worker.close()
+    assert [group.outputs for group in layers if group.multiply_adds] == ([8, 12] if engine == "native" else [])
