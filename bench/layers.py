@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from runtime.plan_table import run_plan
 
 from .results import LayerGroup, Row
-from .units import count
 
 _WINOGRAD_SHARE = 36 / (16 * 9)  # products of F(4x4, 3x3) for the multiply-adds of a direct convolution
 
@@ -78,7 +77,7 @@ def _line(group: LayerGroup, total: float) -> str:
     done = group.layers * group.multiply_adds
     speed = 2 * done / max(group.seconds, 1e-9) / 1e9
     share = _percent(group.bound, group.seconds)
-    return f"{text}  {count(done):>7} multiply-adds {speed:6.1f} GFLOP/s {share:>5} of the bound"
+    return f"{text}  {done / 1e6:>9,.1f} M multiply-adds {speed:6.1f} GFLOP/s {share:>5} of the bound"
 
 
 def _percent(part: float, whole: float) -> str:

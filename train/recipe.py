@@ -93,14 +93,12 @@ class Recipe:
 def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe file, or one of `train/recipes` by its name, and apply `key.key=value` overrides.
 
+    A recipe with `extends` takes from the one it names there, given likewise, what it does not say itself.
     Raises `SparsrError` for a missing file, bad TOML, unknown keys, wrong types or impossible values.
     """
     path = _find(str(path))
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SparsrError(f"{path} is not valid TOML: {error}") from error
-    raw.setdefault("name", path.stem)
+    raw = _extended(path, ())
+    raw["name"] = raw.get("name", path.stem)
     for override in overrides or []:
         _override(raw, override)
     return parse(raw, str(path))
@@ -111,6 +109,32 @@ def parse(raw: dict[str, Any], where: str) -> Recipe:
     recipe: Recipe = _typed(Recipe, raw, where, "")
     _check(recipe, where)
     return recipe
+
+
+def _extended(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's keys over those of the recipe it extends, which may extend another."""
+    if path in extending:
+        raise SparsrError(f"the recipe {path} extends itself", "remove an `extends`")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SparsrError(f"{path} is not valid TOML: {error}") from error
+    if "extends" not in raw:
+        return raw
+    name = raw.pop("extends")
+    if not isinstance(name, str):
+        raise SparsrError(f"{path}: extends is {name!r}, not the name of a recipe", "for example paper/smsr_x2")
+    base = _extended(_find(name), (*extending, path))
+    base.pop("name", None)
+    return _merged(base, raw)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = base | over
+    for key in base.keys() & over.keys():
+        if isinstance(base[key], dict) and isinstance(over[key], dict):
+            both[key] = _merged(base[key], over[key])
+    return both
 
 
 def _find(name: str) -> Path:

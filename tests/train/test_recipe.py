@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import pytest
 
 from runtime.errors import SparsrError
@@ -92,6 +95,38 @@ def test_broken_toml_and_unset_variables_are_refused(tmp_path, monkeypatch):
 def test_every_shipped_recipe_loads_and_says_what_it_is(name):
     assert recipe.load(name).data.terms
     assert (recipe.RECIPES / f"{name}.toml").read_text().startswith("# ")
+
+
+def test_a_recipe_takes_from_the_one_it_extends_what_it_does_not_say(tmp_path, file):
+    (tmp_path / "wider.toml").write_text(f'extends = "{file}"\n[prune]\nkeep = 64\nlayer_channels = {{head = 8}}\n')
+    (tmp_path / "longer.toml").write_text(f'extends = "{tmp_path}/wider.toml"\n[train]\nsteps = 20\n')
+    loaded, base = recipe.load(tmp_path / "longer.toml"), recipe.load(file)
+    assert loaded.name == "longer"
+    assert (loaded.prune.keep, loaded.prune.layer_channels, loaded.train.steps) == (64, {"head": 8}, 20)
+    assert (loaded.network, loaded.data) == (base.network, base.data)
+    assert recipe.load(tmp_path / "longer.toml", ["prune.keep=32"]).prune.keep == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("extends = 3", "extends is 3"), ('extends = "{self}"', "extends itself"), ('extends = "no"', "no recipe")],
+)
+def test_a_recipe_that_extends_nothing_useful_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("{self}", str(path)))
+    with pytest.raises(SparsrError, match=message):
+        recipe.load(path)
+
+
+SHIPPED = {name: recipe.RECIPES / f"{name}.toml" for name in recipe.shipped()}
+EXTENDED = {name: re.findall('^extends = "(.*)"$', path.read_text(), re.M) for name, path in SHIPPED.items()}
+
+
+@pytest.mark.parametrize(("name", "extended"), [(name, *names) for name, names in EXTENDED.items() if names])
+def test_a_shipped_variant_differs_from_what_it_extends(name, extended):
+    variant, base = recipe.load(name), recipe.load(extended)
+    assert dataclasses.replace(variant, name=base.name) != base
+    assert (variant.data, variant.train) == (base.data, base.train)  # the same schedule
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
