@@ -15,7 +15,7 @@ from runtime.native.builder import library_path
 from train.models import load_model
 from train.pruning.nm import Sparsity, prune_by_magnitude
 
-from . import native_writer, onnx_writer, parity, stages, tflite_writer
+from . import mask_flips, native_writer, onnx_writer, parity, stages, tflite_writer
 from .bundle_writer import ModelFile, make_card, metadata, write_bundle
 from .graph import DeployGraph
 from .lowering import lower
@@ -111,7 +111,8 @@ def export_model(
             compared += stages.file_stages(file.format, file.content, streams)
         torch_run = stages.torch_run(network, graph.value_range)
         images = parity.probes(graph, pictures)
-        differences = parity.certify(torch_run, compared, images, graph.value_range, report)
+        settle = mask_flips.settler(network, graph.value_range)
+        differences = parity.certify(torch_run, compared, images, graph.value_range, report, settle)
         card = make_card(graph, network, checkpoint, files, parity.certificate(differences))
         write_bundle(folder, files, card)
     return card

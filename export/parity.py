@@ -22,6 +22,7 @@ from runtime.images import read_image
 from runtime.layers import FloatArray
 
 from .graph import DeployGraph
+from .mask_flips import Settle, as_torch
 
 MAX_ABS = 1e-4
 """Largest difference allowed, as a fraction of the value range."""
@@ -79,6 +80,8 @@ class Difference:
     """Number of values compared."""
     worst: str
     """The values around the largest difference, for people."""
+    flips: tuple[float, ...] = ()
+    """Margins of the mask pixels that rounding turned (see `mask_flips`); torch was given the same masks."""
 
 
 def probes(graph: DeployGraph, pictures: Sequence[Path] = ()) -> list[Probe]:
@@ -134,9 +137,13 @@ def _probe(graph: DeployGraph, name: str, pixels: NDArray[Any], small: int) -> P
 
 
 def compare(
-    stage: Stage, images: Sequence[Probe], expected: Sequence[FloatArray], value_range: float
+    stage: Stage,
+    images: Sequence[Probe],
+    expected: Sequence[FloatArray],
+    value_range: float,
+    settle: Settle = as_torch,
 ) -> list[Difference]:
-    """One stage against torch's results `expected` on every image it can take.
+    """One stage against torch's results `expected`, given the same masks, on every image it can take.
 
     Raises `CheckFailedError` if it cannot run or returns another shape; `check` judges the figures.
     """
@@ -145,7 +152,7 @@ def compare(
         run = stage.load()
         for probe, truth in zip(images, expected, strict=True):
             if probe.small or not stage.slow:
-                found.append(_difference(hop, probe, truth, run(probe.image), value_range))
+                found.append(_difference(hop, probe, truth, run(probe.image), value_range, settle))
     except CheckFailedError:
         raise
     except Exception as error:  # every engine has exceptions of its own
@@ -153,9 +160,13 @@ def compare(
     return found
 
 
-def _difference(hop: str, probe: Probe, expected: FloatArray, found: FloatArray, value_range: float) -> Difference:
+def _difference(
+    hop: str, probe: Probe, expected: FloatArray, found: FloatArray, value_range: float, settle: Settle
+) -> Difference:
     if expected.shape != found.shape:
         raise CheckFailedError(f"{hop}, {probe.name}: the shape is {found.shape} instead of {expected.shape}")
+    settled = settle(probe.image, expected, found)
+    expected = settled.output
     absolute = np.nan_to_num(np.abs(found - expected) / value_range, nan=np.inf)
     levels = np.nan_to_num(np.abs(to_8bit(found, value_range) - to_8bit(expected, value_range)), nan=255)
     return Difference(
@@ -166,6 +177,7 @@ def _difference(hop: str, probe: Probe, expected: FloatArray, found: FloatArray,
         differing=int(np.count_nonzero(levels)),
         values=levels.size,
         worst=_around(expected, found, int(absolute.argmax())),
+        flips=settled.margins,
     )
 
 
@@ -192,6 +204,7 @@ def certificate(differences: Sequence[Difference]) -> list[ParityEntry]:
     for of_hop in _by_hop(differences):
         values = sum(difference.values for difference in of_hop)
         share = 1 - sum(difference.differing for difference in of_hop) / values
+        flips = [margin for difference in of_hop for margin in difference.flips]
         entries.append(
             ParityEntry(
                 of_hop[0].hop,
@@ -200,6 +213,8 @@ def certificate(differences: Sequence[Difference]) -> list[ParityEntry]:
                 math.floor(1e6 * share) / 1e6,
                 max(difference.max_8bit for difference in of_hop),
                 values,
+                len(flips),
+                float(f"{max(flips, default=0.0):.1e}"),
             )
         )
     return entries
@@ -227,20 +242,31 @@ def table(differences: Sequence[Difference]) -> list[str]:
         image = max(of_hop, key=lambda difference: difference.max_abs).image
         share, levels = 100 * entry.identical_8bit, entry.max_8bit
         lines.append(f"{entry.hop:46s} {entry.max_abs:8.1e}  {share:9.4f} %  {levels:6d}  {entry.values:9,d}  {image}")
+        if entry.flips:
+            pixels = f"{entry.flips} mask pixels" if entry.flips > 1 else "1 mask pixel"
+            lines.append(f"  given {pixels} that rounding turned, logits {entry.flip_margin:.1e} of the largest apart")
     worst = max(differences, key=lambda difference: difference.max_abs)
     lines.append(f"largest: {worst.hop}, {worst.image}, {worst.worst} (torch/other)")
     return lines
 
 
 def certify(
-    torch_run: Run, stages: Sequence[Stage], images: Sequence[Probe], value_range: float, report: Report
+    torch_run: Run,
+    stages: Sequence[Stage],
+    images: Sequence[Probe],
+    value_range: float,
+    report: Report,
+    settle: Settle = as_torch,
 ) -> list[Difference]:
-    """Compare, report progress and the table, and raise `CheckFailedError` if a bar is missed."""
+    """Compare, report progress and the table, and raise `CheckFailedError` if a bar is missed.
+
+    `settle` is for networks with masks: the result torch has with the masks of another run, see `mask_flips`.
+    """
     expected = [torch_run(probe.image) for probe in images]
     differences = []
     for stage in stages:
         report(f"parity: {stage.name}")
-        differences += compare(stage, images, expected, value_range)
+        differences += compare(stage, images, expected, value_range, settle)
     for line in table(differences):
         report(line)
     check(differences)

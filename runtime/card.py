@@ -43,6 +43,11 @@ class ParityEntry:
     """Largest difference of the 8-bit outputs, in levels."""
     values: int = 0
     """How many 8-bit values were compared."""
+    flips: int = 0
+    """Pixels of masks whose logits differ by rounding alone and that this hop decided otherwise than torch. The other
+    figures compare it with torch given the same masks."""
+    flip_margin: float = 0.0
+    """The largest difference of such a pixel's two logits, as a share of the mask's largest logit."""
 
 
 @dataclass(frozen=True)
