@@ -8,7 +8,7 @@ namespace sparsr {
 
 namespace {
 
-constexpr const char* kernel_names[] = {"plain", "lines", "sparse", "dense", "winograd", "masked"};
+constexpr const char* kernel_names[] = {"plain", "lines", "resampling", "sparse", "dense", "winograd", "masked"};
 
 // Whether every place a kernel's taps reach can be told by a 32-bit number of bytes.
 bool reachable(const Layer& layer, const Buffer& input) {

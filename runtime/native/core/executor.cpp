@@ -233,6 +233,12 @@ Choice Executor::choose(Task& task) {
             if (buffer_of(op.inputs[0]).vectors == 2 * buffer_of(op.output).vectors && layer.kernel == 2 && layer.stride == 2)
                 choice.kernel = Choice::Kernel::lines;
             return choice;
+        case Kind::max_pool:
+            if (kernels_.lanes > 1 && layer.kernel <= buffer_of(op.inputs[0]).vectors) choice.kernel = Choice::Kernel::resampling;
+            return choice;
+        case Kind::resize:
+            if (kernels_.lanes > 1) choice.kernel = Choice::Kernel::resampling;
+            return choice;
         case Kind::depth_to_space: choice.step = layer.block; return choice;
         case Kind::conv: return choose_conv(task);
         default: return choice;
@@ -444,7 +450,8 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
     const auto hand_over = [&] {
         void* first = output.data ? static_cast<char*>(output.data) + ptrdiff_t(unit) * output.row * sink_
                                   : static_cast<void*>(own.data());
-        works_.write_row(result, sink_, program_.value_range, {output.type, first, 0, output.column, output.channel});
+        works_.write_row(result, sink_, program_.value_range, {output.type, first, 0, output.column, output.channel},
+                         kernels_);
         wanted = !ready || ready(sink_, first);
     };
     const size_t sink = tasks_.size();

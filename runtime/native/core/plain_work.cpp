@@ -153,25 +153,15 @@ public:
             for (int x = 0; x < out().width(); ++x) {
                 const Between columns(x, in().width(), out().width());
                 for (int c = 0; c < out().channels; ++c)
-                    put(c, y, x, rows.mix(columns.mix(at(in(), c, rows.low, columns.low), at(in(), c, rows.low, columns.high)),
-                                          columns.mix(at(in(), c, rows.high, columns.low), at(in(), c, rows.high, columns.high))));
+                    put(c, y, x, mix(mix(at(in(), c, rows.low, columns.low), at(in(), c, rows.low, columns.high), columns),
+                                     mix(at(in(), c, rows.high, columns.low), at(in(), c, rows.high, columns.high), columns),
+                                     rows));
             }
         }
     }
 
 private:
-    // Two neighbours and how far between them an output pixel's centre lies; the border repeats.
-    struct Between {
-        Between(int i, int size, int target) {
-            const double centre = std::clamp((i + 0.5) * size / target - 0.5, 0.0, double(size - 1));
-            low = std::clamp(int(centre), 0, std::max(size - 2, 0));
-            high = std::min(low + 1, size - 1);
-            share = float(centre - low);
-        }
-        float mix(float a, float b) const { return a * (1 - share) + b * share; }
-        int low, high;
-        float share;
-    };
+    static float mix(float a, float b, const Between& between) { return a * (1 - between.share) + b * between.share; }
 };
 
 class PlainPadEdge : public PlainWork {

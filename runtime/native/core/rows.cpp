@@ -4,13 +4,14 @@
 
 namespace sparsr {
 
-namespace {
-
-// Centre of an output pixel's bilinear interpolation: half-pixel centres, the border repeats.
-int resize_row(int y, int input_height, int output_height) {
-    const double centre = (y + 0.5) * input_height / output_height - 0.5;
-    return std::clamp(int(centre), 0, std::max(input_height - 2, 0));
+Between::Between(int i, int input_size, int output_size) {
+    const double centre = std::clamp((i + 0.5) * input_size / output_size - 0.5, 0.0, double(input_size - 1));
+    low = std::clamp(int(centre), 0, std::max(input_size - 2, 0));
+    high = std::min(low + 1, input_size - 1);
+    share = float(centre - low);
 }
+
+namespace {
 
 RowRange window(int first, int last, int stride, int top, int kernel) {
     return {first * stride - top, (last - 1) * stride - top + kernel};
@@ -29,9 +30,8 @@ RowRange layer_rows(const Layer& layer, size_t input, int input_height, int outp
             return {std::clamp(first - layer.amount, 0, input_height - 1),
                     std::clamp(last - layer.amount, 1, input_height)};
         case Kind::resize:
-            if (input == 1) return {0, 0};
-            return {resize_row(first, input_height, output_height),
-                    std::min(resize_row(last - 1, input_height, output_height) + 2, input_height)};
+            if (input == 1) return {input_height, 0};  // only its size matters
+            return {Between(first, input_height, output_height).low, Between(last - 1, input_height, output_height).high + 1};
         default: break;
     }
     const bool spread = layer.kind == Kind::mul && input == 1 && input_height != output_height;

@@ -30,7 +30,7 @@ struct Margin {
 
 // Which kernel an operation runs on and what that asks of its surroundings.
 struct Choice {
-    enum class Kernel { plain, lines, sparse, dense, winograd, masked };
+    enum class Kernel { plain, lines, resampling, sparse, dense, winograd, masked };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
     bool tiles = false;  // a run reads its input as for all rows of the step, even if it computes fewer
@@ -47,6 +47,13 @@ std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input
 struct RowRange {
     int first, last;
 };
+// The two input values between which an output value lies in bilinear resizing, and how far from the first to the second:
+// half-pixel centres, the border repeats.
+struct Between {
+    Between(int i, int input_size, int output_size);
+    int low, high;
+    float share;
+};
 RowRange input_rows(const Op& op, size_t input, int input_height, int output_height, int first, int last);
 
 struct Operands {
@@ -62,7 +69,7 @@ struct Works {
     void (*finish_row)(const View& view, int y, const KernelSet& kernels);
     // A row of the caller's image, floats in 0..value_range, and back; `line` is its row y already.
     void (*read_row)(const Image& image, float value_range, const View& to, int y);
-    void (*write_row)(const View& view, int y, float value_range, const Image& line);
+    void (*write_row)(const View& view, int y, float value_range, const Image& line, const KernelSet& kernels);
 };
 const Works& works_of(const KernelSet& kernels);
 

@@ -13,6 +13,7 @@ std::unique_ptr<Work> make_work(const Op& op, const Choice& choice, Operands ope
         case Choice::Kernel::masked: return make_masked_work(op, std::move(operands), typed(kernels));
 #endif
         case Choice::Kernel::lines: return make_line_work(op, std::move(operands), typed(kernels));
+        case Choice::Kernel::resampling: return make_resampling_work(op, std::move(operands), typed(kernels));
         default: return make_conv_work(op, choice, std::move(operands), typed(kernels));
     }
 }
@@ -43,17 +44,15 @@ void read_row(const Image& image, float value_range, const View& to, int y) {
     }
 }
 
-void write_row(const View& view, int y, float value_range, const Image& line) {
+void write_row(const View& view, int y, float value_range, const Image& line, const KernelSet& kernels) {
     const auto& columns = view.buffer->columns;
+    std::vector<unsigned char> bytes(size_t(view.vectors()) * size_t(kernels.lanes));
     for (int c = 0; c < view.channels; ++c) {
         const Real* from = view.row<Real>(y) + size_t(c) * view.stride();
         if (line.type == Image::Type::bytes) {
             auto* to = static_cast<unsigned char*>(line.data) + c * line.channel;
-            const float factor = 255 / value_range;
-            for (size_t x = 0; x < columns.size(); ++x) {
-                const float value = from[columns[x]] * factor + 0.5f;  // halves up
-                to[ptrdiff_t(x) * line.column] = value >= 255 ? 255 : value > 0 ? (unsigned char)(value) : 0;
-            }
+            typed(kernels).to_bytes(from, int(bytes.size()), 255 / value_range, bytes.data());
+            for (size_t x = 0; x < columns.size(); ++x) to[ptrdiff_t(x) * line.column] = bytes[size_t(columns[x])];
         } else {
             auto* to = static_cast<float*>(line.data) + c * line.channel;
             for (size_t x = 0; x < columns.size(); ++x) to[ptrdiff_t(x) * line.column] = from[columns[x]];

@@ -9,6 +9,7 @@ namespace sparsr::SPARSR_REAL {
 std::unique_ptr<Work> make_conv_work(const Op& op, const Choice& choice, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_masked_work(const Op& op, Operands operands, const Kernels& kernels);  // of float only
 std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kernels& kernels);
+std::unique_ptr<Work> make_resampling_work(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels);
 
 // Fills the vectors beside `channels` lines, the first at `line`.

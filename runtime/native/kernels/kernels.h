@@ -134,6 +134,11 @@ struct Kernels : KernelSet {
     void (*mul)(const Real* x, const Real* y, int n, Real* out);
     // Means of 2 x 2 values: `vectors` of them from two lines of twice as many.
     void (*halve)(const Real* upper, const Real* lower, int vectors, Real* out);
+    void (*maximum)(const Real* x, const Real* y, int n, Real* out);
+    // Between x and y, and between single values of x.
+    void (*mix)(const Real* x, const Real* y, int n, float share, Real* out);
+    void (*interpolate)(const Real* x, const int32_t* low, const int32_t* high, const float* share, int n, Real* out);
+    void (*to_bytes)(const Real* x, int n, float factor, uint8_t* out);  // rounded, halves up, and clipped
     double (*sum)(const Real* x, int n);
     void (*leaky)(const Real* x, int n, float slope, Real* out);
     void (*sigmoid)(const Real* x, int n, Real* out);

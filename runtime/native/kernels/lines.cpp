@@ -24,6 +24,26 @@ void halve(const Real* upper, const Real* lower, int vectors, Real* out) {
         save(out, ((load(upper) + load(upper + lanes)) + (load(lower) + load(lower + lanes))) * broadcast(Real(0.25f)));
 }
 
+void maximum(const Real* x, const Real* y, int n, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = x[i] < y[i] ? y[i] : x[i];
+}
+
+void mix(const Real* x, const Real* y, int n, float share, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * (1 - share) + y[i] * share);
+}
+
+void interpolate(const Real* x, const int32_t* low, const int32_t* high, const float* share, int n, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[low[i]] * (1 - share[i]) + x[high[i]] * share[i]);
+}
+
+void to_bytes(const Real* x, int n, float factor, uint8_t* out) {
+    for (int i = 0; i < n; ++i) {
+        const float value = x[i] * factor + 0.5f;  // halves up
+        // The comparisons are false for what is not a number.
+        out[i] = static_cast<uint8_t>(static_cast<int32_t>(value >= 255 ? 255 : value > 0 ? value : 0));
+    }
+}
+
 double sum(const Real* x, int n) {
     typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
     Floats sums = {};
