@@ -92,16 +92,14 @@ void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int lef
     // Beyond the last lane lies nothing.
     for (int c = 0; c < channels; ++c, line += stride) {
         for (int i = 1; i <= left; ++i) {
-            Real* to = line - i * lanes;
-            const Real* from = line + (vectors - i) * lanes;
-            to[0] = 0;
-            for (int lane = 1; lane < lanes; ++lane) to[lane] = from[lane - 1];
+            Vector x = load_anywhere(line + (vectors - i) * lanes - 1);
+            x[0] = 0;
+            save(line - i * lanes, x);
         }
         for (int i = 0; i < right; ++i) {
-            Real* to = line + (vectors + i) * lanes;
-            const Real* from = line + i * lanes;
-            for (int lane = 0; lane + 1 < lanes; ++lane) to[lane] = from[lane + 1];
-            to[lanes - 1] = 0;
+            Vector x = load_anywhere(line + i * lanes + 1);
+            x[lanes - 1] = 0;
+            save(line + (vectors + i) * lanes, x);
         }
     }
 }

@@ -17,6 +17,11 @@ typedef Real Vector __attribute__((vector_size(sizeof(Real) * SPARSR_LANES), may
 #define SPARSR_INLINE static inline __attribute__((always_inline))
 
 SPARSR_INLINE Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
+SPARSR_INLINE Vector load_anywhere(const Real* p) {
+    Vector x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+}
 SPARSR_INLINE void save(Real* p, Vector x) { *reinterpret_cast<Vector*>(p) = x; }
 #ifdef SPARSR_HALF
 SPARSR_INLINE Vector broadcast(Real x) { return vdupq_n_f16(x); }
