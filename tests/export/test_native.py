@@ -59,6 +59,25 @@ def test_every_layer(assert_same, name):
     assert_same(LAYERS[name])
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (2, 1), (3, 2), (4, 5), (7, 3), (9, 1)])
+def test_maxima_over_windows(assert_same, kernel, stride):
+    conv = graphs.conv(np.random.default_rng(kernel), 3, 5)
+    graph = graphs.chain("pool", conv, L.MaxPool(kernel, stride), minimum_size=kernel)
+    assert_same(graph, sizes=((9, 9), (10, 33), (12, 70), (21, 160)))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 7])
+def test_resizing_to_other_sizes(assert_same, stride):
+    """Up, to the same size, and (of the image to its own maxima) down."""
+    rng = np.random.default_rng(stride)
+    small = graphs.conv(rng, 3, 5, stride=stride)
+    up = graphs.chain("up", small, (L.ResizeLike(), ["n0", "image"]))
+    pooled = ("pooled", L.MaxPool(3, stride), ["image"])
+    down = graphs.chain("down", graphs.conv(rng, 3, 4), pooled, (L.ResizeLike(), ["n0", "pooled"]), minimum_size=3)
+    for graph in (up, down):
+        assert_same(graph, sizes=((3, 3), (5, 17), (9, 33), (20, 161)))
+
+
 @pytest.mark.parametrize(("architecture", "scale"), EVERY_NETWORK)
 def test_every_network(assert_same, architecture, scale):
     graph = optimise(lower(small(architecture, scale), architecture))[0]
