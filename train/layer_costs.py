@@ -30,6 +30,7 @@ class Layer:
     outputs: int
     side: int
     """Taps in each direction."""
+    stride: int
     height: int
     width: int
 
@@ -44,7 +45,7 @@ def sparse_layers(network: SRNetwork, m: int, height: int, width: int) -> dict[s
     found: dict[str, Layer] = {}
 
     def note(conv: torch.nn.Conv2d, _: object, output: torch.Tensor, name: str) -> None:
-        found[name] = Layer(conv.in_channels, conv.out_channels, conv.kernel_size[0], *output.shape[2:])
+        found[name] = Layer(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], *output.shape[2:])
 
     chosen = {name: conv for name, conv in convolutions(network).items() if can_be_sparse(conv, m)}
     hooks = [conv.register_forward_hook(partial(note, name=name)) for name, conv in chosen.items()]
@@ -60,23 +61,29 @@ def sparse_layers(network: SRNetwork, m: int, height: int, width: int) -> dict[s
 def measure_layers(layers: dict[str, Layer], m: int, report: Callable[[str], None]) -> dict[str, list[float]]:
     """CPU seconds of one thread for each layer with N = 0, 1, ..., m weights per group, on the cheapest kernel.
 
-    N = 0 counts as free. Layers of one shape are measured once; a strided layer is taken for one without stride whose
-    result has the same size. Raises `SparsrError` if the native engine cannot be built.
+    N = 0 counts as free. Layers of one shape are measured once. Raises `SparsrError` if the native engine cannot be
+    built or has no fast kernel for a layer.
     """
-    rows: dict[tuple[int, int, int, int], list[float]] = {}
+    rows: dict[tuple[int, ...], list[float]] = {}
     for layer in layers.values():
-        shape = (layer.inputs, layer.outputs, layer.side, layer.width)
+        shape = _shape(layer)
         if shape not in rows:
-            sparse = [layer_cost(*shape[:3], (n, m), layer.width).seconds for n in range(1, m)]
-            rows[shape] = [0.0, *sparse, layer_cost(*shape[:3], None, layer.width).seconds]
+            sparse = [_seconds(layer, (n, m)) for n in range(1, m)]
+            rows[shape] = [0.0, *sparse, _seconds(layer, None)]
             report(
                 f"{layer.inputs} -> {layer.outputs} channels, {layer.side}x{layer.side}, {layer.width} pixels wide: "
                 f"{1e6 * rows[shape][1]:.1f} us a row with 1:{m}, {1e6 * rows[shape][-1]:.1f} dense"
             )
-    return {
-        name: [seconds * layer.height for seconds in rows[layer.inputs, layer.outputs, layer.side, layer.width]]
-        for name, layer in layers.items()
-    }
+    return {name: [seconds * layer.height for seconds in rows[_shape(layer)]] for name, layer in layers.items()}
+
+
+def _seconds(layer: Layer, sparsity: tuple[int, int] | None) -> float:
+    width, stride = layer.width, layer.stride
+    return layer_cost(layer.inputs, layer.outputs, layer.side, sparsity, width, stride=stride).seconds
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    return layer.inputs, layer.outputs, layer.side, layer.stride, layer.width
 
 
 def add_command(commands: Any) -> None:

@@ -101,9 +101,9 @@ SPARSR_API void sparsr_get_info(const sparsr_model* model, sparsr_info* info);
 SPARSR_API size_t sparsr_describe(const sparsr_model* model, char* text, size_t size);
 SPARSR_API void sparsr_free(sparsr_model* model);
 
-/* A convolution with side x side taps, of which n of every m input channels have weights. */
+/* A convolution with side x side taps, of which n of every m input channels have weights; stride 1 or 2. */
 typedef struct {
-    int32_t inputs, outputs, side, n, m;
+    int32_t inputs, outputs, side, stride, n, m;
 } sparsr_conv;
 /* CPU seconds for one row of `width` pixels of its result on `kernel` (dense, sparse or winograd; NULL: the cheapest), by
  * the times and constants of sparsr_set_plan's "measure"; `measured` tells which. Returns 0 on error. */

@@ -40,15 +40,17 @@ def layer_cost(
     width: int = 320,
     kernel: Kernel | None = None,
     instruction_set: str | None = None,
+    stride: int = 1,
 ) -> Cost:
-    """Cost of a stride-1 convolution of side x side taps on images of `width` pixels, per row of its result.
+    """Cost of a convolution of side x side taps per row of its result, which is `width` pixels wide.
 
     sparsity: (n, m), of every m input channels n have weights at a tap; None: all. kernel: None for the cheapest.
-    Times are measured once (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate: by constants.
+    stride: 1 or 2. Times are measured once (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate:
+    by constants.
     Raises `SparsrError` if the kernel cannot run such a convolution or the library cannot be built.
     """
     n, m = sparsity or (1, 1)
-    conv, seconds, measured = Conv(inputs, outputs, side, n, m), ctypes.c_double(), ctypes.c_int32()
+    conv, seconds, measured = Conv(inputs, outputs, side, stride, n, m), ctypes.c_double(), ctypes.c_int32()
     error = ctypes.create_string_buffer(ERROR_BYTES)
     done = load_library().sparsr_conv_cost(
         conv, width, _bytes(kernel), _bytes(instruction_set), seconds, measured, error, ERROR_BYTES

@@ -64,7 +64,7 @@ _ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
 class Conv(ctypes.Structure):
     """A convolution with side x side taps, of which n of every m input channels have weights."""
 
-    _fields_ = [("inputs", c_int32), ("outputs", c_int32), ("side", c_int32), ("n", c_int32), ("m", c_int32)]
+    _fields_ = [(name, c_int32) for name in ("inputs", "outputs", "side", "stride", "n", "m")]
 
 
 @functools.cache

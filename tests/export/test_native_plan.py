@@ -155,11 +155,20 @@ def test_estimated_costs_grow_with_the_weights():
     assert sparse[2] == pytest.approx(4 * sparse[0])
     assert layer_cost(64, 64, width=640).seconds == pytest.approx(2 * layer_cost(64, 64, width=320).seconds)
     assert layer_cost(64, 64).seconds < layer_cost(64, 64, kernel="dense").seconds
+    assert layer_cost(64, 64, stride=2).seconds == layer_cost(64, 64, kernel="dense").seconds  # no Winograd there
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(0, 64), (64, 5000), (64, 64, 2), (64, 64, 3, (5, 4)), (64, 64, 3, None, 0), (64, 64, 5, None, 320, "winograd")],
+    [
+        (0, 64),
+        (64, 5000),
+        (64, 64, 2),
+        (64, 64, 3, (5, 4)),
+        (64, 64, 3, None, 0),
+        (64, 64, 5, None, 320, "winograd"),
+        (64, 64, 3, None, 320, None, None, 3),
+    ],
 )
 def test_impossible_convolutions_have_no_cost(arguments):
     with pytest.raises(SparsrError, match="is not known"):

@@ -109,11 +109,11 @@ def test_times_are_the_native_engines(tmp_path):
 def test_layers_and_the_sizes_of_their_results():
     network = build("edsr", 4, channels=32, blocks=1)
     assert sparse_layers(network, 32, 6, 9) == {
-        "body.0.body.0": Layer(32, 32, 3, 6, 9),
-        "body.0.body.2": Layer(32, 32, 3, 6, 9),
-        "body.1": Layer(32, 32, 3, 6, 9),
-        "tail.0.0": Layer(32, 128, 3, 6, 9),
-        "tail.0.2": Layer(32, 128, 3, 12, 18),
+        "body.0.body.0": Layer(32, 32, 3, 1, 6, 9),
+        "body.0.body.2": Layer(32, 32, 3, 1, 6, 9),
+        "body.1": Layer(32, 32, 3, 1, 6, 9),
+        "tail.0.0": Layer(32, 128, 3, 1, 6, 9),
+        "tail.0.2": Layer(32, 128, 3, 1, 12, 18),
     }
     with pytest.raises(SparsrError, match="M is 5"):
         sparse_layers(network, 5, 6, 9)

@@ -18,6 +18,7 @@ void check(const ConvShape& shape) {
     require(shape.side >= 1 && shape.side <= largest_side && shape.side % 2 == 1,
             "a convolution's side is an odd number to " + std::to_string(largest_side));
     require(shape.m >= 1 && shape.m <= 256 && shape.n >= 0 && shape.n <= shape.m, "n of m is not 0 <= n <= m <= 256");
+    require(shape.stride == 1 || shape.stride == 2, "a convolution's stride is 1 or 2");
     require(shape.width >= 1 && shape.width <= widest, "the width is out of range");
 }
 
@@ -25,6 +26,7 @@ Layer make_layer(const ConvShape& shape) {
     Layer layer{};
     layer.kind = Kind::conv;
     layer.outputs = shape.outputs;
+    layer.stride = shape.stride;
     layer.kernel_h = layer.kernel_w = shape.side;
     layer.top = layer.left = layer.bottom = layer.right = shape.side / 2;
     layer.bias.assign(size_t(shape.outputs), 0);
@@ -58,7 +60,8 @@ Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kern
     input.channels = shape.inputs;
     input.real_bytes = kernels.real_bytes;
     input.lanes = kernels.lanes;
-    input.vectors = (shape.width + kernels.lanes - 1) / kernels.lanes;
+    const int vectors = (shape.width + kernels.lanes - 1) / kernels.lanes;
+    input.vectors = vectors * shape.stride;
     std::vector<Choice> choices = conv_choices(op, shape.inputs, input);
     if (kernel) {
         const Choice::Kernel wanted = find_kernel(kernel);
@@ -67,7 +70,7 @@ Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kern
     }
     require(!choices.empty() && kernels.lanes > 1, std::string("no such convolution runs on ") + (kernel ? kernel : kernels.name));
     Costs costs(kernels, measure);
-    const Cost cost = costs.cheapest(op, choices, shape.inputs, input.vectors).second;
+    const Cost cost = costs.cheapest(op, choices, shape.inputs, vectors).second;
     costs.save();
     return cost;
 }

@@ -8,9 +8,10 @@
 namespace sparsr {
 
 struct ConvShape {
-    int inputs, outputs, side;  // `side` x `side` taps, the image padded to keep its size
+    int inputs, outputs, side;  // `side` x `side` taps
+    int stride;                 // 1 or 2
     int n, m;                   // n of every m input channels have weights
-    int width;                  // of the image
+    int width;                  // of the result
 };
 
 // For one row of the result, on `kernel` or, if null, the cheapest. Throws Error if the shape is impossible or the kernel
