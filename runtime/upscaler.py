@@ -23,6 +23,7 @@ DEFAULT_MAX_MEMORY = 2**30
 OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
 _FLOAT_RGB = 12  # bytes
 _FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it
+_COLOURS = 3
 _STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
 OnTile = Callable[[int, int], None]
 """Called with (tiles done, tiles in total)."""
@@ -197,6 +198,11 @@ class Upscaler(PictureUpscaler):
 
     def _strips(self, image: ByteArray, tiling: Tiling, on_tile: OnTile) -> Iterator[ByteArray]:
         s, width, channels = self.scale, image.shape[1], image.shape[2]
+        if tiling.whole and channels == _COLOURS:
+            whole = self.window(image, tiling.rows[0], tiling.columns[0])
+            on_tile(1, 1)
+            yield whole
+            return
         constant = constant_alpha(image)
         done, total = 0, len(tiling.rows) * len(tiling.columns)
         for rows in tiling.rows:

@@ -172,11 +172,11 @@ class _Job:
         return turned
 
     def _encode(self, frame: Any, result: ByteArray) -> None:
-        matrix, pixels = self._matrix(frame), _even(result)
+        matrix, pixels = self._matrix(frame), np.ascontiguousarray(_even(result))
         if self._output is None:
             self._output = self._encoder(pixels.shape[0], pixels.shape[1], matrix)
         upscaled = self._to_yuv.reformat(
-            self._av.VideoFrame.from_ndarray(pixels, format="rgb24"), format="yuv420p", interpolation=_ACCURATE,
+            self._av.VideoFrame.from_numpy_buffer(pixels, format="rgb24"), format="yuv420p", interpolation=_ACCURATE,
             src_colorspace=_NO_MATRIX, dst_colorspace=matrix,
         )  # fmt: skip
         upscaled.colorspace, upscaled.color_range = matrix, _LIMITED_RANGE

@@ -58,7 +58,7 @@ private:
         } else if (spread()) {
             kernels_.affine(x, n_, first_value(c), 0, out);
         } else {
-            kernels_.mul(x, line(1, c, y), n_, out);
+            (op_.gates ? kernels_.gate : kernels_.mul)(x, line(1, c, y), n_, out);
             if (operands_.residual.buffer) kernels_.add(out, residual_line(c, y), n_, out);
         }
     }
@@ -70,7 +70,9 @@ private:
 
     float first_value(int c) const {
         const View& view = operands_.inputs[1];
-        return view.row<Real>(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
+        Real value = view.row<Real>(0)[size_t(c) * view.stride() + size_t(view.buffer->columns[0])];
+        if (op_.gates) kernels_.sigmoid(&value, 1, &value);
+        return value;
     }
 
     const Real* residual_line(int c, int y) { return aligned(operands_.residual, operands_.inputs.size(), c, y); }

@@ -98,6 +98,8 @@ private:
             op.inputs = layer.inputs;
             op.output = int(i) + 1;
             op.activation = layer.activation;
+            op.gates = layer.kind == Kind::mul && through_sigmoid(layer.inputs[1]);
+            if (through_sigmoid(op.output)) op.activation = {};
             if (layer.kind == Kind::conv || layer.kind == Kind::mul) fuse(op);
             plan_.ops.push_back(op);
         }
@@ -149,6 +151,15 @@ private:
             for (int input : op.inputs) others[root(input)] = true;
             if (op.residual >= 0) others[root(op.residual)] = true;
         }
+    }
+
+    // Whether a convolution's sigmoid is left to the product that alone reads it: arithmetic while that one waits for memory.
+    bool through_sigmoid(int tensor) const {
+        const auto& readers = readers_[size_t(tensor)];
+        if (tensor == 0 || tensor == program_.output || readers.size() != 1 || aliases_[size_t(tensor)].set) return false;
+        const Layer &layer = program_.layers[size_t(tensor) - 1], &reader = program_.layers[size_t(readers[0])];
+        return layer.kind == Kind::conv && layer.activation.function == Activation::Function::sigmoid &&
+               reader.kind == Kind::mul && reader.inputs[1] == tensor;
     }
 
     // Takes the only reader of a convolution's or product's result into that operation, if it is of a kind that can be.

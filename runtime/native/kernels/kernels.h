@@ -142,6 +142,7 @@ struct Kernels : KernelSet {
     double (*sum)(const Real* x, int n);
     void (*leaky)(const Real* x, int n, float slope, Real* out);
     void (*sigmoid)(const Real* x, int n, Real* out);
+    void (*gate)(const Real* x, const Real* y, int n, Real* out);  // x * sigmoid(y)
 };
 
 }  // namespace sparsr::SPARSR_REAL

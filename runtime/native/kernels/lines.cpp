@@ -77,15 +77,21 @@ inline float exponential(float x) {
     return series * power;
 }
 
+inline float logistic(float x) {
+    // Also for a value that is not a number: the comparison is false.
+    const float distance = x < 0 ? -x : x;
+    const float small = exponential(distance < 87 ? -distance : -87);
+    return (x < 0 ? small : 1) / (1 + small);
+}
+
 }  // namespace
 
 void sigmoid(const Real* x, int n, Real* out) {
-    for (int i = 0; i < n; ++i) {
-        // Also for a value that is not a number: the comparison is false.
-        const float distance = x[i] < 0 ? -x[i] : x[i];
-        const float small = exponential(distance < 87 ? -distance : -87);
-        out[i] = Real((x[i] < 0 ? small : 1) / (1 + small));
-    }
+    for (int i = 0; i < n; ++i) out[i] = Real(logistic(x[i]));
+}
+
+void gate(const Real* x, const Real* y, int n, Real* out) {
+    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * logistic(y[i]));
 }
 
 void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {

@@ -54,6 +54,7 @@ void to_bytes(const Real* x, int n, float factor, uint8_t* out);
 double sum(const Real* x, int n);
 void leaky_line(const Real* x, int n, float slope, Real* out);
 void sigmoid(const Real* x, int n, Real* out);
+void gate(const Real* x, const Real* y, int n, Real* out);
 void multiply_adds(const void* memory, int64_t rounds, void* out);
 void load_multiply_adds(const void* memory, int64_t rounds, void* out);
 
