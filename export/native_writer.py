@@ -39,6 +39,7 @@ from runtime.layers import (
 )
 
 from .graph import DeployGraph, Node
+from .sum_of_parts import sum_of_parts
 
 PROGRAM = "sparsr.program"
 SCHEMA = "sparsr-program/1"
@@ -66,6 +67,7 @@ def make_program(graph: DeployGraph) -> tuple[dict[str, Any], Tensors]:
     """
     if node := unknown_layer(graph):
         raise SparsrError(f"node {node.name}: the native engine does not know the layer {node.layer.kind}")
+    graph, early = sum_of_parts(graph)
     tensors: Tensors = {}
     index = {graph.input: 0} | {node.name: number for number, node in enumerate(graph.nodes, 1)}
     program = {
@@ -76,7 +78,7 @@ def make_program(graph: DeployGraph) -> tuple[dict[str, Any], Tensors]:
         "value_range": graph.value_range,
         "minimum_size": graph.minimum_size,
         "output": index[graph.output],
-        "layers": [_layer(node, index, tensors) for node in graph.nodes],
+        "layers": [_layer(node, index, tensors) | ({"early": 1} if node.name in early else {}) for node in graph.nodes],
     }
     return program, tensors
 

@@ -88,9 +88,18 @@ void View::clear(int y) const {
     const size_t count = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
     const size_t begin = size_t((y + buffer->top) % buffer->capacity) * buffer->row_stride + size_t(first) * stride();
     const auto bytes = size_t(buffer->real_bytes);
-    std::memset(buffer->memory.data<char>() + begin * bytes, 0, count * bytes);
+    std::memset(static_cast<char*>(buffer->start) + begin * bytes, 0, count * bytes);
 }
 
-void Buffer::allocate() { memory = Mapping(bytes(), capacity < top + height + bottom); }
+void Buffer::allocate() {
+    memory = Mapping(bytes(), capacity < whole());
+    start = memory.data<void>();
+}
+
+bool Buffer::fits(const Buffer& other) const {
+    return channels == other.channels && height == other.height && width == other.width && real_bytes == other.real_bytes &&
+           lanes == other.lanes && vectors == other.vectors && pixel == other.pixel && left == other.left &&
+           right == other.right && top == other.top && bottom == other.bottom;
+}
 
 }  // namespace sparsr

@@ -46,6 +46,7 @@ struct Buffer {
     std::vector<int> columns;  // offset of every image column from vector 0
     std::vector<int> dead;     // offsets of the places beyond the last column
     Mapping memory;
+    void* start = nullptr;  // of this memory, or of another buffer's
 
     // Sets strides and tables from the sizes.
     void lay_out();
@@ -54,11 +55,17 @@ struct Buffer {
     // Bytes it will take with its present capacity.
     size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
     void allocate();
+    // Lies where `other` lies, which takes at least as many bytes.
+    void lie_in(const Buffer& other) { start = other.start; }
+    // Rows with the places above and below the image.
+    int whole() const { return top + height + bottom; }
+    // Whether rows of both can lie in the same places.
+    bool fits(const Buffer& other) const;
 
     // Row -top <= y < height + bottom: vector 0 of channel 0. T: what activations are.
     template <class T = float>
     T* row(int y) const {
-        return memory.data<T>() + size_t((y + top) % capacity) * row_stride + margin();
+        return static_cast<T*>(start) + size_t((y + top) % capacity) * row_stride + margin();
     }
 };
 

@@ -132,8 +132,13 @@ void Executor::prepare(Size size) {
     make_maps(sizes);
     make_tasks(sizes);
     costs_.save();
+    align_margins();
     set_phases();
     rehearse();
+    find_affected();
+    share_memory();
+    require(buffer_bytes() <= max_bytes_,
+            "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
     find_affected();
     find_homes();
     prepare_work();
@@ -300,23 +305,21 @@ int Executor::reach(const Task& task, size_t input) const {
 void Executor::rehearse() {
     for (Task& task : tasks_) task.done = 0;
     for (sink_ = 0; sink_ < output_size_.height; ++sink_) demand(plan_.output, sink_ + 1);
-    size_t bytes = 0;
     for (Map& map : maps_) {
         Buffer& buffer = map.buffer;
-        const int whole = buffer.top + buffer.height + buffer.bottom;
+        const int whole = buffer.whole();
         const int high = std::max(map.high, 1) + (threads() > 1 ? slack(map) : 0);
-        buffer.capacity = Mapping::can_mirror() ? std::min(high, whole) : whole;
+        const bool ring = Mapping::can_mirror() && high < buffer.height;
+        buffer.capacity = ring ? std::min(high, whole) : whole;
         if (buffer.vectors == 0) buffer.vectors = round_up(buffer.width, buffer.lanes);
         buffer.lay_out();
-        bytes += map.writers.empty() ? 0 : buffer.bytes();
-        require(bytes <= max_bytes_, "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
     }
 }
 
 void Executor::demand(int tensor, int end) {
     for (int producer : plan_.producers[size_t(tensor)]) {
         Task& task = tasks_[size_t(producer)];
-        while (task.done < std::min(end, task.height)) rehearse_step(task);
+        while (task.done < std::clamp(end, 1, task.height)) rehearse_step(task);
     }
 }
 
@@ -331,6 +334,17 @@ void Executor::rehearse_step(Task& task) {
         high = std::max(high, other.done < other.height ? other.done : other.height + map.buffer.bottom);
     }
     map.high = std::max(map.high, high - std::min(lowest_needed(map), first));
+    for (const Reader& reader : map.readers) rehearse_early(tasks_[reader.task]);
+}
+
+// The steps of an early operation whose inputs are there already.
+void Executor::rehearse_early(Task& task) {
+    const auto ready = [&] {
+        for (size_t i = 0; i < operand_count(*task.op); ++i)
+            if (!has_rows(operand(*task.op, i), reach(task, i))) return false;
+        return true;
+    };
+    while (task.op->layer && task.op->layer->early && task.done < task.height && ready()) rehearse_step(task);
 }
 
 // Rows that let the writers go on while the readers still read: a step of the larger kind.
@@ -346,14 +360,15 @@ int Executor::slack(const Map& map) const {
     return rows;
 }
 
-// The first row that some reader, or a writer that has not come so far, still needs.
-int Executor::lowest_needed(const Map& map) const {
+// The first row that some reader, or a writer that has not come so far, still needs. What `in_place_of` reads in the place
+// it writes does not count.
+int Executor::lowest_needed(const Map& map, const Task* in_place_of) const {
     int low = map.buffer.height;
     for (size_t writer : map.writers)
         if (tasks_[writer].done < tasks_[writer].height) low = std::min(low, tasks_[writer].done);
     for (const Reader& reader : map.readers) {
         const Task& task = tasks_[reader.task];
-        if (task.done >= task.height) continue;
+        if (task.done >= task.height || (&task == in_place_of && in_place(task, reader.input))) continue;
         low = std::min(low, std::max(rows_of(task, reader.input, task.done, step_end(task)).first, -map.buffer.top));
     }
     return &map == &maps_[map_of_[size_t(plan_.output)]] ? std::min(low, sink_) : low;
@@ -366,8 +381,16 @@ void Executor::find_affected() {
         auto& list = affected_[stage];
         if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
     };
+    const auto add_before = [&](const Map& map, size_t writer) {
+        if (map.before == none) return;
+        const Map& before = maps_[map.before];
+        for (size_t other : before.writers) add(other, writer);
+        for (const Reader& reader : before.readers) add(reader.task, writer);
+        if (map.before == map_of_[size_t(plan_.output)]) add(sink, writer);
+    };
     for (const Map& map : maps_)
         for (size_t writer : map.writers) {
+            add_before(map, writer);
             for (size_t other : map.writers) add(writer, other);
             for (const Reader& reader : map.readers) {
                 add(writer, reader.task);
@@ -402,8 +425,7 @@ void Executor::find_homes() {
 }
 
 void Executor::prepare_work() {
-    for (Map& map : maps_)
-        if (!map.writers.empty()) map.buffer.allocate();
+    allocate_maps();
     scratch_floats_ = 1;
     for (Task& task : tasks_) {
         const Op& op = *task.op;
@@ -426,9 +448,6 @@ void Executor::restart() {
         task.seconds = 0;
     }
     sink_ = 0;
-    for (Map& map : maps_)
-        for (int y = -map.buffer.top; y < 0 && map.buffer.memory.data(); ++y)
-            View{&map.buffer, 0, map.buffer.channels}.clear(y);
 }
 
 // ---- running
@@ -483,6 +502,7 @@ bool Executor::able(size_t stage) const {
     for (size_t i = 0; i < operand_count(*task.op); ++i)
         if (!has_rows(operand(*task.op, i), reach(task, i))) return false;
     const Map& map = maps_[task.buffer];
+    if (map.before != none && !is_read(map.before, task)) return false;
     const int end = last < task.height ? last : last + map.buffer.bottom;
     return end - std::min(lowest_needed(map), task.done) <= map.buffer.capacity;
 }
@@ -490,7 +510,7 @@ bool Executor::able(size_t stage) const {
 bool Executor::has_rows(int tensor, int end) const {
     for (int producer : plan_.producers[size_t(tensor)]) {
         const Task& task = tasks_[size_t(producer)];
-        if (task.done < std::min(end, task.height)) return false;
+        if (task.done < std::clamp(end, 1, task.height)) return false;  // above its first row it clears what is read
     }
     return true;
 }
@@ -498,6 +518,7 @@ bool Executor::has_rows(int tensor, int end) const {
 void Executor::perform(Task& task, float* scratch) {
     const int first = task.done, last = step_end(task);
     const View out = view(task.op->output);
+    for (int y = -out.buffer->top; first == 0 && y < 0; ++y) out.clear(y);
     if (task.work)
         task.work->run(first, last, scratch);
     else
@@ -529,12 +550,6 @@ RowRange Executor::rows_of(const Task& task, size_t input, int first, int last) 
 bool Executor::halves() const {
     return std::any_of(program_.layers.begin(), program_.layers.end(),
                        [](const Layer& layer) { return layer.stride == 2; });
-}
-
-size_t Executor::buffer_bytes() const {
-    size_t bytes = 0;
-    for (const Map& map : maps_) bytes += map.writers.empty() ? 0 : map.buffer.bytes();
-    return bytes;
 }
 
 std::vector<Report> Executor::report() const {

@@ -82,6 +82,7 @@ private:
         int phase = 0;             // steps end at rows with this remainder by the step, or at the height
         size_t buffer = 0;         // index of the output's
     };
+    static constexpr size_t none = size_t(-1);
     struct Reader {
         size_t task, input;
     };
@@ -90,6 +91,7 @@ private:
         std::vector<Reader> readers;
         std::vector<size_t> writers;
         int high = 0;  // rows it must hold at once
+        size_t before = none;  // another one, in whose memory it lies once that is read
     };
 
     std::vector<Size> tensor_sizes(Size input) const;
@@ -113,8 +115,17 @@ private:
     void set_phases();
     void demand(int tensor, int end);
     void rehearse_step(Task& task);
+    void rehearse_early(Task& task);
     int slack(const Map& map) const;
-    int lowest_needed(const Map& map) const;
+    int lowest_needed(const Map& map, const Task* in_place_of = nullptr) const;
+    void align_margins();
+    void share_memory();
+    void rehearse_run(std::vector<std::vector<bool>>& possible);
+    bool is_read(size_t before, const Task& task) const;
+    bool in_place(const Task& task, size_t input) const;
+    void even_out_capacities();
+    void allocate_maps();
+    static bool whole(const Map& map) { return map.buffer.capacity >= map.buffer.whole(); }
     void find_affected();
     void find_homes();
 

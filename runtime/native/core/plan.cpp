@@ -171,7 +171,9 @@ private:
         if (fused_[size_t(readers[0])]) return;
         const bool linear = op.activation.function == Activation::Function::none;
         if (next.kind == Kind::add && linear) {
-            op.residual = next.inputs[next.inputs[0] == tensor];
+            const int other = next.inputs[next.inputs[0] == tensor];
+            if (other > tensor && adds(other)) return;
+            op.residual = other;
             op.activation = next.activation;
         } else if (next.kind == Kind::depth_to_space && op.layer->kind == Kind::conv) {
             op.block = next.block;
@@ -180,6 +182,13 @@ private:
         }
         op.output = readers[0] + 1;
         fused_[size_t(readers[0])] = true;
+    }
+
+    // Whether a convolution computes the tensor for a sum alone, and can add the rest itself.
+    bool adds(int tensor) const {
+        const Layer& layer = program_.layers[size_t(tensor) - 1];
+        return layer.kind == Kind::conv && layer.activation.function == Activation::Function::none &&
+               readers_[size_t(tensor)].size() == 1 && tensor != program_.output && !aliases_[size_t(tensor)].set;
     }
 
     Place place(int tensor) const {

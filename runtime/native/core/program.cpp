@@ -131,6 +131,7 @@ private:
             read_sparse(layer, entry, channels);
         require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
         layer.bias = floats(entry, "bias", size_t(layer.outputs));
+        layer.early = entry.find("early") && integer(entry, "early", 0, 1);
     }
 
     void read_masked(Layer& layer, const Json& entry) const {

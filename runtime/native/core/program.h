@@ -48,6 +48,7 @@ struct Layer {
     std::vector<Weight> weights;  // sorted by output, channel, row, column
     std::vector<size_t> first;    // of each output in `weights`, and the end
     std::vector<float> bias;      // conv, masked; offset of affine
+    bool early = false;           // conv: computed once its input is there, which then need not be kept
 
     std::vector<float> factor;    // affine
     int start = 0, stop = 0;      // slice

@@ -1,0 +1,118 @@
+// Which feature maps lie in the memory of others that have been read.
+//
+// Networks that pool over the whole image keep whole maps, but few at a time. A map may lie where another one of the same
+// shape lies if no row is ever written before the other's is read for the last time, in one order of steps that a run can
+// take. A run takes any order, so from then on a writer waits for it, as it waits for room.
+#include <algorithm>
+#include <set>
+
+#include "executor.h"
+
+namespace sparsr {
+
+// Gives whole maps of one shape the same margins, so that they can lie in each other's places.
+void Executor::align_margins() {
+    for (Map& map : maps_)
+        for (const Map& other : maps_) {
+            Buffer& buffer = map.buffer;
+            const Buffer& like = other.buffer;
+            if (buffer.channels != like.channels || buffer.height != like.height || buffer.width != like.width ||
+                buffer.vectors != like.vectors || buffer.pixel != like.pixel)
+                continue;
+            buffer.top = std::max(buffer.top, like.top);
+            buffer.bottom = std::max(buffer.bottom, like.bottom);
+            buffer.left = std::max(buffer.left, like.left);
+            buffer.right = std::max(buffer.right, like.right);
+        }
+}
+
+// Finds for every map one that it may follow, each the predecessor of one other at most.
+void Executor::share_memory() {
+    std::vector<std::vector<bool>> possible(maps_.size(), std::vector<bool>(maps_.size()));
+    for (size_t map = 0; map < maps_.size(); ++map)
+        for (size_t before = 0; before < maps_.size(); ++before) {
+            const Map &a = maps_[before], &b = maps_[map];
+            possible[map][before] = map != before && !a.writers.empty() && !b.writers.empty() &&
+                                    a.buffer.fits(b.buffer) && whole(a) == whole(b);
+        }
+    rehearse_run(possible);
+    std::vector<bool> followed(maps_.size());
+    for (size_t map = 0; map < maps_.size(); ++map)
+        for (size_t before = 0; before < maps_.size(); ++before) {
+            if (!possible[map][before] || followed[before] || maps_[map].before != none) continue;
+            maps_[map].before = before;
+            followed[before] = true;
+        }
+    even_out_capacities();
+}
+
+// A run without its arithmetic, the last operation that can take a step first. Strikes out of `possible` what it shows
+// not to be: [map][before].
+void Executor::rehearse_run(std::vector<std::vector<bool>>& possible) {
+    for (Task& task : tasks_) task.done = 0;
+    std::set<size_t> stages;  // that may be able
+    for (size_t stage = 0; stage <= tasks_.size(); ++stage) stages.insert(stage);
+    for (sink_ = 0; sink_ < output_size_.height && !stages.empty();) {
+        const size_t stage = *stages.rbegin();
+        if (!able(stage)) {
+            stages.erase(stage);
+            continue;
+        }
+        if (stage < tasks_.size()) {
+            auto& of_map = possible[tasks_[stage].buffer];
+            for (size_t before = 0; before < maps_.size(); ++before)
+                of_map[before] = of_map[before] && is_read(before, tasks_[stage]);
+            tasks_[stage].done = step_end(tasks_[stage]);
+        } else {
+            ++sink_;
+        }
+        stages.insert(affected_[stage].begin(), affected_[stage].end());
+    }
+}
+
+// Whether nobody needs the rows of map `before` any more that the task's next step writes in another map's.
+bool Executor::is_read(size_t before, const Task& task) const {
+    const Map& map = maps_[before];
+    const int low = lowest_needed(map, &task);
+    return low >= (whole(map) ? step_end(task) : map.buffer.height);
+}
+
+// Whether a step reads each place of that input once, just before it writes there.
+bool Executor::in_place(const Task& task, size_t input) const {
+    const Op& op = *task.op;
+    if (op.kind != Op::Kind::layer || op.block > 1) return false;
+    if (op.layer->kind == Kind::conv)
+        return input == op.inputs.size() && task.choice.kernel == Choice::Kernel::dense;
+    return input == 0 && task.choice.kernel == Choice::Kernel::lines && op.layer->kind != Kind::avg_pool;
+}
+
+// Maps in one memory are rings of one length.
+void Executor::even_out_capacities() {
+    for (bool again = true; again;) {
+        again = false;
+        for (Map& map : maps_) {
+            if (map.before == none) continue;
+            int &own = map.buffer.capacity, &other = maps_[map.before].buffer.capacity;
+            again = again || own != other;
+            own = other = std::max(own, other);
+        }
+    }
+}
+
+void Executor::allocate_maps() {
+    for (Map& map : maps_)
+        if (!map.writers.empty() && map.before == none) map.buffer.allocate();
+    for (Map& map : maps_) {
+        const Map* first = &map;
+        while (first->before != none) first = &maps_[first->before];
+        if (first != &map) map.buffer.lie_in(first->buffer);
+    }
+}
+
+size_t Executor::buffer_bytes() const {
+    size_t bytes = 0;
+    for (const Map& map : maps_) bytes += map.writers.empty() || map.before != none ? 0 : map.buffer.bytes();
+    return bytes;
+}
+
+}  // namespace sparsr

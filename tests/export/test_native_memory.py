@@ -1,0 +1,77 @@
+"""Networks that pool over the whole image: how many whole maps the native engine keeps, and that none is lost early."""
+
+from __future__ import annotations
+
+import graphs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from native_models import native_run
+
+from export import reference
+from export.graph import Node
+from export.native_writer import make_program, write_native
+from export.sum_of_parts import sum_of_parts
+from runtime.layers import Activation, Add, Concat, GlobalMean, Mul
+from runtime.native.library import NativeModel
+
+CHANNELS = 16
+
+
+def pooled_blocks(count, kernel=3, attention=True):
+    """`count` blocks x + conv(x) * sigmoid(conv(mean)); a 1x1 convolution joins their results."""
+    rng = np.random.default_rng(count)
+    nodes = [Node("head", graphs.conv(rng, 3, CHANNELS), ("image",))]
+    for block in range(count):
+        source = nodes[-1].name
+        nodes.append(Node(f"b{block}.conv", graphs.conv(rng, CHANNELS, CHANNELS, kernel), (source,)))
+        if attention:
+            gate = graphs.conv(rng, CHANNELS, CHANNELS, 1, activation=Activation("sigmoid"))
+            nodes.append(Node(f"b{block}.mean", GlobalMean(), (f"b{block}.conv",)))
+            nodes.append(Node(f"b{block}.gate", gate, (f"b{block}.mean",)))
+            nodes.append(Node(f"b{block}.mul", Mul(), (f"b{block}.conv", f"b{block}.gate")))
+        nodes.append(Node(f"b{block}", Add(), (nodes[-1].name, source)))
+    joined = tuple(f"b{block}" for block in range(count))
+    nodes.append(Node("joined", Concat(), joined))
+    nodes.append(Node("fuse", graphs.conv(rng, count * CHANNELS, CHANNELS, 1, activation=graphs.RELU), ("joined",)))
+    nodes.append(Node("last", graphs.conv(rng, CHANNELS, 3), ("fuse",)))
+    return graphs.chain("pooled", graphs.RELU).with_nodes(nodes, "last")
+
+
+def feature_maps(graph, height=96, width=64):
+    model = NativeModel(write_native(graph, {}))
+    model.prepare(height, width)
+    return model.info.buffer_bytes
+
+
+def test_memory_does_not_grow_with_the_number_of_blocks():
+    assert feature_maps(pooled_blocks(8)) < 1.1 * feature_maps(pooled_blocks(4))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_no_map_is_overwritten_before_it_is_read(data):
+    graph = pooled_blocks(data.draw(st.integers(1, 5)), data.draw(st.sampled_from([1, 3, 5])))
+    model = NativeModel(write_native(graph, {}), threads=data.draw(st.integers(1, 3)))
+    for _ in range(2):  # the second size finds what the first left behind
+        image = graphs.random_image(graph, data.draw(st.integers(1, 40)), data.draw(st.integers(1, 70)))
+        expected = reference.run(graph, image)
+        for _ in range(2):
+            assert np.abs(native_run(model, image) - expected).max() < 1e-5 * max(np.abs(expected).max(), 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_sum_of_parts_is_the_convolution_over_all(count):
+    graph = pooled_blocks(count)
+    parts, early = sum_of_parts(graph)
+    assert not any(isinstance(node.layer, Concat) for node in parts.nodes)
+    assert early == {f"fuse.{index}" for index in range(count - 1)}
+    image = graphs.random_image(graph, 9, 11)
+    np.testing.assert_allclose(reference.run(parts, image), reference.run(graph, image), atol=1e-5)
+
+
+def test_blocks_that_stream_are_joined_as_they_were():
+    graph = pooled_blocks(3, attention=False)
+    assert sum_of_parts(graph)[0].nodes == graph.nodes
+    assert not any("early" in layer for layer in make_program(graph)[0]["layers"])
