@@ -6,7 +6,8 @@ import difflib
 import functools
 import importlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -97,6 +98,18 @@ ENGINES: dict[str, EngineKind] = {
         EngineKind("native", "native", "cmake", "ctypes", 1.2, 0),
     )
 }
+
+
+@contextmanager
+def failures_told(engine: str, shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what a package raises while it runs a model on an input of `shape` into `SparsrError`."""
+    try:
+        yield
+    except Exception as error:  # packages raise what they like
+        raise SparsrError(
+            f"{engine} cannot run the model on an input of shape {'x'.join(map(str, shape))}: {error}",
+            "try smaller tiles (--tile), more memory, or another engine (--engine)",
+        ) from error
 
 
 def engine_kind(name: str) -> EngineKind:

@@ -8,7 +8,7 @@ import onnxruntime
 
 from ..errors import SparsrError
 from ..native.builder import digest, library_path
-from . import WITH_SPARSR, FloatArray
+from . import WITH_SPARSR, FloatArray, failures_told
 from .onnx_external import domains, refuse_external_data
 
 _SILENT = 3  # errors only: warnings about shapes and devices are not the user's concern
@@ -31,7 +31,8 @@ class OrtEngine:
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, 3, h, w] -> [1, 3, s*h, s*w]."""
-        result: FloatArray = self._session.run(None, {self._input: image})[0]
+        with failures_told(self.name, image.shape):
+            result: FloatArray = self._session.run(None, {self._input: image})[0]
         return result
 
 

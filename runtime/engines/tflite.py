@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import SparsrError
 from ..native.builder import digest, library_path
-from . import FloatArray
+from . import FloatArray, failures_told
 
 _KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",)}
 """Versions whose interpreters libsparsr has been tried in: it replaces a function within them."""
@@ -31,16 +31,20 @@ class TFLiteEngine:
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
-        if image.shape != self._shape:
-            self._shape = ()  # stays so if allocating fails
-            self._interpreter.resize_tensor_input(self._input, image.shape, strict=False)
-            with _notes_held_back():
-                self._interpreter.allocate_tensors()
-            self._shape = image.shape
-        self._interpreter.set_tensor(self._input, image)
-        self._interpreter.invoke()
-        result: FloatArray = self._interpreter.get_tensor(self._output)
+        with failures_told(self.name, image.shape):
+            if image.shape != self._shape:
+                self._resize(image.shape)
+            self._interpreter.set_tensor(self._input, image)
+            self._interpreter.invoke()
+            result: FloatArray = self._interpreter.get_tensor(self._output)
         return result
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        self._shape = ()  # stays so if allocating fails
+        self._interpreter.resize_tensor_input(self._input, shape, strict=False)
+        with _notes_held_back():
+            self._interpreter.allocate_tensors()
+        self._shape = shape
 
 
 def refuse_other_formats(model: bytes) -> None:

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 #include "core/description.h"
 #include "core/error.h"
 #include "core/executor.h"
@@ -34,7 +36,7 @@ struct sparsr_model {
 namespace {
 
 // More than any machine has, and far from where sums of sizes would overflow.
-constexpr size_t no_bound = size_t(1) << 46;
+constexpr size_t largest_bound = size_t(1) << 46;
 
 void write_text(std::string_view text, char* to, size_t size) {
     if (!to || !size) return;
@@ -65,12 +67,24 @@ const KernelSet& chosen_kernels(const char* name) {
     return *kernels;
 }
 
+// What a run's feature maps may take: hosts have no place to say it, so that the environment does.
+size_t chosen_bound(uint64_t max_bytes) {
+    const char* text = std::getenv("SPARSR_MAX_BYTES");
+    if (!max_bytes && text && *text) {
+        char* end = nullptr;
+        max_bytes = std::strtoull(text, &end, 10);
+        require(max_bytes && !*end && *text != '-', std::string("SPARSR_MAX_BYTES is ") + text + ", not a number above 0");
+    }
+    if (!max_bytes) max_bytes = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
+    return size_t(std::min<uint64_t>(max_bytes, largest_bound));
+}
+
 template <class Load>
 sparsr_model* make_model(const char* instruction_set, uint64_t max_bytes, char* error, size_t error_size, Load load) {
     sparsr_model* model = nullptr;
     guarded(error, error_size, [&] {
         const KernelSet& kernels = chosen_kernels(instruction_set);
-        const size_t bound = max_bytes && max_bytes < no_bound ? size_t(max_bytes) : no_bound;
+        const size_t bound = chosen_bound(max_bytes);
         model = new sparsr_model(Executor(std::make_shared<const Program>(load()), kernels, bound));
     });
     return model;

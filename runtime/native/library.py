@@ -112,7 +112,8 @@ class NativeModel:
     """A model file loaded into libsparsr. Calls from several threads wait for each other.
 
     model: the bytes of a `model.safetensors` with a program. instruction_set: avx512, avx2, base, neon or plain; None
-    for the environment variable SPARSR_ISA or else the best one. max_bytes: bound of a run's feature maps; 0 for none.
+    for the environment variable SPARSR_ISA or else the best one. max_bytes: bound of a run's feature maps; 0 for the
+    environment variable SPARSR_MAX_BYTES or else the machine's memory.
     threads: how many compute; the result does not depend on it, bit for bit.
     Raises `SparsrError` if the library cannot be built or refuses the model.
     """

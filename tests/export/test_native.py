@@ -297,6 +297,13 @@ assert outcomes == {{"done", "refused"}}, outcomes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages by /proc")
+@pytest.mark.parametrize("bound", ["many", "0", "-5", "7k"])
+def test_a_bound_that_is_no_number_is_refused(monkeypatch, bound):
+    monkeypatch.setenv("SPARSR_MAX_BYTES", bound)
+    with pytest.raises(SparsrError, match=f"SPARSR_MAX_BYTES is {bound}"):
+        NativeModel(write_native(graphs.small_network(), {}))
+
+
 def test_too_little_memory_is_an_error(tmp_path):
     graph = optimise(lower(small("edsr", 2), "edsr"))[0]
     (tmp_path / "model").write_bytes(write_native(graph, {}))

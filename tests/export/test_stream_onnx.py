@@ -239,6 +239,16 @@ def test_wrong_images_are_errors_and_the_session_lives_on():
     assert_close(run(loaded, image), torch_run(graph, image))
 
 
+def test_the_environment_bounds_the_memory_of_a_run(monkeypatch):
+    graph = small_network()
+    monkeypatch.setenv("SPARSR_MAX_BYTES", "500000")
+    loaded = session(write_onnx(graph))
+    with pytest.raises(ENGINE_ERRORS, match="more than the 500000 bytes allowed"):
+        run(loaded, random_image(graph, 40, 1000))
+    image = random_image(graph, 6, 6)
+    assert_close(run(loaded, image), torch_run(graph, image))
+
+
 def test_a_file_without_the_operator_is_refused_by_the_engine(monkeypatch):
     monkeypatch.setattr(native_writer, "KINDS", ())
     with pytest.raises(SparsrError, match="no operator of libsparsr") as caught:

@@ -57,6 +57,17 @@ def test_every_network_gives_what_the_native_engine_gives(architecture, scale, e
     assert np.array_equal(run(load_engine(engine, write_tflite_stream(graph), 3), image), expected)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_environment_bounds_the_memory_of_a_run(engine, monkeypatch):
+    graph = small_network()
+    monkeypatch.setenv("SPARSR_MAX_BYTES", "500000")
+    loaded = load_engine(engine, write_tflite_stream(graph), 1)
+    with pytest.raises(SparsrError, match="more than the 500000 bytes allowed"):
+        run(loaded, random_image(graph, 40, 1000))
+    image = random_image(graph, 6, 6)
+    assert_close(run(load_engine(engine, write_tflite_stream(graph), 1), image), torch_run(graph, image))
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_several_images_in_one_call(package):
     graph = small_network()
