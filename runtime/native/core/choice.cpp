@@ -71,8 +71,8 @@ std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input
     if (!reachable(*op.layer, input)) return {};
     std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense)};
     if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse));
-    // A mask must not depend on Winograd's rounding; half precision would not survive it.
-    const bool tiles = !op.decides && input.real_bytes == sizeof(float) && tileable(*op.layer, channels, input.vectors);
+    // Half precision would not survive Winograd's transforms.
+    const bool tiles = input.real_bytes == sizeof(float) && tileable(*op.layer, channels, input.vectors);
     if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd));
     return choices;
 }

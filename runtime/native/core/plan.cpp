@@ -26,7 +26,6 @@ public:
         add_ops(copies);
         plan_.layouts.resize(plan_.channels.size());
         for (size_t t = 0; t < plan_.channels.size(); ++t) plan_.places.push_back(place(int(t)));
-        mark_decisions();
         find_producers();
         return std::move(plan_);
     }
@@ -136,21 +135,6 @@ private:
         plan_.layouts.back() = kind == Op::Kind::mask ? Layout::mask : Layout::pixels;
         plan_.ops.push_back(op);
         return op.output;
-    }
-
-    // A convolution decides if all that reads its result, directly or not, are masks.
-    void mark_decisions() {
-        std::vector<bool> others(plan_.channels.size());  // of root tensors
-        const auto root = [this](int tensor) { return size_t(plan_.places[size_t(tensor)].root); };
-        others[root(program_.output)] = true;
-        for (size_t i = plan_.ops.size(); i-- > 0;) {
-            Op& op = plan_.ops[i];
-            const bool mask = op.kind == Op::Kind::mask;
-            op.decides = !mask && op.kind == Op::Kind::layer && !others[root(op.output)];
-            if (mask || op.decides) continue;
-            for (int input : op.inputs) others[root(input)] = true;
-            if (op.residual >= 0) others[root(op.residual)] = true;
-        }
     }
 
     // Whether a convolution's sigmoid is left to the product that alone reads it: arithmetic while that one waits for memory.

@@ -18,7 +18,6 @@ struct Op {
     int output = 0;           // tensor
     int block = 1;            // of the depth-to-space that stores the result; conv only
     int part = 0;             // which convolution of the block; masked_conv only
-    bool decides = false;     // a mask depends on the result; conv only
     bool gates = false;       // the second factor is taken through the sigmoid; mul only
     Activation activation;
 };
