@@ -6,15 +6,11 @@ namespace sparsr::SPARSR_ISA {
 
 namespace {
 
-// P vectors of `Outputs` outputs of a group: every input vector is loaded once and used for all of them. S is the stride.
+// The products of some taps.
 template <int Outputs, int P, int S>
-void tile(const DenseConv& conv, const Store& store, const Real* in, int first, int vector) {
-    Vector sum[Outputs][P];
-#pragma GCC unroll 24
-    for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] = broadcast(Real(conv.bias[first + i / P]));
-    const Real* weights = conv.weights + static_cast<ptrdiff_t>(first) * conv.taps;
-    for (int tap = 0; tap < conv.taps; ++tap, weights += dense_outputs) {
-        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + conv.offsets[tap]);
+SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Real* weights, const int32_t* offset, int taps) {
+    for (int tap = 0; tap < taps; ++tap, weights += dense_outputs) {
+        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + offset[tap]);
         // Whichever are fewer wait in registers.
         if constexpr (P < Outputs) {
             Vector x[P];
@@ -35,6 +31,27 @@ void tile(const DenseConv& conv, const Store& store, const Real* in, int first, 
             }
         }
     }
+}
+
+template <int Outputs, int P, int S>
+SPARSR_INLINE void add_all_taps(Vector (&sum)[Outputs][P], const DenseConv& conv, const Real* in, const Real* weights) {
+    if constexpr (!summed_taps) return add_taps<Outputs, P, S>(sum, in, weights, conv.offsets, conv.taps);
+    for (int tap = 0; tap < conv.taps; tap += summed_taps) {
+        Vector part[Outputs][P] = {};
+        const int taps = conv.taps - tap < summed_taps ? conv.taps - tap : summed_taps;
+        add_taps<Outputs, P, S>(part, in, weights + tap * dense_outputs, conv.offsets + tap, taps);
+#pragma GCC unroll 24
+        for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] += part[i / P][i % P];
+    }
+}
+
+// P vectors of `Outputs` outputs of a group: every input vector is loaded once and used for all of them. S is the stride.
+template <int Outputs, int P, int S>
+void tile(const DenseConv& conv, const Store& store, const Real* in, int first, int vector) {
+    Vector sum[Outputs][P];
+#pragma GCC unroll 24
+    for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] = broadcast(Real(conv.bias[first + i / P]));
+    add_all_taps<Outputs, P, S>(sum, conv, in, conv.weights + static_cast<ptrdiff_t>(first) * conv.taps);
     const Vector slope = broadcast(Real(store.slope));
 #pragma GCC unroll 16
     for (int o = 0; o < Outputs; ++o) {

@@ -24,6 +24,17 @@ SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_ro
     }
 }
 
+template <int R, int P, int S>
+SPARSR_INLINE void add_all_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
+    if constexpr (!summed_taps) return add_taps<R, P, S>(sum, in, in_row, tap, end);
+    for (; tap < end; tap += summed_taps) {
+        Vector part[R][P] = {};
+        add_taps<R, P, S>(part, in, in_row, tap, end - tap < summed_taps ? end : tap + summed_taps);
+#pragma GCC unroll 16
+        for (int i = 0; i < R * P; ++i) sum[i / P][i % P] += part[i / P][i % P];
+    }
+}
+
 template <int R, int P>
 SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
     Real* out = store.out + store.offsets[output] + vector * store.step;
@@ -54,7 +65,7 @@ void tile(const SparseConv& conv, int row, int vector) {
             const Vector bias = broadcast(Real(conv.bias[output]));
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
-            add_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
+            add_all_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
             if (block == conv.blocks - 1) {
                 store_sums(sum, store, output, vector);
                 continue;
