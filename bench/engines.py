@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float32]
 Run = Callable[[FloatArray], FloatArray]
 """One inference: float32 image [1, 3, h, w] or [1, h, w, 3], by the engine's layout, values 0..value range."""
 
-Precision = Literal["float32", "bfloat16", "int8"]
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
 
 _CONVERSION_TIMEOUT = 300  # seconds
 # Rivals do not know functions: ONNX Runtime puts their nodes in place and computes what is constant.
@@ -56,11 +56,12 @@ class BenchEngine:
         return self.format == "onnx"
 
 
-def _runtime(kind: runtime_engines.EngineKind) -> BenchEngine:
+def _runtime(kind: runtime_engines.EngineKind, precision: Precision = "float32") -> BenchEngine:
     def load(model: Path, threads: int) -> Run:
-        return runtime_engines.load_engine(kind.name, model.read_bytes(), threads).run
+        own: runtime_engines.Precision = "fp16" if precision == "float16" else "fp32"
+        return runtime_engines.load_engine(kind.name, model.read_bytes(), threads, own).run
 
-    return BenchEngine("runtime", kind.format, kind.package, load)
+    return BenchEngine("runtime", kind.format, kind.package, load, precision)
 
 
 def _rival(module: str, package: str, precision: Precision = "float32") -> BenchEngine:
@@ -83,6 +84,7 @@ def _rival(module: str, package: str, precision: Precision = "float32") -> Bench
 
 ENGINES: dict[str, BenchEngine] = {
     **{name: _runtime(kind) for name, kind in runtime_engines.ENGINES.items()},
+    "native-fp16": _runtime(runtime_engines.ENGINES["native"], "float16"),
     "openvino": _rival("openvino", "openvino"),
     "ncnn": _rival("ncnn", "ncnn"),
     "mnn": _rival("mnn", "MNN"),

@@ -19,7 +19,7 @@ from .adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
 from .bundle import Bundle
 from .card import BundleCard
 from .doctor import doctor
-from .engines import ENGINES
+from .engines import ENGINES, PRECISIONS
 from .errors import SparsrError, run_cli
 from .images import MAX_PIXELS, image_format, read_image, write_image
 from .masks import count_masks, describe_masks
@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
     upscale.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     upscale.add_argument("--threads", type=int, help="default: one per core")
+    upscale.add_argument(
+        "--precision", choices=PRECISIONS, default="fp32", help="fp16: the native engine on arm64 with FEAT_FP16"
+    )
     upscale.add_argument(
         "--max-memory",
         default=format_bytes(DEFAULT_MAX_MEMORY),
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--plan", action="store_true", help="what the native engine does with it, layer by layer")
     info.add_argument("--size", type=size, metavar="WxH", help="of the image to plan for (default: to get 1280x720)")
     info.add_argument("--threads", type=int, default=1, help="to plan for (default 1)")
+    info.add_argument("--precision", choices=PRECISIONS, default="fp32", help="to plan for (default fp32)")
 
     costs = commands.add_parser("costs", help="what convolutions cost on this machine")
     costs.set_defaults(command=_costs)
@@ -141,14 +145,14 @@ def _upscaler(options: argparse.Namespace) -> Upscaler | AdaptiveUpscaler:
         if options.tile is not None:
             raise SparsrError(f"{options.model} chooses its windows itself", "leave out --tile")
         beta = DEFAULT_BETA if options.beta is None else options.beta
-        upscaler = AdaptiveUpscaler(model, options.engine, options.threads, memory, beta)
+        upscaler = AdaptiveUpscaler(model, options.engine, options.threads, memory, beta, options.precision)
         if options.by_time:
             upscaler.measure_prices()
         return upscaler
     if options.beta is not None or options.patch_map or options.by_time:
         hint = "--beta, --by-time and --patch-map are for bundles made by `python -m export adaptive`"
         raise SparsrError(f"{options.model} holds a single network", hint)
-    return Upscaler(model, options.engine, options.threads, memory, options.tile)
+    return Upscaler(model, options.engine, options.threads, memory, options.tile, options.precision)
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -202,7 +206,8 @@ def _plan(options: argparse.Namespace, bundles: Sequence[Bundle]) -> int:
     for bundle in bundles:
         scale = bundle.card.scale
         height, width = options.size or (720 // scale, 1280 // scale)
-        plan = run_plan(bundle.model("native"), np.zeros((height, width, 3), np.uint8), options.threads)
+        image = np.zeros((height, width, 3), np.uint8)
+        plan = run_plan(bundle.model("native"), image, options.threads, options.precision)
         print(json.dumps(plan, indent=2) if options.json else plan_table(plan))
     return 0
 

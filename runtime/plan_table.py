@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from .engines import Precision
 from .errors import SparsrError
 from .memory import format_bytes
 from .native.costs import KERNELS, layer_cost, peak
-from .native.library import NativeModel, PixelArray
+from .native.library import HALF, NativeModel, PixelArray
 
 _HEAD = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory", "ms", "share", "peak")
 
 
-def run_plan(model: bytes, image: PixelArray, threads: int) -> dict[str, Any]:
+def run_plan(model: bytes, image: PixelArray, threads: int, precision: Precision = "fp32") -> dict[str, Any]:
     """The plan of a native model file (see `NativeModel.plan`) from a timed run on `image` (see `NativeModel.run`).
 
     Adds `peak_flops` and `loading_flops` of one thread, see `runtime.native.costs.Peak`. Raises `SparsrError` if the
-    library cannot be built or the model does not take the size.
+    library cannot be built or the model does not take the size or the precision.
     """
-    native = NativeModel(model, threads=threads)
+    native = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
     result = np.empty_like(image, shape=native.output_shape(*image.shape[:2]))
     native.run(image, result)
     native.set_profiling(True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .engines import ByteEngine, Engine, FloatArray, SharingEngine, default_engine, engine_kind, load_engine
+from .engines import ByteEngine, Engine, FloatArray, Precision, SharingEngine, default_engine, engine_kind, load_engine
 from .errors import SparsrError
 from .memory import format_bytes, resident_bytes
 from .tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
@@ -117,7 +117,8 @@ class Upscaler(PictureUpscaler):
     bundle: a `Bundle` or its folder. engine: a name of `runtime.engines.ENGINES`; None for the native one where it can
     be built and the bundle has its file, else the first that fits. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
-    tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`.
+    tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`. precision: what the engine
+    computes in.
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
 
@@ -128,6 +129,7 @@ class Upscaler(PictureUpscaler):
         threads: int | None = None,
         max_memory: int | None = None,
         tile: int | None = None,
+        precision: Precision = "fp32",
     ) -> None:
         if engine:
             engine_kind(engine)  # a wrong name is told before the bundle is read
@@ -141,7 +143,8 @@ class Upscaler(PictureUpscaler):
         name = engine or default_engine([file.format for file in self.card.files])
         self._kind = engine_kind(name)
         self._layout = self.bundle.file(self._kind.format).layout
-        self.engine = load_engine(name, self.bundle.model(self._kind.format), threads)
+        self._precision = precision
+        self.engine = load_engine(name, self.bundle.model(self._kind.format), threads, precision)
         self.held = resident_bytes() + OVERHEAD
 
     @property
@@ -159,7 +162,7 @@ class Upscaler(PictureUpscaler):
         if isinstance(self.engine, SharingEngine):
             twin.engine = self.engine.share(threads)
         else:
-            twin.engine = load_engine(self._kind.name, self.bundle.model(self._kind.format), threads)
+            twin.engine = load_engine(self._kind.name, self.bundle.model(self._kind.format), threads, self._precision)
         return twin
 
     def _picture_bytes(self, height: int, width: int) -> int:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engines import Precision
 from ..errors import SparsrError
 from ..memory import format_bytes, resident_bytes
 from ..tiling import Span
@@ -38,7 +39,7 @@ class AdaptiveUpscaler(PictureUpscaler):
     """An adaptive bundle loaded into an engine; every patch of a picture is computed by one of its candidates.
 
     bundle: an `AdaptiveBundle` or its folder. beta: 0 for the least estimated error at any cost; the larger, the
-    cheaper. engine, threads, max_memory: as of `Upscaler`.
+    cheaper. engine, threads, max_memory, precision: as of `Upscaler`.
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
 
@@ -49,6 +50,7 @@ class AdaptiveUpscaler(PictureUpscaler):
         threads: int | None = None,
         max_memory: int | None = None,
         beta: float = DEFAULT_BETA,
+        precision: Precision = "fp32",
     ) -> None:
         if not 0 <= beta <= MAX_BETA:
             raise SparsrError(f"a beta of {beta:g} is not possible", f"ask for 0 to {MAX_BETA:g}")
@@ -57,7 +59,9 @@ class AdaptiveUpscaler(PictureUpscaler):
         self.scale, self.beta = self.card.scale, beta
         self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
         self._estimator = self.bundle.estimator()
-        self._networks = [Upscaler(network, engine, threads, max_memory) for network in self.bundle.networks]
+        self._networks = [
+            Upscaler(network, engine, threads, max_memory, precision=precision) for network in self.bundle.networks
+        ]
         self.candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
         needed = [max(network.halo, self.minimum_size - 1) for network in self.card.networks]
         halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size

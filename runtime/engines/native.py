@@ -7,8 +7,8 @@ import threading
 
 import numpy as np
 
-from ..native.library import Mask, NativeModel, PixelArray
-from . import ByteArray, FloatArray
+from ..native.library import HALF, Mask, NativeModel, PixelArray
+from . import ByteArray, FloatArray, Precision
 
 
 class NativeEngine:
@@ -16,9 +16,9 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, threads: int, precision: Precision = "fp32") -> None:
         self.threads = threads
-        self._model = NativeModel(model, threads=threads)
+        self._model = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
         self.version = self._model.version
         self.masks: dict[str, Mask] | None = None
         """Once it is a dictionary, runs add up in it what the masks of each layer held important."""

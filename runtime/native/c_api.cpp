@@ -63,6 +63,7 @@ const KernelSet& chosen_kernels(const char* name) {
     if (!name) name = std::getenv("SPARSR_ISA");
     if (!name || !*name) return *best_kernels();
     const KernelSet* kernels = find_kernels(name);
+    require(kernels || std::strcmp(name, "fp16"), "this processor cannot compute in half precision");
     require(kernels, std::string("the instruction set ") + name + " is not known or not there on this processor");
     return *kernels;
 }

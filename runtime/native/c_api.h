@@ -44,8 +44,9 @@ typedef struct {
 } sparsr_pool;
 
 /* Reads a model.safetensors with a program from memory, which may be freed afterwards. `instruction_set`: avx512, avx2,
- * base, neon or plain; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the feature maps
- * of a run; 0 for the environment variable SPARSR_MAX_BYTES or else the machine's memory. */
+ * base, neon or plain; fp16 for activations and arithmetic in half precision, which needs an arm64 processor with FEAT_FP16
+ * and leaves masked blocks out; NULL for the environment variable SPARSR_ISA or else the best one. `max_bytes` bounds the
+ * feature maps of a run; 0 for the environment variable SPARSR_MAX_BYTES or else the machine's memory. */
 SPARSR_API sparsr_model* sparsr_load(const void* data, size_t size, const char* instruction_set, uint64_t max_bytes,
                                      char* error, size_t error_size);
 

@@ -19,6 +19,8 @@ from .builder import digest, library_path
 PixelArray = NDArray[np.uint8] | NDArray[np.float32]
 RowReady = Callable[[int], bool]
 ERROR_BYTES = 1000
+HALF = "fp16"
+"""The instruction set, whichever it is, that computes in half precision."""
 _TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1}
 
 
@@ -111,9 +113,10 @@ def register_with_tflite(resolver: int) -> None:
 class NativeModel:
     """A model file loaded into libsparsr. Calls from several threads wait for each other.
 
-    model: the bytes of a `model.safetensors` with a program. instruction_set: avx512, avx2, base, neon or plain; None
-    for the environment variable SPARSR_ISA or else the best one. max_bytes: bound of a run's feature maps; 0 for the
-    environment variable SPARSR_MAX_BYTES or else the machine's memory.
+    model: the bytes of a `model.safetensors` with a program. instruction_set: avx512, avx2, base, neon or plain; fp16
+    for half precision, see `runtime.engines.Precision`; None for the environment variable SPARSR_ISA or else the best
+    one. max_bytes: bound of a run's feature maps; 0 for the environment variable SPARSR_MAX_BYTES or else the machine's
+    memory.
     threads: how many compute; the result does not depend on it, bit for bit.
     Raises `SparsrError` if the library cannot be built or refuses the model.
     """
@@ -125,7 +128,8 @@ class NativeModel:
         name = instruction_set.encode() if instruction_set else None
         self._handle = self._library.sparsr_load(model, len(model), name, max_bytes, error, ERROR_BYTES)
         if not self._handle:
-            raise SparsrError(f"the native engine refuses the model: {text_of(error)}", "export the bundle again")
+            hint = "compute in fp32, the default" if instruction_set == HALF else "export the bundle again"
+            raise SparsrError(f"the native engine refuses the model: {text_of(error)}", hint)
         self._set_threads(threads)
 
     def share(self, threads: int) -> NativeModel:

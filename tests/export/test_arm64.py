@@ -23,7 +23,6 @@ from runtime.native.library import NativeModel
 
 COUNTER = Path(__file__).parents[1] / "tools" / "executed.c"
 CHANNELS, HEIGHT, WIDTH = 64, 24, 64
-LANES = 4
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +38,13 @@ def counter(tmp_path_factory):
     return ("-plugin", str(plugin))
 
 
-def executed(counter, graph):
+def executed(counter, graph, instruction_set="neon", tolerance=1e-4):
     """Instructions and multiply-adds of a run on an image of HEIGHT x WIDTH, loading left out; and the kernels."""
     counts = []
     image = graphs.random_image(graph, HEIGHT, WIDTH)
     for repeat in (1, 2):
-        model = arm64.EmulatedModel(write_native(graph, {}), repeat=repeat, emulator=counter)
-        assert np.allclose(model.run(image), reference.run(graph, image), atol=1e-4)
+        model = arm64.EmulatedModel(write_native(graph, {}), instruction_set, repeat=repeat, emulator=counter)
+        assert np.allclose(model.run(image), reference.run(graph, image), atol=tolerance)
         counts.append(json.loads(model.errors))
     return {name: counts[1][name] - counts[0][name] for name in counts[0]}, kernels_of(model)
 
@@ -57,20 +56,21 @@ def trunk(n):
     return graphs.chain("trunk", first, replace(middle, weight=keep_largest(middle.weight, n, 32)), last)
 
 
-def test_pruned_weights_are_not_executed(counter):
+@pytest.mark.parametrize(("instruction_set", "lanes", "tolerance"), [("neon", 4, 1e-4), ("fp16", 8, 5e-3)])
+def test_pruned_weights_are_not_executed(counter, instruction_set, lanes, tolerance):
     """The multiply-adds of N:32 layers are those of their weights, no more; instructions fall with them."""
     counts = {}
     for n in (2, 4, 8):
-        counts[n], kernels = executed(counter, trunk(n))
+        counts[n], kernels = executed(counter, trunk(n), instruction_set, tolerance)
         assert kernels["n1"] == "sparse"
     step = CHANNELS * CHANNELS * 9 * 2 // 32 * HEIGHT * WIDTH  # of 2 more weights in 32
     assert counts[4]["multiply_adds"] - counts[2]["multiply_adds"] == pytest.approx(step, rel=0.02)
     assert counts[8]["multiply_adds"] - counts[4]["multiply_adds"] == pytest.approx(2 * step, rel=0.02)
-    ends = (3 + 4) * CHANNELS * 9 * HEIGHT * WIDTH  # the last layer's three outputs are computed as four
+    ends = (3 + 3) * CHANNELS * 9 * HEIGHT * WIDTH
     for n, count in counts.items():
         assert count["multiply_adds"] == pytest.approx(step * n / 2 + ends, rel=0.02), n
     # Every vector's multiply-add has a load at most, and a share of the weight's own instructions.
-    per_vector = (counts[8]["instructions"] - counts[4]["instructions"]) / (2 * step / LANES)
+    per_vector = (counts[8]["instructions"] - counts[4]["instructions"]) / (2 * step / lanes)
     assert 1 < per_vector < 3
 
 
