@@ -34,7 +34,7 @@ bool map_twice(char*, size_t) { return false; }
 
 }  // namespace
 
-Mapping::Mapping(size_t bytes, bool mirrored) : length_(mirrored ? 2 * bytes : bytes) {
+Mapping::Mapping(size_t bytes, bool mirrored) : bytes_(bytes), length_(mirrored ? 2 * bytes : bytes) {
     data_ = reserve(length_, mirrored ? PROT_NONE : PROT_READ | PROT_WRITE);
 #ifdef MADV_HUGEPAGE
     if (!mirrored) madvise(data_, length_, MADV_HUGEPAGE);  // a wish: large maps need fewer address translations
@@ -46,10 +46,12 @@ Mapping::Mapping(size_t bytes, bool mirrored) : length_(mirrored ? 2 * bytes : b
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), length_(std::exchange(other.length_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+      length_(std::exchange(other.length_, 0)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
     std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
     std::swap(length_, other.length_);
     return *this;
 }
@@ -72,6 +74,22 @@ bool Mapping::can_mirror() {
     return possible;
 }
 
+void Spares::add(Mapping mapping) {
+    if (mapping.data()) mappings_.push_back(std::move(mapping));
+}
+
+Mapping Spares::take(size_t least, size_t most, bool mirrored) {
+    auto best = mappings_.end();
+    for (auto it = mappings_.begin(); it != mappings_.end(); ++it) {
+        const bool fits = it->mirrored() == mirrored && it->bytes() >= least && it->bytes() <= most;
+        if (fits && (best == mappings_.end() || it->bytes() < best->bytes())) best = it;
+    }
+    if (best == mappings_.end()) return {};
+    Mapping taken = std::move(*best);
+    mappings_.erase(best);
+    return taken;
+}
+
 void Buffer::lay_out() {
     const size_t line = pixel ? size_t(left + width + right) * size_t(pixel)
                               : size_t(left + vectors + right) * size_t(lanes) * size_t(channels);
@@ -86,14 +104,20 @@ void Buffer::lay_out() {
 
 void View::clear(int y) const {
     const size_t count = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
-    const size_t begin = size_t((y + buffer->top) % buffer->capacity) * buffer->row_stride + size_t(first) * stride();
+    const size_t begin = buffer->place(y) + size_t(first) * stride();
     const auto bytes = size_t(buffer->real_bytes);
     std::memset(static_cast<char*>(buffer->start) + begin * bytes, 0, count * bytes);
 }
 
-void Buffer::allocate() {
-    memory = Mapping(bytes(), capacity < whole());
+void Buffer::use(Mapping mapping) {
+    memory = std::move(mapping);
     start = memory.data<void>();
+    period = memory.bytes() / size_t(real_bytes);
+}
+
+void Buffer::lie_in(const Buffer& other) {
+    start = other.start;
+    period = other.period;
 }
 
 bool Buffer::fits(const Buffer& other) const {

@@ -27,12 +27,26 @@ public:
     T* data() const {
         return static_cast<T*>(data_);
     }
+    size_t bytes() const { return bytes_; }  // a ring's counted once
+    bool mirrored() const { return length_ > bytes_; }
     static size_t page();
     static bool can_mirror();  // whether this system has such rings
 
 private:
     void* data_ = nullptr;
-    size_t length_ = 0;
+    size_t bytes_ = 0, length_ = 0;
+};
+
+// Mappings that are not needed any more, to be used again: a new one costs a fault per page.
+class Spares {
+public:
+    void add(Mapping mapping);
+    // The smallest of `least` to `most` bytes, or one without memory if there is none.
+    Mapping take(size_t least, size_t most, bool mirrored);
+    void clear() { mappings_.clear(); }
+
+private:
+    std::vector<Mapping> mappings_;
 };
 
 struct Buffer {
@@ -43,6 +57,7 @@ struct Buffer {
     int top = 0, bottom = 0;  // rows of zeros above and below the image
     int capacity = 0;         // rows held at once
     size_t channel_stride = 0, row_stride = 0;
+    size_t period = 1;        // after that much a ring begins anew
     std::vector<int> columns;  // offset of every image column from vector 0
     std::vector<int> dead;     // offsets of the places beyond the last column
     Mapping memory;
@@ -52,20 +67,25 @@ struct Buffer {
     void lay_out();
     // What is left of the first column.
     size_t margin() const { return size_t(left) * size_t(pixel ? pixel : lanes); }
-    // Bytes it will take with its present capacity.
+    // Bytes it needs with its present capacity.
     size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
-    void allocate();
+    bool ring() const { return capacity < whole(); }
+    void allocate() { use(Mapping(bytes(), ring())); }
+    // Takes memory of at least as many bytes, a ring if it is one itself.
+    void use(Mapping mapping);
     // Lies where `other` lies, which takes at least as many bytes.
-    void lie_in(const Buffer& other) { start = other.start; }
+    void lie_in(const Buffer& other);
     // Rows with the places above and below the image.
     int whole() const { return top + height + bottom; }
     // Whether rows of both can lie in the same places.
     bool fits(const Buffer& other) const;
 
-    // Row -top <= y < height + bottom: vector 0 of channel 0. T: what activations are.
+    // Where a row -top <= y < height + bottom begins.
+    size_t place(int y) const { return size_t(y + top) * row_stride % period; }
+    // Vector 0 of channel 0. T: what activations are.
     template <class T = float>
     T* row(int y) const {
-        return static_cast<T*>(start) + size_t((y + top) % capacity) * row_stride + margin();
+        return static_cast<T*>(start) + place(y) + margin();
     }
 };
 

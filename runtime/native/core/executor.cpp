@@ -122,6 +122,7 @@ void Executor::prepare(Size size) {
     if (same(size, size_)) return;
     size_ = {0, 0};  // stays so if anything fails
     tasks_.clear();
+    for (Map& map : maps_) spares_.add(std::move(map.buffer.memory));
     maps_.clear();
     std::vector<Size> sizes = tensor_sizes(size);
     output_size_ = sizes[size_t(program_.output)];
@@ -239,8 +240,6 @@ Choice Executor::choose(Task& task) {
                 choice.kernel = Choice::Kernel::lines;
             return choice;
         case Kind::max_pool:
-            if (kernels_.lanes > 1 && layer.kernel <= buffer_of(op.inputs[0]).vectors) choice.kernel = Choice::Kernel::resampling;
-            return choice;
         case Kind::resize:
             if (kernels_.lanes > 1) choice.kernel = Choice::Kernel::resampling;
             return choice;
@@ -439,7 +438,8 @@ void Executor::prepare_work() {
     }
     const size_t page = Mapping::page() / sizeof(float);
     scratch_floats_ = (scratch_floats_ + page - 1) / page * page;
-    scratch_ = Mapping(scratch_floats_ * size_t(threads()) * sizeof(float), false);
+    const size_t scratch_bytes = scratch_floats_ * size_t(threads()) * sizeof(float);
+    if (scratch_.bytes() < scratch_bytes) scratch_ = Mapping(scratch_bytes, false);
 }
 
 void Executor::restart() {

@@ -125,6 +125,7 @@ private:
     bool in_place(const Task& task, size_t input) const;
     void even_out_capacities();
     void allocate_maps();
+    static bool has_memory(const Map& map);
     static bool whole(const Map& map) { return map.buffer.capacity >= map.buffer.whole(); }
     void find_affected();
     void find_homes();
@@ -147,6 +148,7 @@ private:
     Size size_{0, 0};
     Size output_size_{0, 0};
     std::vector<Map> maps_;          // of root tensors
+    Spares spares_;                  // of the maps before
     std::vector<size_t> map_of_;     // map of every tensor
     std::vector<Task> tasks_;        // of every op
     // Of every task, and last of the handing over of rows, those whose readiness its progress may change.

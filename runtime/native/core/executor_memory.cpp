@@ -4,6 +4,7 @@
 // shape lies if no row is ever written before the other's is read for the last time, in one order of steps that a run can
 // take. A run takes any order, so from then on a writer waits for it, as it waits for room.
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "executor.h"
@@ -99,9 +100,23 @@ void Executor::even_out_capacities() {
     }
 }
 
+// The memory of the size before first, as far as it is not much more than needed; what is left of that goes before any
+// new memory comes.
 void Executor::allocate_maps() {
+    size_t room = max_bytes_ - buffer_bytes();
+    for (Map& map : maps_) {
+        if (!has_memory(map)) continue;
+        const size_t bytes = map.buffer.bytes();
+        Mapping used = spares_.take(bytes, bytes + std::min(bytes, room), map.buffer.ring());
+        if (!used.data()) continue;
+        room -= used.bytes() - bytes;
+        // Beside pixels nothing is ever written, and zeros are expected.
+        if (map.buffer.pixel) std::memset(used.data(), 0, used.bytes());
+        map.buffer.use(std::move(used));
+    }
+    spares_.clear();
     for (Map& map : maps_)
-        if (!map.writers.empty() && map.before == none) map.buffer.allocate();
+        if (has_memory(map) && !map.buffer.start) map.buffer.allocate();
     for (Map& map : maps_) {
         const Map* first = &map;
         while (first->before != none) first = &maps_[first->before];
@@ -109,9 +124,13 @@ void Executor::allocate_maps() {
     }
 }
 
+// Whether a map lies in memory of its own.
+bool Executor::has_memory(const Map& map) { return !map.writers.empty() && map.before == none; }
+
 size_t Executor::buffer_bytes() const {
     size_t bytes = 0;
-    for (const Map& map : maps_) bytes += map.writers.empty() || map.before != none ? 0 : map.buffer.bytes();
+    for (const Map& map : maps_)
+        if (has_memory(map)) bytes += std::max(map.buffer.bytes(), map.buffer.memory.bytes());
     return bytes;
 }
 

@@ -11,9 +11,9 @@ namespace {
 class MaxPoolWork : public Work {
 public:
     MaxPoolWork(const Op& op, Operands operands, const Kernels& kernels)
-        : layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels), vectors_(in().vectors()) {}
+        : layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels), n_(in().vectors() * kernels.lanes) {}
 
-    size_t scratch() const override { return size_t(2 * vectors_ + layer_.kernel - 1) * size_t(kernels_.lanes); }
+    size_t scratch() const override { return 2 * size_t(n_); }
 
     void run(int first, int last, float* scratch) override {
         for (int y = first; y < last; ++y)
@@ -25,23 +25,23 @@ private:
     const View& out() const { return operands_.output; }
     const Real* line(int c, int y) const { return in().row<Real>(y) + size_t(c) * in().stride(); }
 
+    // Across rows as the columns lie, then across columns in their order.
     void run_line(int c, int y, Real* tall) const {
-        const int n = vectors_ * kernels_.lanes, top = y * layer_.stride;
-        std::copy_n(line(c, top), n, tall);
-        for (int row = 1; row < layer_.kernel; ++row) kernels_.maximum(tall, line(c, top + row), n, tall);
-        kernels_.fill_sides(tall, 1, 0, vectors_, 0, layer_.kernel - 1);
-        Real* all = tall + (vectors_ + layer_.kernel - 1) * kernels_.lanes;
-        std::copy_n(tall, n, all);
-        for (int column = 1; column < layer_.kernel; ++column) kernels_.maximum(all, tall + column * kernels_.lanes, n, all);
+        const int top = y * layer_.stride, windows = in().width() - layer_.kernel + 1;
+        std::copy_n(line(c, top), n_, tall);
+        for (int row = 1; row < layer_.kernel; ++row) kernels_.maximum(tall, line(c, top + row), n_, tall);
+        Real* ordered = tall + n_;
+        for (int x = 0; x < in().width(); ++x) ordered[x] = tall[in().buffer->columns[size_t(x)]];
+        std::copy_n(ordered, windows, tall);
+        for (int column = 1; column < layer_.kernel; ++column) kernels_.maximum(tall, ordered + column, windows, tall);
         Real* to = out().row<Real>(y) + size_t(c) * out().stride();
-        const auto &from = in().buffer->columns, &places = out().buffer->columns;
-        for (size_t x = 0; x < places.size(); ++x) to[places[x]] = all[from[x * size_t(layer_.stride)]];
+        for (int x = 0; x < out().width(); ++x) to[out().buffer->columns[size_t(x)]] = tall[x * layer_.stride];
     }
 
     const Layer& layer_;
     Operands operands_;
     const Kernels& kernels_;
-    int vectors_;
+    int n_;
 };
 
 // Keeps the two input rows in use as they are once their columns are interpolated.
