@@ -32,7 +32,10 @@ LAYERS = graphs.layer_graphs()
 TOLERANCE = 1e-5  # of the largest value; Winograd takes most of it
 
 
-def compare(load, run, sets, graph, sizes=((1, 1), (2, 3), (5, 17), (9, 33))):
+SIZES = ((1, 1), (2, 3), (5, 17), (9, 33))
+
+
+def compare(load, run, sets, graph, sizes=SIZES):
     content = write_native(graph, {})
     models = {name: load(content, name) for name in sets}
     for height, width in sizes:
@@ -45,13 +48,21 @@ def compare(load, run, sets, graph, sizes=((1, 1), (2, 3), (5, 17), (9, 33))):
     return models
 
 
+compare_here = partial(compare, NativeModel, native_run, SETS)
+
+
+def compare_emulated(graph, sizes=SIZES):
+    """Every second size: every run is a process, and only what is particular to arm64 is left to find."""
+    return compare(arm64.EmulatedModel, arm64.EmulatedModel.run, ["neon"], graph, sizes[1::2] or sizes)
+
+
 @pytest.fixture(scope="module", params=["here", "arm64"])
 def assert_same(request):
     """Compares with the reference executor: on this processor's instruction sets, or on an emulated arm64 processor."""
     if request.param == "here":
-        return partial(compare, NativeModel, native_run, SETS)
+        return compare_here
     arm64.runner()
-    return partial(compare, arm64.EmulatedModel, arm64.EmulatedModel.run, ["neon"])
+    return compare_emulated
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -120,6 +131,17 @@ def test_strided_convolutions(assert_same, kernel, groups, padding):
             assert name == "plain" or kernels_of(model)["n1"] == ("dense" if layer is strided else "sparse")
 
 
+@pytest.mark.parametrize(("groups", "inputs", "outputs", "kernel"), [(4, 64, 64, 3), (3, 33, 21, 3), (5, 35, 10, 1)])
+def test_sparse_convolutions_in_groups(assert_same, groups, inputs, outputs, kernel):
+    """Channels of a group are not a multiple of M, and groups not of what the kernel takes at a time."""
+    rng = np.random.default_rng(groups)
+    grouped = graphs.conv(rng, inputs, outputs, kernel, graphs.LEAKY, groups)
+    sparse = replace(grouped, weight=keep_largest(grouped.weight, 1, 6))
+    models = assert_same(graphs.chain("groups", graphs.conv(rng, 3, inputs), sparse), sizes=((1, 1), (4, 70), (5, 95)))
+    for name, model in models.items():
+        assert name == "plain" or kernels_of(model)["n1"] == "sparse"
+
+
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 13), (16, 64), (49, 48)])
 def test_winograd_convolutions(assert_same, inputs, outputs):
     rng = np.random.default_rng(inputs)
@@ -182,9 +204,15 @@ def _random_layer(draw, rng, tensors, source, channels):
 
 @settings(max_examples=120, deadline=None)
 @given(st.data())
-def test_random_graphs(assert_same, data):
-    graph = random_graph(data.draw)
-    assert_same(graph, sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
+def test_random_graphs(data):
+    compare_here(random_graph(data.draw), sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_random_graphs_arm64(data):
+    arm64.runner()
+    compare_emulated(random_graph(data.draw), sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
 
 
 def test_bytes_in_and_out_rows_in_order_any_memory_layout():
