@@ -254,6 +254,20 @@ def test_measured_costs_count_open_gates_wherever_they_are(tmp_path):
     assert float(method.cost(network).detach()) == pytest.approx((9 * len(convs) - 2) * unit)
 
 
+def test_flat_costs_still_pull_gates_shut(tmp_path):
+    network = with_gates(small_network(blocks=1), 4)
+    convs = sparse_convolutions(network)
+    (tmp_path / "costs.json").write_text(json.dumps({"layers": {name: [0, 4, 7, 9, 9] for name in convs}}))
+    method = Sls(SlsSettings("sls", m=4, costs=str(tmp_path / "costs.json")))
+    unit = method.dense_cost(network) / (9 * len(convs))
+    first = next(iter(convs.values()))
+    gates = first.gates().detach().requires_grad_()
+    first.gates = lambda: gates
+    method.cost(network).backward()
+    # By hand: from 1, 2, 3 and 4 open gates the steepest ways down end at 0: 4, 7/2, 9/3 and 9/4 per gate.
+    assert gates.grad.tolist() == pytest.approx([4 * unit, 3.5 * unit, 3 * unit, 2.25 * unit])
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"layers": {"body.0.body.0": [1, 2]}}'])
 def test_costs_of_another_network_are_refused(content, tmp_path):
     (tmp_path / "costs.json").write_text(content)

@@ -112,7 +112,8 @@ class Sls:
     """SLS: a penalty on the cost shuts gates layer by layer until the budget is reached; then they stay.
 
     The cost of a layer grows by an increment per open gate. In multiply-adds all its increments are the same (6.2's
-    cost); with measured costs they are what the next weight per group takes in time (ours).
+    cost); with measured costs they are what the next weight per group takes in time (ours), and the gradient is what
+    the best cut saves: see `savings`.
     """
 
     kept: Kept | None = None
@@ -128,6 +129,7 @@ class Sls:
         self.last_rate = 1.0
         """Dense cost / cost when the annealing was last looked at."""
         self._increments: dict[str, Tensor] = {}
+        self._savings: dict[str, Tensor] = {}
 
     def phases(self) -> list[Phase]:
         """The stage that learns the gates."""
@@ -158,8 +160,10 @@ class Sls:
     def cost(self, network: SRNetwork) -> Tensor:
         """Cost of the layers with gates; its gradient reaches the scores straight through the gates."""
         increments = self._costs(network)
-        convs = sparse_convolutions(network)
-        terms = [_cost(conv.gates(), increments[name].to(conv.scores)) for name, conv in convs.items()]
+        terms = [
+            _cost(conv.gates(), increments[name].to(conv.scores), self._savings[name].to(conv.scores))
+            for name, conv in sparse_convolutions(network).items()
+        ]
         return torch.stack(terms).sum()
 
     def dense_cost(self, network: SRNetwork) -> float:
@@ -169,6 +173,7 @@ class Sls:
     def _costs(self, network: SRNetwork) -> dict[str, Tensor]:
         if not self._increments:
             self._increments = increments(network, self.settings)
+            self._savings = {name: savings(steps) for name, steps in self._increments.items()}
         return self._increments
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
@@ -209,10 +214,28 @@ class Sls:
                 conv.update_ranks()
 
 
-def _cost(gates: Tensor, increments: Tensor) -> Tensor:
-    """Sum of the first N increments, N the number of open gates: a gate may be open behind a shut one."""
-    before = (gates.detach().cumsum(0) - gates.detach()).long()
-    return gates @ increments[before]
+def _cost(gates: Tensor, increments: Tensor, savings: Tensor) -> Tensor:
+    """Sum of the first N increments, N the number of open gates: a gate may be open behind a shut one.
+
+    Its gradient is `savings`.
+    """
+    state = gates.detach()
+    before = (state.cumsum(0) - state).long()
+    return state @ increments[before] + (gates - state) @ savings[before]
+
+
+def savings(increments: Tensor) -> Tensor:
+    """What shutting gates saves per gate, by the number of gates open but one: [m], as `increments` (ours).
+
+    From N open gates it is the steepest way down, max over k < N of (C(N) - C(k)) / (N - k). Where all increments are
+    the same it is they. Where the cost is flat, because a dense kernel is as fast as a sparse one with so many weights,
+    an increment would be 0, and nothing would ever lead a layer past the flat part.
+    """
+    costs = torch.cat([increments.new_zeros(1), increments.cumsum(0)])
+    count = torch.arange(len(costs), device=costs.device)
+    width = (count[1:, None] - count[None, :-1]).to(costs)
+    slopes = (costs[1:, None] - costs[None, :-1]) / width
+    return torch.where(width > 0, slopes, -torch.inf).amax(1)
 
 
 def increments(network: SRNetwork, settings: SlsSettings) -> dict[str, Tensor]:
