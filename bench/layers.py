@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from runtime.plan_table import run_plan
 
 from .results import LayerGroup, Row
 
+LEGEND = (
+    "bound: the kernel's multiply-adds at the measured peak of this processor, for sparse kernels with a load for "
+    "each. Winograd's are its products; its transforms, and all other operations, have no bound here."
+)
 _WINOGRAD_SHARE = 36 / (16 * 9)  # products of F(4x4, 3x3) for the multiply-adds of a direct convolution
 
 
@@ -57,13 +62,8 @@ def render(row: Row) -> str:
 def render_all(rows: Sequence[Row]) -> str:
     """All rows that have layers, and what the figures mean; empty if none has."""
     profiled = [render(row) for row in rows if row.layers]
-    if not profiled:
-        return ""
-    legend = (
-        "  bound: the kernel's multiply-adds at the measured peak of this processor, for sparse kernels with a load\n"
-        "  for each. Winograd's are its products; its transforms, and all other operations, have no bound here."
-    )
-    return "\n".join([*profiled, legend])
+    legend = textwrap.wrap(LEGEND, 118, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([*profiled, *legend]) if profiled else ""
 
 
 def _line(group: LayerGroup, total: float) -> str:
@@ -74,10 +74,9 @@ def _line(group: LayerGroup, total: float) -> str:
     text = f"  {times} {group.kernel:16} {shape:>9} {size:>9} {time}"
     if not group.multiply_adds:
         return text
-    done = group.layers * group.multiply_adds
-    speed = 2 * done / max(group.seconds, 1e-9) / 1e9
-    share = _percent(group.bound, group.seconds)
-    return f"{text}  {done / 1e6:>9,.1f} M multiply-adds {speed:6.1f} GFLOP/s {share:>5} of the bound"
+    done = group.layers * group.multiply_adds / 1e6
+    share = f"{100 * group.achieved:.0f} %"
+    return f"{text}  {done:>9,.1f} M multiply-adds {group.speed / 1e9:6.1f} GFLOP/s {share:>5} of the bound"
 
 
 def _percent(part: float, whole: float) -> str:

@@ -117,6 +117,16 @@ class LayerGroup:
     bound: float
     """Seconds the multiply-adds of all of them take at the processor's peak."""
 
+    @property
+    def speed(self) -> float:
+        """FLOP/s."""
+        return 2 * self.layers * self.multiply_adds / max(self.seconds, 1e-9)
+
+    @property
+    def achieved(self) -> float:
+        """Fraction of the bound."""
+        return self.bound / max(self.seconds, 1e-9)
+
 
 @dataclass(frozen=True)
 class Row:

@@ -7,7 +7,8 @@ from typing import Any
 
 from runtime.card import BundleCard, BundleFile
 
-from ..results import Results, Row
+from ..layers import LEGEND
+from ..results import LayerGroup, Results, Row
 from ..units import count, mebibytes, milliseconds, percent_floor
 from .markup import table, tag, text
 
@@ -31,6 +32,19 @@ def measurements(results: Results) -> str:
     failed = "".join(tag("li", text(_failure(row))) for row in results.rows if row.failure is not None)
     missing = tag("p", "Not measured:") + tag("ul", failed, class_="plain") if failed else ""
     return (table(header, rows, 2) if rows else "") + missing
+
+
+def layers(results: Results) -> str:
+    """Tables of what the native engine did, layer by layer, folded; empty if it was not measured."""
+    header = ("Kernel", "Layers", "Channels", "Size", "Time", "Multiply-adds", "GFLOP/s", "Of the bound")
+    parts = [
+        tag("h3", text(f"{row.bundle} in {row.engine}")) + table(header, map(_layer, row.layers), 1)
+        for row in results.rows
+        if row.layers
+    ]
+    if not parts:
+        return ""
+    return tag("details", tag("summary", "Layer by layer"), *parts, tag("p", text(LEGEND), class_="note"))
 
 
 def setting(results: Results) -> str:
@@ -91,6 +105,15 @@ def _measurement(row: Row) -> tuple[str, ...]:
         off,
         f"{ratio.median:.2f}× ({ratio.low:.2f} – {ratio.high:.2f})" if ratio else "–",
     )
+
+
+def _layer(group: LayerGroup) -> tuple[str, ...]:
+    shape = str(group.layers), f"{group.inputs}→{group.outputs}", f"{group.width}×{group.height}"
+    figures = ("–",) * 3
+    if group.multiply_adds:
+        done = count(group.layers * group.multiply_adds)
+        figures = done, f"{group.speed / 1e9:.1f}", f"{100 * group.achieved:.0f} %"
+    return text(group.kernel), *shape, milliseconds(group.seconds), *figures
 
 
 def _file(file: BundleFile) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ def render(
         "chart": chart.render(results, bundle),
         "chart_legend": text(chart.legend(results)),
         "measurements": details.measurements(results),
+        "layers": details.layers(results),
         "protocol": text(_protocol(results)),
         "setting": details.setting(results),
         "card": details.card_details(card),
