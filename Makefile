@@ -67,7 +67,7 @@ sanitize: $(VENV)/.installed-tests
 	cmake -S runtime/native -B build/sanitize-address -DSPARSR_SANITIZE=address,undefined -DSPARSR_DIGEST=sanitize
 	cmake --build build/sanitize-address --parallel
 	LD_PRELOAD="$(call RUNTIME_OF,asan) $(call RUNTIME_OF,ubsan)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
-		$(call SANITIZED,address) tests/export/test_native*.py
+		$(call SANITIZED,address) tests/export/test_native*.py tests/export/test_stream_*.py
 	cmake -S runtime/native -B build/sanitize-thread -DSPARSR_SANITIZE=thread -DSPARSR_DIGEST=sanitize
 	cmake --build build/sanitize-thread --parallel
 	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
