@@ -88,6 +88,7 @@ bench: $(VENV)/.installed-rivals
 	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_2of32 $(EVERY) --sparsity 2:32
 	$(RUN) -m export $(MODEL) --out $(BARS)/assln_x4 $(EVERY)
 	$(RUN) -m export train/zoo/smsr_x2.safetensors --out $(BARS)/smsr_x2 $(EVERY)
+	[ -z "$(SPARSR_DATA)" ] || $(RUN) -m export $(SPARSR_DATA)/checkpoints/SMSR_x2_model_1000.pt --out $(BARS)/smsr_official_x2 $(EVERY)
 	$(RUN) -m train init cpu/smsr_dense_x2 --out $(BARS)/smsr_dense.safetensors
 	$(RUN) -m export $(BARS)/smsr_dense.safetensors --out $(BARS)/smsr_dense_x2 $(EVERY)
 	$(RUN) -m bench bars $(BARS) --json $(BARS)/results.json

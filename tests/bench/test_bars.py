@@ -51,6 +51,16 @@ def test_what_cannot_be_measured_is_not_reached(folder):
     assert "not measured" in bars.render(reached, results)
 
 
+def test_a_bundle_not_everybody_can_make_is_asked_for(folder):
+    wanted = Bar("official", "dense", 1e-9, SETTING, "ort", ("litert",), needs="the authors' weights")
+    reached, [(_, results)] = measured(folder, Bar("slim", "dense", 1e-9, SETTING, "ort", ("litert",)), wanted)
+    assert [entry.met for entry in reached] == [True, False]
+    assert "official in ort" in bars.render(reached, results)
+    assert "not measured: needs the authors' weights" in bars.render(reached, results)
+    write_tiny_bundle(folder / "official", channels=4)
+    assert measured(folder, wanted)[0][0].row is not None
+
+
 def test_settings_are_measured_apart_and_threads_against_one_thread(folder):
     two = Setting(20, 13, 2)
     scaling = Bar("dense", "dense", 0, two, "ort", ("ort",), 1)

@@ -226,3 +226,16 @@ def random_image(graph, height, width, seed=0):
     """[1, 3, height, width] float32 in 0..value_range."""
     rng = np.random.default_rng([seed, height, width])
     return rng.uniform(0, graph.value_range, (1, graph.input_channels, height, width)).astype(np.float32)
+
+
+def drawn_graph(channels, dense, seed):
+    """A masked block whose mask is where the image's third colour exceeds 0.5; the features see the other two."""
+    rng = np.random.default_rng(seed)
+    logits = L.Conv(np.float32([[0, 0, 0], [0, 0, 1]])[:, :, None, None], np.float32([0.5, 0]))
+    graph = masked_graph(rng, channels, dense, logits)
+    nodes = [node for node in graph.nodes if node.name != "logits"]
+    weight = conv(rng, 3, channels).weight
+    weight[:, 2] = 0
+    nodes[0] = chain("f", ("features", L.Conv(weight, np.zeros(channels, np.float32), 1, (1,) * 4), ["image"])).nodes[0]
+    mask = chain("m", ("logits", logits, ["image"])).nodes[0]
+    return graph.with_nodes([nodes[0], mask, *nodes[1:]])

@@ -38,10 +38,10 @@ def counter(tmp_path_factory):
     return ("-plugin", str(plugin))
 
 
-def executed(counter, graph, instruction_set="neon", tolerance=1e-4):
+def executed(counter, graph, instruction_set="neon", tolerance=1e-4, image=None):
     """Instructions and multiply-adds of a run on an image of HEIGHT x WIDTH, loading left out; and the kernels."""
     counts = []
-    image = graphs.random_image(graph, HEIGHT, WIDTH)
+    image = graphs.random_image(graph, HEIGHT, WIDTH) if image is None else image
     for repeat in (1, 2):
         model = arm64.EmulatedModel(write_native(graph, {}), instruction_set, repeat=repeat, emulator=counter)
         assert np.allclose(model.run(image), reference.run(graph, image), atol=tolerance)
@@ -72,6 +72,22 @@ def test_pruned_weights_are_not_executed(counter, instruction_set, lanes, tolera
     # Every vector's multiply-add has a load at most, and a share of the weight's own instructions.
     per_vector = (counts[8]["instructions"] - counts[4]["instructions"]) / (2 * step / lanes)
     assert 1 < per_vector < 3
+
+
+def test_masks_decide_what_is_executed(counter):
+    """Where no pixel is important nothing of a block without dense channels is computed, else in proportion."""
+    channels, layers = 32, 2
+    graph = graphs.drawn_graph(channels, [[]] * layers, 0)
+    counts = {}
+    for share in (0, 0.5, 1):
+        image = graphs.random_image(graph, HEIGHT, WIDTH)
+        image[0, 2] = np.arange(WIDTH) < share * WIDTH
+        counts[share] = executed(counter, graph, image=image)[0]["multiply_adds"]
+    all_pixels = counts[1] - counts[0]
+    assert counts[0.5] - counts[0] == pytest.approx(all_pixels / 2, rel=0.02)
+    # Winograd's F(4x4, 3x3) takes 36 products where 9 a pixel take 144; transforms and the 1x1 convolution come on top.
+    products = layers * channels**2 * HEIGHT * WIDTH
+    assert products * (36 / 16 + 1) < all_pixels < 0.5 * products * (9 + 1)
 
 
 def test_counts_repeat(counter):

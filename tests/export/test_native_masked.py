@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from graphs import chain, conv, masked_graph, random_image
+from graphs import chain, conv, drawn_graph, random_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_models import instruction_sets, native_run
@@ -16,26 +16,12 @@ from export.lowering import lower
 from export.native_writer import write_native
 from export.passes import optimise
 from runtime.images import read_image
-from runtime.layers import Conv
 from runtime.native.library import NativeModel
 from tests.small_networks import small
 from train.checkpoint import card_for
 from train.models import load_model
 
 SETS = instruction_sets()
-
-
-def drawn_graph(channels, dense, seed):
-    """A masked block whose mask is where the image's third colour exceeds 0.5; the features see the other two."""
-    rng = np.random.default_rng(seed)
-    logits = Conv(np.float32([[0, 0, 0], [0, 0, 1]])[:, :, None, None], np.float32([0.5, 0]))
-    graph = masked_graph(rng, channels, dense, logits)
-    nodes = [node for node in graph.nodes if node.name != "logits"]
-    weight = conv(rng, 3, channels).weight
-    weight[:, 2] = 0
-    nodes[0] = chain("f", ("features", Conv(weight, np.zeros(channels, np.float32), 1, (1,) * 4), ["image"])).nodes[0]
-    mask = chain("m", ("logits", logits, ["image"])).nodes[0]
-    return graph.with_nodes([nodes[0], mask, *nodes[1:]])
 
 
 def draw_mask(draw, height, width):

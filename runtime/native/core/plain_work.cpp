@@ -92,17 +92,22 @@ public:
         : PlainWork(op, std::move(operands)), kernels_(kernels) {}
 
     void run(int, int, float*) override {
+        const double pixels = double(in().height()) * in().width();
+        const std::vector<double> all = sums();
         for (int c = 0; c < out().channels; ++c) {
-            const double pixels = double(in().height()) * in().width(), mean = sum(c) / pixels;
+            const double mean = all[size_t(c)] / pixels;
             put(c, 0, 0, float(layer_.kind == Kind::mean ? mean : std::sqrt(squares(c, mean) / pixels)));
         }
     }
 
 private:
-    double sum(int c) const {
-        double total = 0;
-        for (int y = 0; y < in().height(); ++y) total += kernels_.sum(line(in(), c, y), in().vectors() * kernels_.lanes);
-        return total;
+    // Of every channel, in the order of memory.
+    std::vector<double> sums() const {
+        std::vector<double> totals(size_t(out().channels));
+        for (int y = 0; y < in().height(); ++y)
+            for (size_t c = 0; c < totals.size(); ++c)
+                totals[c] += kernels_.sum(line(in(), int(c), y), in().vectors() * kernels_.lanes);
+        return totals;
     }
 
     double squares(int c, double centre) const {

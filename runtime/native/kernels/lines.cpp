@@ -46,11 +46,23 @@ void to_bytes(const Real* x, int n, float factor, uint8_t* out) {
 
 double sum(const Real* x, int n) {
     typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
-    Floats sums = {};
-    for (int i = 0; i < n; i += lanes) sums += __builtin_convertvector(load(x + i), Floats);
-    double total = 0;
-    for (int lane = 0; lane < lanes; ++lane) total += static_cast<double>(sums[lane]);
-    return total;
+    constexpr int chains = 4;  // additions at once: one must wait for the one before
+    Floats sums[chains] = {};
+    int i = 0;
+    for (; i + chains * lanes <= n; i += chains * lanes)
+#pragma GCC unroll 4
+        for (int chain = 0; chain < chains; ++chain)
+            sums[chain] += __builtin_convertvector(load(x + i + chain * lanes), Floats);
+    for (; i < n; i += lanes) sums[0] += __builtin_convertvector(load(x + i), Floats);
+    const Floats all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    double parts[lanes];
+#pragma GCC unroll 32
+    for (int lane = 0; lane < lanes; ++lane) parts[lane] = static_cast<double>(all[lane]);
+#pragma GCC unroll 5
+    for (int half = lanes / 2; half; half /= 2)
+#pragma GCC unroll 16
+        for (int lane = 0; lane < half; ++lane) parts[lane] += parts[lane + half];
+    return parts[0];
 }
 
 void leaky_line(const Real* x, int n, float slope, Real* out) {
