@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import graphs
@@ -19,7 +21,7 @@ from export.native_writer import write_native
 from export.passes import optimise
 from runtime import layers as L
 from runtime.errors import SparsrError
-from runtime.native.library import NativeModel
+from runtime.native.library import ERROR_BYTES, NativeModel, load_library
 
 THREADS = (2, 3, 5)
 SETS = instruction_sets()
@@ -57,6 +59,37 @@ def test_odd_shapes_on_every_kernel(instruction_set, height, width):
         scale=2,
     )
     assert_same_bits(graph, ((height, width),), instruction_set)
+
+
+_Work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32)
+_Run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, _Work, ctypes.c_void_p, ctypes.c_int32)
+
+
+class _Pool(ctypes.Structure):
+    _fields_ = [("threads", ctypes.c_int32), ("context", ctypes.c_void_p), ("run", _Run)]
+
+
+def _all_at_once(_, work, argument, count):
+    with ThreadPoolExecutor(count) as host:
+        list(host.map(lambda index: work(argument, index), range(count)))
+
+
+def _last_to_first(_, work, argument, count):
+    for index in reversed(range(count)):
+        work(argument, index)
+
+
+@pytest.mark.parametrize("schedule", [_all_at_once, _last_to_first])
+@pytest.mark.parametrize("threads", THREADS)
+def test_a_hosts_threads_in_whatever_order(threads, schedule):
+    graph = optimise(lower(small("edsr", 2), "edsr"))[0]
+    model = NativeModel(write_native(graph, {}))
+    images = [graphs.random_image(graph, height, 21) for height in (1, 9, 33)]
+    expected = [native_run(model, image) for image in images]
+    pool, error = _Pool(threads, None, _Run(schedule)), ctypes.create_string_buffer(ERROR_BYTES)
+    assert load_library().sparsr_set_pool(ctypes.c_void_p(model._handle), ctypes.byref(pool), error, ERROR_BYTES)
+    for image, result in zip(images, expected, strict=True):
+        assert np.array_equal(native_run(model, image), result)
 
 
 @settings(max_examples=60, deadline=None)
