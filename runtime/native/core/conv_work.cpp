@@ -10,7 +10,8 @@ namespace {
 
 // Sparse kernels take this many input channels at a time, so that the rows they jump about in stay in the first cache;
 // outputs with fewer weights than that is worth take all channels at once.
-constexpr int block_channels = 32, few_weights = 24;
+constexpr int block_channels = 32, few_weights = 34;
+constexpr size_t near_bytes = 1 << 20;  // may have stayed in the second cache since they were written
 
 class ConvWork : public Work {
 public:
@@ -98,7 +99,8 @@ private:
 
     void compute(int first, int rows, float* scratch) override {
         kernels_.sparse_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), layer_.outputs, blocks_,
-                              taps_.data(), starts_.data(), layer_.bias.data(), reinterpret_cast<Real*>(scratch), store(first)});
+                              taps_.data(), starts_.data(), layer_.bias.data(), reinterpret_cast<Real*>(scratch), store(first),
+                              in().buffer->bytes() > near_bytes ? in().channels : 0, ptrdiff_t(in().stride())});
     }
 
     int block_ = 0, blocks_ = 0;  // channels of a block, blocks

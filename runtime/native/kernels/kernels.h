@@ -36,6 +36,8 @@ struct SparseConv {
     const float* bias;
     Real* sums;  // outputs * sparse_sums vectors
     Store store;
+    int far_inputs;       // channels to fetch ahead, where the input is too large to have stayed in the cache; else 0
+    ptrdiff_t in_channel;
 };
 
 // The same with all outputs sharing the taps' places: weight of tap t and output o at

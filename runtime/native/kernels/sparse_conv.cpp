@@ -51,6 +51,16 @@ SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int
         }
 }
 
+// Begins to load an output's share of what the tile to the right will read.
+template <int R, int P, int S>
+SPARSR_INLINE void fetch_ahead(const SparseConv& conv, const Real* in, int output) {
+    const int last = conv.far_inputs * (output + 1) / conv.outputs;
+    for (int channel = conv.far_inputs * output / conv.outputs; channel < last; ++channel)
+#pragma GCC unroll 16
+        for (int i = 0; i < R * P; ++i)
+            __builtin_prefetch(in + channel * conv.in_channel + i / P * conv.in_row + (P + i % P) * S * lanes, 0, 2);
+}
+
 template <int R, int P, int S>
 void tile(const SparseConv& conv, int row, int vector) {
     const Real* in = conv.in + row * conv.in_row + vector * S * lanes;
@@ -65,6 +75,7 @@ void tile(const SparseConv& conv, int row, int vector) {
             const Vector bias = broadcast(Real(conv.bias[output]));
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
+            if (conv.far_inputs && block == 0) fetch_ahead<R, P, S>(conv, in, output);
             add_all_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
             if (block == conv.blocks - 1) {
                 store_sums(sum, store, output, vector);
