@@ -165,10 +165,14 @@ def drawing(points: Sequence[Point], against: str, title: str) -> str:
         "time": ("milliseconds_720p", "CPU time for a 1280x720 output, ms"),
     }[against]
     groups = [p for p in points if p.beta is None], [p for p in points if p.beta is not None]
-    singles, adaptive = (sorted(((getattr(p, field_), p.psnr_y), p) for p in group) for group in groups)
+    singles, adaptive = (sorted(group, key=lambda p: (getattr(p, field_), p.psnr_y)) for group in groups)
+
+    def places(group: list[Point]) -> list[tuple[float, float]]:
+        return [(getattr(p, field_), p.psnr_y) for p in group]
+
     lines = [
-        Series("adaptive, by beta", [place for place, _ in adaptive], [f"{p.beta:g}" for _, p in adaptive]),
-        Series("single candidates", [place for place, _ in singles], [p.name for _, p in singles], dashed=True),
+        Series("adaptive, by beta", places(adaptive), [f"{p.beta:g}" for p in adaptive]),
+        Series("single candidates", places(singles), [p.name for p in singles], dashed=True),
     ]
     return plot(title, axis, "PSNR (luma), dB", lines)
 

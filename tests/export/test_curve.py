@@ -77,7 +77,7 @@ def test_compares_with_the_line():
 
 def test_drawings_hold_every_point():
     points = [Point("a <b>", None, 30.0, 10.0, 5.0), Point("bicubic", None, 20.0, 0.0, 1.0),
-              Point("adaptive", 0.1, 26.0, 5.0, 4.0)]  # fmt: skip
+              Point("adaptive", 0.1, 26.0, 5.0, 4.0), Point("adaptive", 0.2, 26.0, 5.0, 4.0)]  # fmt: skip
     for against in ("work", "time"):
         root = ElementTree.fromstring(drawing(points, against, "title"))
         texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
