@@ -82,7 +82,7 @@ def test_drawings_hold_every_point():
         root = ElementTree.fromstring(drawing(points, against, "title"))
         texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
         assert {"title", "a <b>", "bicubic", "0.1"} <= set(texts)
-        assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4
 
 
 def test_command_line(bundle, images, tmp_path, monkeypatch, capsys):
