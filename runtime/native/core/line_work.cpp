@@ -58,9 +58,15 @@ private:
         } else if (spread()) {
             kernels_.affine(x, n_, first_value(c), 0, out);
         } else {
+            fetch(x + 2 * operands_.inputs[0].stride());
             (op_.gates ? kernels_.gate : kernels_.mul)(x, line(1, c, y), n_, out);
             if (operands_.residual.buffer) kernels_.add(out, residual_line(c, y), n_, out);
         }
+    }
+
+    // Begins to load a line that comes soon.
+    void fetch(const Real* line) const {
+        for (int i = 0; i < n_; i += kernels_.lanes) __builtin_prefetch(line + i);
     }
 
     bool spread() const {
