@@ -54,6 +54,16 @@ def test_any_mask_any_channels_any_size(data):
         ]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_size_after_another(threads):
+    graph = drawn_graph(20, [[0, 3], [1], []], 1)
+    model = NativeModel(write_native(graph, {}), threads=threads)
+    for size in ((40, 30), (37, 17), (64, 9), (33, 29), (40, 30), (70, 12)):
+        image = random_image(graph, *size)
+        expected = reference.run(graph, image)
+        assert np.abs(native_run(model, image) - expected).max() < 2e-5 * np.abs(expected).max(), size
+
+
 def test_a_network_without_masks_has_none():
     graph = chain("plain", conv(np.random.default_rng(0), 3, 3))
     model = NativeModel(write_native(graph, {}))

@@ -105,7 +105,8 @@ void Executor::even_out_capacities() {
 void Executor::allocate_maps() {
     size_t room = max_bytes_ - buffer_bytes();
     for (Map& map : maps_) {
-        if (!has_memory(map)) continue;
+        // What lies beside pixels stays zero only while rows return to the same places, as in a ring of just its length.
+        if (!has_memory(map) || (map.buffer.pixel && map.buffer.ring())) continue;
         const size_t bytes = map.buffer.bytes();
         Mapping used = spares_.take(bytes, bytes + std::min(bytes, room), map.buffer.ring());
         if (!used.data()) continue;
