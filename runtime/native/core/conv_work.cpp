@@ -160,7 +160,14 @@ public:
     WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : ConvWork(op, std::move(operands), kernels), inputs_(in().channels), group_(kernels.winograd_group) {
         whole_ = (layer_.outputs + group_ - 1) / group_ * group_;
-        weights_.assign(size_t(36) * size_t(whole_) * size_t(inputs_), 0);
+        weights_ = operands_.packing->weights(layer_, 0, size_t(36) * size_t(whole_) * size_t(inputs_),
+                                              [this](float* to) { pack(to); });
+    }
+
+    size_t scratch() const override { return transformed() + products(); }
+
+private:
+    void pack(float* to) const {
         std::vector<double> filter(size_t(inputs_) * 9);
         for (int o = 0; o < layer_.outputs; ++o) {
             std::fill(filter.begin(), filter.end(), 0);
@@ -168,34 +175,28 @@ public:
                 const Weight& weight = layer_.weights[i];
                 filter[size_t(weight.channel) * 9 + weight.row * size_t(3) + weight.column] += weight.value;
             }
-            for (int c = 0; c < inputs_; ++c) pack(o, c, &filter[size_t(c) * 9]);
+            for (int c = 0; c < inputs_; ++c) {
+                const size_t place = (size_t(o / group_) * size_t(inputs_) + size_t(c)) * size_t(group_) + size_t(o % group_);
+                winograd_filter(&filter[size_t(c) * 9], to + place, size_t(whole_) * size_t(inputs_));
+            }
         }
     }
 
-    size_t scratch() const override { return transformed() + products(); }
-
-private:
     size_t transformed() const { return planes(inputs_); }
     size_t products() const { return planes(winograd_chunk); }
     size_t planes(int channels) const {
         return 36 * (size_t(channels) * winograd_tiles + 1) * size_t(kernels_.lanes);
     }
 
-    void pack(int output, int channel, const double* filter) {
-        const size_t place = (size_t(output / group_) * size_t(inputs_) + size_t(channel)) * size_t(group_) +
-                             size_t(output % group_);
-        winograd_filter(filter, &weights_[place], size_t(whole_) * size_t(inputs_));
-    }
-
     void compute(int first, int rows, float* scratch) override {
         for (int row = 0; row < rows; row += tile_rows)
             kernels_.winograd_conv({in_rows(first + row), in_row(), ptrdiff_t(in().stride()), std::min(rows - row, tile_rows),
-                                    vectors(), inputs_, layer_.outputs, weights_.data(), layer_.bias.data(), scratch,
+                                    vectors(), inputs_, layer_.outputs, weights_, layer_.bias.data(), scratch,
                                     scratch + transformed(), store(first + row)});
     }
 
     int inputs_, group_, whole_ = 0;
-    std::vector<float> weights_;
+    const float* weights_ = nullptr;
 };
 
 }  // namespace

@@ -83,6 +83,7 @@ Executor::Executor(std::shared_ptr<const Program> program, const KernelSet& kern
 
 Executor Executor::share() const {
     Executor twin(shared_, kernels_, max_bytes_);
+    twin.packing_ = packing_;
     twin.set_planning(planning_);
     return twin;
 }
@@ -433,6 +434,7 @@ void Executor::prepare_work() {
         for (int input : op.inputs) operands.inputs.push_back(view(input));
         operands.output = view(op.output);
         if (op.residual >= 0) operands.residual = view(op.residual);
+        operands.packing = packing_.get();
         task.work = works_.make(op, task.choice, std::move(operands), kernels_);
         scratch_floats_ = std::max(scratch_floats_, task.work->scratch());
     }

@@ -140,6 +140,7 @@ private:
     const Program& program_;
     const KernelSet& kernels_;
     const Works& works_;
+    std::shared_ptr<Packing> packing_ = std::make_shared<Packing>();
     size_t max_bytes_;
     Plan plan_;
     Planning planning_;

@@ -117,7 +117,10 @@ public:
         zeros_ = allocate(size_t(row_));
         keep_ = allocate(size_t(row_));
         std::fill_n(keep_.data(), to_.dense, 1.0f);
-        pack(op.layer->parts[size_t(op.part)].weights);
+        const std::vector<float>& weights = op.layer->parts[size_t(op.part)].weights;
+        const auto fill = [&](float* to) { pack(weights, to); };
+        tile_weights_ = operands_.packing->weights(*op.layer, op.part, (36 + 9) * plane_, fill);
+        pixel_weights_ = tile_weights_ + 36 * plane_;
     }
 
     size_t scratch() const override { return 2 * tile_floats(); }
@@ -132,9 +135,8 @@ public:
     }
 
 private:
-    void pack(const std::vector<float>& weights) {
-        tile_weights_ = allocate(36 * plane_);
-        pixel_weights_ = allocate(9 * plane_);
+    // First as tiles want them, then as single pixels do.
+    void pack(const std::vector<float>& weights, float* to) const {
         for (int k = 0; k < channels_; ++k)
             for (int n = 0; n < channels_; ++n) {
                 const float* taps = &weights[size_t(to_.channels[size_t(n)] * channels_ + from_.channels[size_t(k)]) * 9];
@@ -142,9 +144,9 @@ private:
                 double filter[9];
                 for (size_t i = 0; i < 9; ++i) {
                     filter[i] = double(taps[i]);
-                    pixel_weights_.data()[i * plane_ + place] = taps[i];
+                    to[(36 + i) * plane_ + place] = taps[i];
                 }
-                winograd_filter(filter, tile_weights_.data() + place, plane_);
+                winograd_filter(filter, to + place, plane_);
             }
     }
 
@@ -216,14 +218,14 @@ private:
 
     void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const Mapping& keep, float* scratch) const {
         kernels_.masked_tiles({tiles.data(), int(tiles.size()), in_row(), out_row(), int(pixel()), inputs, vectors,
-                               tile_weights_.data(), row_, ptrdiff_t(plane_), keep.data(), scratch, scratch + tile_floats()});
+                               tile_weights_, row_, ptrdiff_t(plane_), keep.data(), scratch, scratch + tile_floats()});
     }
 
     void run_pixels(const std::vector<PixelPlace>& pixels, int first) const {
         PixelSource sources[9];
         for (int tap = 0; tap < 9; ++tap)
             sources[tap] = {in().row(first - 1) + tap / 3 * in_row() + (tap % 3 - 1) * pixel(), channels_,
-                            pixel_weights_.data() + size_t(tap) * plane_};
+                            pixel_weights_ + size_t(tap) * plane_};
         kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_.data(), 0,
                                  out().row(first)});
     }
@@ -233,7 +235,8 @@ private:
     Order from_, to_;
     int channels_, vectors_, row_;
     size_t plane_;  // floats of all inputs' weights for one tap
-    Mapping keep_, zeros_, tile_weights_, pixel_weights_;
+    Mapping keep_, zeros_;
+    const float *tile_weights_, *pixel_weights_;
 };
 
 // The 1x1 convolution over all results of a block.

@@ -80,7 +80,8 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     const int rows = choice.step / op.block;
     const Buffer in = make_buffer(channels, rows * layer.stride + layer.kernel_h, vectors * layer.stride, choice.margin, kernels_);
     const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, kernels_);
-    Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}};
+    Packing packing;
+    Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}, &packing};
     const auto work = works_of(kernels_).make(alone, choice, std::move(operands), kernels_);
     const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
     double best = 1e9, spent = 0;

@@ -7,6 +7,7 @@
 
 #include "../kernels/kernel_set.h"
 #include "buffer.h"
+#include "packing.h"
 #include "image.h"
 #include "plan.h"
 
@@ -60,6 +61,7 @@ struct Operands {
     std::vector<View> inputs;
     View output;
     View residual;  // buffer null if there is none
+    Packing* packing = nullptr;  // of the program's weights
 };
 
 // What depends on the type of activations; there is one of each in `works.cpp`, which is compiled once per type.
