@@ -1,22 +1,61 @@
-// Operations on single lines; the compiler turns these loops into vectors.
+// Operations on single lines of n values, whole vectors of them; the compiler turns these loops into vectors.
 #include "simd.h"
 
 namespace sparsr::SPARSR_ISA {
 
+namespace {
+
+#ifdef SPARSR_HALF
+// A part of a line. The compiler makes no vectors of loops that convert, so that values are converted before and after.
+struct Floats {
+    static constexpr int most = 8 * lanes;
+    float values[most];
+};
+
+SPARSR_INLINE Floats widened(const Real* x, int n) {
+    Floats floats;
+    for (int i = 0; i < n; i += 4) vst1q_f32(floats.values + i, vcvt_f32_f16(vld1_f16(x + i)));
+    return floats;
+}
+
+template <class Function, class... Inputs>
+SPARSR_INLINE void apply(int n, Real* out, Function function, const Inputs&... x) {
+    Floats results;
+    for (int i = 0; i < n; ++i) results.values[i] = function(x.values[i]...);
+    for (int i = 0; i < n; i += 4) vst1_f16(out + i, vcvt_f16_f32(vld1q_f32(results.values + i)));
+}
+
+// out[i] = function(x[i]...), computed in float.
+template <class Function, class... Lines>
+SPARSR_INLINE void each(int n, Real* out, Function function, Lines... x) {
+    for (int i = 0; i < n; i += Floats::most) {
+        const int part = n - i < Floats::most ? n - i : Floats::most;
+        apply(part, out + i, function, widened(x + i, part)...);
+    }
+}
+#else
+template <class Function, class... Lines>
+SPARSR_INLINE void each(int n, Real* out, Function function, Lines... x) {
+    for (int i = 0; i < n; ++i) out[i] = function(x[i]...);
+}
+#endif
+
+}  // namespace
+
 void affine(const Real* x, int n, float factor, float offset, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * factor + offset);
+    each(n, out, [=](float a) { return a * factor + offset; }, x);
 }
 
 void add(const Real* x, const Real* y, int n, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] + y[i]);
+    each(n, out, [](float a, float b) { return a + b; }, x, y);
 }
 
 void scaled_add(const Real* x, int n, float factor, const Real* y, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * factor + y[i]);
+    each(n, out, [=](float a, float b) { return a * factor + b; }, x, y);
 }
 
 void mul(const Real* x, const Real* y, int n, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * y[i]);
+    each(n, out, [](float a, float b) { return a * b; }, x, y);
 }
 
 void halve(const Real* upper, const Real* lower, int vectors, Real* out) {
@@ -25,11 +64,11 @@ void halve(const Real* upper, const Real* lower, int vectors, Real* out) {
 }
 
 void maximum(const Real* x, const Real* y, int n, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = x[i] < y[i] ? y[i] : x[i];
+    each(n, out, [](float a, float b) { return a < b ? b : a; }, x, y);
 }
 
 void mix(const Real* x, const Real* y, int n, float share, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * (1 - share) + y[i] * share);
+    each(n, out, [=](float a, float b) { return a * (1 - share) + b * share; }, x, y);
 }
 
 void interpolate(const Real* x, const int32_t* low, const int32_t* high, const float* share, int n, Real* out) {
@@ -66,7 +105,7 @@ double sum(const Real* x, int n) {
 }
 
 void leaky_line(const Real* x, int n, float slope, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] < 0 ? x[i] * slope : x[i]);
+    each(n, out, [=](float a) { return a < 0 ? a * slope : a; }, x);
 }
 
 namespace {
@@ -99,11 +138,11 @@ inline float logistic(float x) {
 }  // namespace
 
 void sigmoid(const Real* x, int n, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(logistic(x[i]));
+    each(n, out, logistic, x);
 }
 
 void gate(const Real* x, const Real* y, int n, Real* out) {
-    for (int i = 0; i < n; ++i) out[i] = Real(x[i] * logistic(y[i]));
+    each(n, out, [](float a, float b) { return a * logistic(b); }, x, y);
 }
 
 void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {
