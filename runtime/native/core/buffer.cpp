@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <utility>
 
 #include <sys/mman.h>
@@ -88,6 +89,17 @@ Mapping Spares::take(size_t least, size_t most, bool mirrored) {
     Mapping taken = std::move(*best);
     mappings_.erase(best);
     return taken;
+}
+
+void Spares::keep(size_t bytes) {
+    auto first = mappings_.begin();
+    for (size_t all = this->bytes(); all > bytes; ++first) all -= first->bytes();
+    mappings_.erase(mappings_.begin(), first);
+}
+
+size_t Spares::bytes() const {
+    return std::accumulate(mappings_.begin(), mappings_.end(), size_t(0),
+                           [](size_t sum, const Mapping& mapping) { return sum + mapping.bytes(); });
 }
 
 void Buffer::lay_out() {

@@ -43,10 +43,12 @@ public:
     void add(Mapping mapping);
     // The smallest of `least` to `most` bytes, or one without memory if there is none.
     Mapping take(size_t least, size_t most, bool mirrored);
-    void clear() { mappings_.clear(); }
+    // Frees those that have been there longest until the rest has at most so many bytes.
+    void keep(size_t bytes);
+    size_t bytes() const;
 
 private:
-    std::vector<Mapping> mappings_;
+    std::vector<Mapping> mappings_;  // the oldest first
 };
 
 struct Buffer {

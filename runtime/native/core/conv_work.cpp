@@ -1,5 +1,6 @@
 // Convolutions packed for the fast kernels.
 #include <algorithm>
+#include <numeric>
 
 #include "winograd.h"
 #include "works.h"
@@ -12,6 +13,7 @@ namespace {
 // outputs with fewer weights than that is worth take all channels at once.
 constexpr int block_channels = 32, few_weights = 34;
 constexpr size_t near_bytes = 1 << 20;  // may have stayed in the second cache since they were written
+constexpr int dense_part = 0, winograd_part = 1;  // of a layer's packing: sizes differ in which of them they want
 
 class ConvWork : public Work {
 public:
@@ -73,28 +75,32 @@ public:
     SparseConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : ConvWork(op, std::move(operands), kernels) {
         const bool few = layer_.weights.size() < size_t(layer_.outputs) * few_weights;
-        block_ = few ? in().channels : block_channels;
-        blocks_ = (in().channels + block_ - 1) / block_;
-        taps_.reserve(layer_.weights.size());
-        for (int block = 0; block < blocks_; ++block)
-            for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
-                starts_.push_back(int32_t(taps_.size()));
-                pack(o, block);
+        blocks_ = few ? 1 : (in().channels + block_channels - 1) / block_channels;
+        count();
+        taps_.resize(layer_.weights.size());
+        std::vector<int32_t> next(starts_);
+        for (size_t o = 0; o < size_t(layer_.outputs); ++o)
+            for (size_t i = layer_.first[o]; i < layer_.first[o + 1]; ++i) {
+                const Weight& weight = layer_.weights[i];
+                const auto place = size_t(next[list(weight, o)]++);
+                taps_[place] = {offset(weight.channel, weight.row, weight.column), Real(weight.value)};
             }
-        starts_.push_back(int32_t(taps_.size()));
     }
 
     size_t scratch() const override { return size_t(layer_.outputs) * size_t(sparse_sums * kernels_.lanes); }
 
 private:
-    void pack(size_t output, int block) {
-        const auto begin = ptrdiff_t(taps_.size());
-        for (size_t i = layer_.first[output]; i < layer_.first[output + 1]; ++i) {
-            const Weight& weight = layer_.weights[i];
-            if (weight.channel / block_ == block)
-                taps_.push_back({offset(weight.channel, weight.row, weight.column), Real(weight.value)});
-        }
-        std::sort(taps_.begin() + begin, taps_.end(), [](const Tap& a, const Tap& b) { return a.offset < b.offset; });
+    // An output's taps of a block of channels.
+    size_t list(const Weight& weight, size_t output) const {
+        return size_t(blocks_ > 1 ? weight.channel / block_channels : 0) * size_t(layer_.outputs) + output;
+    }
+
+    // Where every list starts, and the end.
+    void count() {
+        starts_.assign(size_t(blocks_) * size_t(layer_.outputs) + 1, 0);
+        for (size_t o = 0; o < size_t(layer_.outputs); ++o)
+            for (size_t i = layer_.first[o]; i < layer_.first[o + 1]; ++i) ++starts_[list(layer_.weights[i], o) + 1];
+        std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
     }
 
     void compute(int first, int rows, float* scratch) override {
@@ -103,7 +109,7 @@ private:
                               in().buffer->bytes() > near_bytes ? in().channels : 0, ptrdiff_t(in().stride())});
     }
 
-    int block_ = 0, blocks_ = 0;  // channels of a block, blocks
+    int blocks_ = 0;  // of channels
     std::vector<Tap> taps_;
     std::vector<int32_t> starts_;
 };
@@ -118,19 +124,23 @@ public:
             for (int c = 0; c < group_inputs_; ++c)
                 for (int column = 0; column < layer_.kernel_w; ++column) taps_.push_back(offset(c, row, column));
         group_size_ = (size_t(group_outputs_) + dense_outputs - 1) / dense_outputs * dense_outputs * taps_.size();
-        weights_.assign(group_size_ * size_t(layer_.groups), 0);
-        for (int o = 0; o < layer_.outputs; ++o) pack(o);
+        const size_t bytes = group_size_ * size_t(layer_.groups) * sizeof(Real);
+        const auto fill = [this](float* to) {
+            for (int o = 0; o < layer_.outputs; ++o) pack(o, reinterpret_cast<Real*>(to));
+        };
+        weights_ = reinterpret_cast<const Real*>(
+            operands_.packing->weights(layer_, dense_part, (bytes + sizeof(float) - 1) / sizeof(float), fill));
     }
 
 private:
-    void pack(int output) {
+    void pack(int output, Real* to) const {
         const int group = output / group_outputs_, o = output % group_outputs_;
         for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) {
             const Weight& weight = layer_.weights[i];
             const int channel = weight.channel - group * group_inputs_;
             const int tap = (weight.row * group_inputs_ + channel) * layer_.kernel_w + weight.column;
             const size_t place = (size_t(o / dense_outputs) * taps_.size() + size_t(tap)) * dense_outputs;
-            Real& sum = weights_[size_t(group) * group_size_ + place + size_t(o % dense_outputs)];
+            Real& sum = to[size_t(group) * group_size_ + place + size_t(o % dense_outputs)];
             sum = Real(sum + weight.value);
         }
     }
@@ -142,7 +152,7 @@ private:
             if (to.residual) to.residual += group * group_outputs_ * to.residual_channel;
             const Real* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
             kernels_.dense_conv({from, in_row(), layer_.stride, rows, vectors(), group_outputs_, int(taps_.size()),
-                                 taps_.data(), weights_.data() + size_t(group) * group_size_,
+                                 taps_.data(), weights_ + size_t(group) * group_size_,
                                  layer_.bias.data() + group * group_outputs_, to});
         }
     }
@@ -150,7 +160,7 @@ private:
     int group_inputs_, group_outputs_;
     size_t group_size_ = 0;
     std::vector<int32_t> taps_;
-    std::vector<Real> weights_;
+    const Real* weights_ = nullptr;
 };
 
 constexpr int tile_rows = 4;
@@ -160,7 +170,7 @@ public:
     WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : ConvWork(op, std::move(operands), kernels), inputs_(in().channels), group_(kernels.winograd_group) {
         whole_ = (layer_.outputs + group_ - 1) / group_ * group_;
-        weights_ = operands_.packing->weights(layer_, 0, size_t(36) * size_t(whole_) * size_t(inputs_),
+        weights_ = operands_.packing->weights(layer_, winograd_part, size_t(36) * size_t(whole_) * size_t(inputs_),
                                               [this](float* to) { pack(to); });
     }
 

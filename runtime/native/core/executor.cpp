@@ -139,7 +139,7 @@ void Executor::prepare(Size size) {
     rehearse();
     find_affected();
     share_memory();
-    require(buffer_bytes() <= max_bytes_,
+    require(map_bytes() <= max_bytes_,
             "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
     find_affected();
     find_homes();

@@ -66,7 +66,7 @@ public:
     // Whether runs time every operation.
     void set_profiling(bool profiling) { profiling_ = profiling; }
 
-    // Of the size last prepared: the images', bytes of feature maps, and the operations.
+    // Of the size last prepared: the images', bytes of feature maps and of what is kept of those before, and the operations.
     Size size() const { return size_; }
     size_t buffer_bytes() const;
     std::vector<Report> report() const;
@@ -120,11 +120,12 @@ private:
     int lowest_needed(const Map& map, const Task* in_place_of = nullptr) const;
     void align_margins();
     void share_memory();
-    void rehearse_run(std::vector<std::vector<bool>>& possible);
+    void rehearse_run(std::vector<std::vector<size_t>>& possible);
     bool is_read(size_t before, const Task& task) const;
     bool in_place(const Task& task, size_t input) const;
     void even_out_capacities();
     void allocate_maps();
+    size_t map_bytes() const;
     static bool has_memory(const Map& map);
     static bool whole(const Map& map) { return map.buffer.capacity >= map.buffer.whole(); }
     void find_affected();
@@ -150,6 +151,7 @@ private:
     Size output_size_{0, 0};
     std::vector<Map> maps_;          // of root tensors
     Spares spares_;                  // of the maps before
+    size_t most_needed_ = 0;         // bytes of the maps of any size so far
     std::vector<size_t> map_of_;     // map of every tensor
     std::vector<Task> tasks_;        // of every op
     // Of every task, and last of the handing over of rows, those whose readiness its progress may change.

@@ -29,27 +29,28 @@ void Executor::align_margins() {
 
 // Finds for every map one that it may follow, each the predecessor of one other at most.
 void Executor::share_memory() {
-    std::vector<std::vector<bool>> possible(maps_.size(), std::vector<bool>(maps_.size()));
+    std::vector<std::vector<size_t>> possible(maps_.size());
     for (size_t map = 0; map < maps_.size(); ++map)
         for (size_t before = 0; before < maps_.size(); ++before) {
             const Map &a = maps_[before], &b = maps_[map];
-            possible[map][before] = map != before && !a.writers.empty() && !b.writers.empty() &&
-                                    a.buffer.fits(b.buffer) && whole(a) == whole(b);
+            if (map != before && !a.writers.empty() && !b.writers.empty() && a.buffer.fits(b.buffer) && whole(a) == whole(b))
+                possible[map].push_back(before);
         }
     rehearse_run(possible);
     std::vector<bool> followed(maps_.size());
     for (size_t map = 0; map < maps_.size(); ++map)
-        for (size_t before = 0; before < maps_.size(); ++before) {
-            if (!possible[map][before] || followed[before] || maps_[map].before != none) continue;
+        for (size_t before : possible[map]) {
+            if (followed[before]) continue;
             maps_[map].before = before;
             followed[before] = true;
+            break;
         }
     even_out_capacities();
 }
 
-// A run without its arithmetic, the last operation that can take a step first. Strikes out of `possible` what it shows
-// not to be: [map][before].
-void Executor::rehearse_run(std::vector<std::vector<bool>>& possible) {
+// A run without its arithmetic, the last operation that can take a step first. Strikes out of `possible`, the maps that
+// every map may follow, what it shows not to be.
+void Executor::rehearse_run(std::vector<std::vector<size_t>>& possible) {
     for (Task& task : tasks_) task.done = 0;
     std::set<size_t> stages;  // that may be able
     for (size_t stage = 0; stage <= tasks_.size(); ++stage) stages.insert(stage);
@@ -60,9 +61,9 @@ void Executor::rehearse_run(std::vector<std::vector<bool>>& possible) {
             continue;
         }
         if (stage < tasks_.size()) {
-            auto& of_map = possible[tasks_[stage].buffer];
-            for (size_t before = 0; before < maps_.size(); ++before)
-                of_map[before] = of_map[before] && is_read(before, tasks_[stage]);
+            auto& list = possible[tasks_[stage].buffer];
+            const auto struck = [&](size_t before) { return !is_read(before, tasks_[stage]); };
+            list.erase(std::remove_if(list.begin(), list.end(), struck), list.end());
             tasks_[stage].done = step_end(tasks_[stage]);
         } else {
             ++sink_;
@@ -100,24 +101,29 @@ void Executor::even_out_capacities() {
     }
 }
 
-// The memory of the size before first, as far as it is not much more than needed; what is left of that goes before any
-// new memory comes.
+// The memory of the sizes before first, the largest map first. What no map takes is kept for sizes that come again, as
+// long as all is not much more than the largest size has needed.
 void Executor::allocate_maps() {
-    size_t room = max_bytes_ - buffer_bytes();
-    for (Map& map : maps_) {
+    std::vector<Buffer*> buffers;
+    for (Map& map : maps_)
+        if (has_memory(map)) buffers.push_back(&map.buffer);
+    std::stable_sort(buffers.begin(), buffers.end(), [](auto* a, auto* b) { return a->bytes() > b->bytes(); });
+    most_needed_ = std::max(most_needed_, map_bytes());
+    size_t room = std::min(max_bytes_, most_needed_ + most_needed_ / 4) - map_bytes();
+    for (Buffer* buffer : buffers) {
         // What lies beside pixels stays zero only while rows return to the same places, as in a ring of just its length.
-        if (!has_memory(map) || (map.buffer.pixel && map.buffer.ring())) continue;
-        const size_t bytes = map.buffer.bytes();
-        Mapping used = spares_.take(bytes, bytes + std::min(bytes, room), map.buffer.ring());
+        if (buffer->pixel && buffer->ring()) continue;
+        const size_t bytes = buffer->bytes(), more = buffer->ring() ? std::min(bytes, room) : room;  // a long ring is slow
+        Mapping used = spares_.take(bytes, bytes + more, buffer->ring());
         if (!used.data()) continue;
         room -= used.bytes() - bytes;
         // Beside pixels nothing is ever written, and zeros are expected.
-        if (map.buffer.pixel) std::memset(used.data(), 0, used.bytes());
-        map.buffer.use(std::move(used));
+        if (buffer->pixel) std::memset(used.data(), 0, bytes);
+        buffer->use(std::move(used));
     }
-    spares_.clear();
-    for (Map& map : maps_)
-        if (has_memory(map) && !map.buffer.start) map.buffer.allocate();
+    spares_.keep(room);
+    for (Buffer* buffer : buffers)
+        if (!buffer->start) buffer->allocate();
     for (Map& map : maps_) {
         const Map* first = &map;
         while (first->before != none) first = &maps_[first->before];
@@ -128,7 +134,9 @@ void Executor::allocate_maps() {
 // Whether a map lies in memory of its own.
 bool Executor::has_memory(const Map& map) { return !map.writers.empty() && map.before == none; }
 
-size_t Executor::buffer_bytes() const {
+size_t Executor::buffer_bytes() const { return map_bytes() + spares_.bytes(); }
+
+size_t Executor::map_bytes() const {
     size_t bytes = 0;
     for (const Map& map : maps_)
         if (has_memory(map)) bytes += std::max(map.buffer.bytes(), map.buffer.memory.bytes());

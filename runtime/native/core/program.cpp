@@ -183,12 +183,15 @@ private:
         require(shape.size() == 4, layer.name + " has a weight of impossible shape");
         set_shape(layer, channels, shape[0], shape[2], shape[3]);
         require(shape[1] == channels / layer.groups, layer.name + " has a weight for other inputs");
-        size_t index = 0;
+        const int per_group = channels / layer.groups, taps = layer.kernel_h * layer.kernel_w;
         for (int output = 0; output < layer.outputs; ++output) {
             layer.first.push_back(layer.weights.size());
-            for (int c = 0; c < channels / layer.groups; ++c)
-                for (int tap = 0; tap < layer.kernel_h * layer.kernel_w; ++tap, ++index)
-                    append(layer, first_channel(layer, channels, output) + c, tap, value_at(stored, index));
+            for (int row = 0; row < layer.kernel_h; ++row)
+                for (int c = 0; c < per_group; ++c)
+                    for (int tap = row * layer.kernel_w; tap < (row + 1) * layer.kernel_w; ++tap) {
+                        const size_t index = (size_t(output) * size_t(per_group) + size_t(c)) * size_t(taps) + size_t(tap);
+                        append(layer, first_channel(layer, channels, output) + c, tap, value_at(stored, index));
+                    }
         }
         layer.first.push_back(layer.weights.size());
     }
@@ -231,7 +234,7 @@ private:
 
     static void sort_from(Layer& layer, size_t first) {
         const auto before = [](const Weight& a, const Weight& b) {
-            return a.channel != b.channel ? a.channel < b.channel : a.row != b.row ? a.row < b.row : a.column < b.column;
+            return a.row != b.row ? a.row < b.row : a.channel != b.channel ? a.channel < b.channel : a.column < b.column;
         };
         std::sort(layer.weights.begin() + ptrdiff_t(first), layer.weights.end(), before);
     }

@@ -45,7 +45,7 @@ struct Layer {
     // conv
     int outputs = 0, kernel_h = 1, kernel_w = 1, stride = 1, groups = 1;
     int top = 0, left = 0, bottom = 0, right = 0;
-    std::vector<Weight> weights;  // sorted by output, channel, row, column
+    std::vector<Weight> weights;  // sorted by output, row, channel, column: as they lie in memory
     std::vector<size_t> first;    // of each output in `weights`, and the end
     std::vector<float> bias;      // conv, masked; offset of affine
     bool early = false;           // conv: computed once its input is there, which then need not be kept
