@@ -209,7 +209,23 @@ def _line(entry: Reached, results: Results) -> str:
     verdict = "reached" if entry.met else "NOT reached"
     memory = f", {entry.row.memory.peak / MIB:.0f} MiB" if entry.row.memory else ""
     times = f"{milliseconds(results.time(entry.row))} against {milliseconds(results.time(entry.opponent))}"
-    return f"  {name:32} {ratio:24} of {opponent}: bar {bar.ratio:g}x {verdict}; {times}{memory}"
+    verdict += f"; {times}{memory}{_reason(entry, results)}"
+    return f"  {name:32} {ratio:24} of {opponent}: bar {bar.ratio:g}x {verdict}"
+
+
+def _reason(entry: Reached, results: Results) -> str:
+    """That a bar asks for less time than the multiply-adds take on this processor, if so."""
+    if entry.met or entry.row is None or entry.opponent is None:
+        return ""
+    wanted, threads = results.time(entry.opponent) / entry.bar.ratio, entry.bar.setting.threads
+    bound = sum(group.bound for group in entry.row.layers) / threads
+    peak = sum(group.peak for group in entry.row.layers) / threads
+    if wanted >= bound:
+        return ""
+    return (
+        f"; out of reach of this processor: it asks for {milliseconds(wanted)}, the multiply-adds alone take "
+        f"{milliseconds(bound)} at the bound ({milliseconds(peak)} at the peak)"
+    )
 
 
 def save(runs: Sequence[Results], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +15,10 @@ from runtime.plan_table import run_plan
 from .results import LayerGroup, Row
 
 LEGEND = (
-    "bound: the kernel's multiply-adds at the measured peak of this processor, for sparse kernels with a load for "
-    "each. Winograd's are its products; its transforms, and all other operations, have no bound here."
+    "peak: multiply-adds on registers, measured here. bound: what the kernel allows at best: the peak; for sparse "
+    "kernels, which load a vector for every multiply-add, what such loads from irregular places of the first cache "
+    "allow, measured in the kernel's own loop. Winograd's multiply-adds are its products; its transforms, and all "
+    "other operations, are not counted."
 )
 _WINOGRAD_SHARE = 36 / (16 * 9)  # products of F(4x4, 3x3) for the multiply-adds of a direct convolution
 
@@ -33,13 +36,18 @@ def group_layers(plan: dict[str, Any]) -> tuple[LayerGroup, ...]:
     groups: dict[tuple[object, ...], LayerGroup] = {}
     for operation in plan["operations"]:
         done = _multiply_adds(operation)
-        peak = plan["loading_flops" if operation["kernel"] == "sparse" else "peak_flops"]
+        flops = plan["peak"]["arithmetic"]
+        best = plan["peak"]["near_taps"] if operation["kernel"] == "sparse" else flops
         shape = (operation["inputs"], operation["outputs"], operation["width"], operation["height"])
         key = (operation["kernel"], "" if done else operation["kind"], *shape, done)
         name = operation["kernel"] if done else operation["kind"] or "copy"
         before = groups.get(key, LayerGroup(name, *shape, 0, done, 0.0, 0.0))
-        groups[key] = LayerGroup(
-            name, *shape, before.layers + 1, done, before.seconds + operation["seconds"], before.bound + 2 * done / peak
+        groups[key] = dataclasses.replace(
+            before,
+            layers=before.layers + 1,
+            seconds=before.seconds + operation["seconds"],
+            bound=before.bound + 2 * done / best,
+            peak=before.peak + 2 * done / flops,
         )
     return tuple(groups.values())
 
@@ -54,8 +62,9 @@ def _multiply_adds(operation: dict[str, Any]) -> int:
 def render(row: Row) -> str:
     """A line per group, then the whole network."""
     total = sum(group.seconds for group in row.layers)
-    bound = sum(group.bound for group in row.layers)
-    head = f"  {row.bundle} in {row.engine}, layer by layer: {_percent(bound, total)} of the bound"
+    peak = _percent(sum(group.peak for group in row.layers), total)
+    bound = _percent(sum(group.bound for group in row.layers), total)
+    head = f"  {row.bundle} in {row.engine}, layer by layer: {peak} of the peak, {bound} of the bound"
     return "\n".join([head, *(_line(group, total) for group in row.layers)])
 
 
@@ -75,8 +84,8 @@ def _line(group: LayerGroup, total: float) -> str:
     if not group.multiply_adds:
         return text
     done = group.layers * group.multiply_adds / 1e6
-    share = f"{100 * group.achieved:.0f} %"
-    return f"{text}  {done:>9,.1f} M multiply-adds {group.speed / 1e9:6.1f} GFLOP/s {share:>5} of the bound"
+    shares = f"{100 * group.of_peak:3.0f} % of the peak, {100 * group.achieved:3.0f} % of the bound"
+    return f"{text}  {done:>9,.1f} M multiply-adds {group.speed / 1e9:6.1f} GFLOP/s, {shares}"
 
 
 def _percent(part: float, whole: float) -> str:

@@ -115,7 +115,9 @@ class LayerGroup:
     seconds: float
     """CPU time of all of them for one image, all threads' together."""
     bound: float
-    """Seconds the multiply-adds of all of them take at the processor's peak."""
+    """Seconds the multiply-adds of all of them take as fast as their kernel can do them at best."""
+    peak: float = 0.0
+    """The same at the processor's peak."""
 
     @property
     def speed(self) -> float:
@@ -126,6 +128,11 @@ class LayerGroup:
     def achieved(self) -> float:
         """Fraction of the bound."""
         return self.bound / max(self.seconds, 1e-9)
+
+    @property
+    def of_peak(self) -> float:
+        """Fraction of the peak."""
+        return self.peak / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True)

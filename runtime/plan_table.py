@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,29 +14,33 @@ from .memory import format_bytes
 from .native.costs import KERNELS, layer_cost, peak
 from .native.library import HALF, NativeModel, PixelArray
 
-_HEAD = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory", "ms", "share", "peak")
+_SHAPE = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory")
+_HEAD = (*_SHAPE, "ms", "share", "peak", "taps")
 
 
 def run_plan(model: bytes, image: PixelArray, threads: int, precision: Precision = "fp32") -> dict[str, Any]:
     """The plan of a native model file (see `NativeModel.plan`) from a timed run on `image` (see `NativeModel.run`).
 
-    Adds `peak_flops` and `loading_flops` of one thread, see `runtime.native.costs.Peak`. Raises `SparsrError` if the
-    library cannot be built or the model does not take the size or the precision.
+    Adds `peak`, what one thread does at best, see `runtime.native.costs.Peak`. Raises `SparsrError` if the library
+    cannot be built or the model does not take the size or the precision.
     """
     native = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
     result = np.empty_like(image, shape=native.output_shape(*image.shape[:2]))
     native.run(image, result)
     native.set_profiling(True)
     native.run(image, result)
-    best = peak(native.info.instruction_set.decode())
-    return {**native.plan(), "peak_flops": best.arithmetic, "loading_flops": best.loading}
+    return {**native.plan(), "peak": asdict(peak(native.info.instruction_set.decode()))}
 
 
 def plan_table(plan: dict[str, Any]) -> str:
-    """A line per operation: what it computes, on which kernel, in what memory and time, and how near to the peak."""
+    """A line per operation: what it computes, on which kernel, in what memory and time, and how near to the peak.
+
+    taps: of sparse kernels, how near to what loads at irregular places of the first cache allow.
+    """
     operations = plan["operations"]
     total = sum(operation["seconds"] for operation in operations) or 1.0
-    rows = [_HEAD, *(_plan_row(operation, total, plan["peak_flops"]) for operation in operations)]
+    peaks = {name: flops / 1e9 for name, flops in plan["peak"].items()}
+    rows = [_HEAD, *(_plan_row(operation, total, plan["peak"]) for operation in operations)]
     cost = sum(operation.get("cost", 0.0) for operation in operations)
     measured = all(operation.get("measured", True) for operation in operations)
     return "\n".join(
@@ -45,19 +49,22 @@ def plan_table(plan: dict[str, Any]) -> str:
             f"{plan['width']}x{plan['height']}, {plan['instruction_set']}, {plan['threads']} threads: "
             f"{1e3 * total:.1f} ms of CPU, convolutions {'measured' if measured else 'estimated'} to {1e3 * cost:.1f}; "
             f"{format_bytes(plan['buffer_bytes'])} of feature maps",
-            f"peak of a thread: {plan['peak_flops'] / 1e9:.0f} GFLOP/s, "
-            f"{plan['loading_flops'] / 1e9:.0f} with a load for each multiply-add",
+            f"peak of a thread: {peaks['arithmetic']:.0f} GFLOP/s; with a load for each multiply-add "
+            f"{peaks['loading']:.0f}, at irregular places as taps have them {peaks['near_taps']:.0f} in 16 channels, "
+            f"{peaks['far_taps']:.0f} in 64",
         ]
     )
 
 
-def _plan_row(operation: dict[str, Any], total: float, peak_flops: float) -> tuple[str, ...]:
+def _plan_row(operation: dict[str, Any], total: float, peaks: dict[str, float]) -> tuple[str, ...]:
     seconds = operation["seconds"]
-    weights = macs = share_of_dense = fraction = ""
+    weights = macs = share_of_dense = of_peak = of_taps = ""
     if "macs" in operation:
         weights, macs = f"{operation['weights']}", f"{operation['macs'] / 1e6:.0f}"
         share_of_dense = f"{operation['weights'] / operation['dense_weights']:.3f}"
-        fraction = f"{200 * operation['macs'] / max(seconds, 1e-9) / peak_flops:.0f} %"
+        flops = 2 * operation["macs"] / max(seconds, 1e-9)
+        of_peak = f"{100 * flops / peaks['arithmetic']:.0f} %"
+        of_taps = f"{100 * flops / peaks['near_taps']:.0f} %" if operation["kernel"] == "sparse" else ""
     return (
         operation["layer"] or "copy",
         operation["kernel"],
@@ -71,7 +78,8 @@ def _plan_row(operation: dict[str, Any], total: float, peak_flops: float) -> tup
         format_bytes(operation["ring_bytes"]),
         f"{1e3 * seconds:.2f}",
         f"{100 * seconds / total:.1f} %",
-        fraction,
+        of_peak,
+        of_taps,
     )
 
 

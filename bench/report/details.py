@@ -36,7 +36,7 @@ def measurements(results: Results) -> str:
 
 def layers(results: Results) -> str:
     """Tables of what the native engine did, layer by layer, folded; empty if it was not measured."""
-    header = ("Kernel", "Layers", "Channels", "Size", "Time", "Multiply-adds", "GFLOP/s", "Of the bound")
+    header = ("Kernel", "Layers", "Channels", "Size", "Time", "Multiply-adds", "GFLOP/s", "Of the peak", "Of the bound")
     parts = [
         tag("h3", text(f"{row.bundle} in {row.engine}")) + table(header, map(_layer, row.layers), 1)
         for row in results.rows
@@ -109,10 +109,11 @@ def _measurement(row: Row) -> tuple[str, ...]:
 
 def _layer(group: LayerGroup) -> tuple[str, ...]:
     shape = str(group.layers), f"{group.inputs}→{group.outputs}", f"{group.width}×{group.height}"
-    figures = ("–",) * 3
+    figures = ("–",) * 4
     if group.multiply_adds:
         done = count(group.layers * group.multiply_adds)
-        figures = done, f"{group.speed / 1e9:.1f}", f"{100 * group.achieved:.0f} %"
+        shares = f"{100 * group.of_peak:.0f} %", f"{100 * group.achieved:.0f} %"
+        figures = done, f"{group.speed / 1e9:.1f}", *shares
     return text(group.kernel), *shape, milliseconds(group.seconds), *figures
 
 

@@ -275,12 +275,11 @@ int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel,
     });
 }
 
-int sparsr_peak(const char* instruction_set, double* arithmetic, double* loading, char* error, size_t error_size) {
+int sparsr_peak(const char* instruction_set, sparsr_flops* flops, char* error, size_t error_size) {
     return guarded(error, error_size, [&] {
-        require(arithmetic && loading, "an argument is missing");
+        require(flops, "an argument is missing");
         const Peak peak = measure_peak(chosen_kernels(instruction_set));
-        *arithmetic = peak.arithmetic;
-        *loading = peak.loading;
+        *flops = {peak.arithmetic, peak.loading, peak.near_taps, peak.far_taps};
     });
 }
 

@@ -110,9 +110,14 @@ typedef struct {
  * the times and constants of sparsr_set_plan's "measure"; `measured` tells which. Returns 0 on error. */
 SPARSR_API int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel, const char* instruction_set,
                                 double* seconds, int32_t* measured, char* error, size_t error_size);
-/* Floating-point operations per second that one thread can do at best: on registers, and with a load for each
- * multiply-add. Takes some 10 ms. Returns 0 on error. */
-SPARSR_API int sparsr_peak(const char* instruction_set, double* arithmetic, double* loading, char* error, size_t error_size);
+/* Floating-point operations per second that one thread can do at best: on registers; with a load for each multiply-add, from
+ * one place; and as a sparse 3x3 convolution has them, from irregular places of 16 channels' lines, which the first cache
+ * holds, and of 64 channels' lines. */
+typedef struct {
+    double arithmetic, loading, near_taps, far_taps;
+} sparsr_flops;
+/* Measures them in some 50 ms. Returns 0 on error. */
+SPARSR_API int sparsr_peak(const char* instruction_set, sparsr_flops* flops, char* error, size_t error_size);
 
 /* ONNX Runtime finds the operator sparsr::Stream by itself: register this library as one of custom operators.
  * For TensorFlow Lite: the TfLiteRegistration of the custom operator SparsrStream, for MutableOpResolver::AddCustom; and

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import SparsrError
-from .library import ERROR_BYTES, Conv, load_library, text_of
+from .library import ERROR_BYTES, Conv, Flops, load_library, text_of
 
 Kernel = Literal["dense", "sparse", "winograd"]
 KERNELS: tuple[Kernel, ...] = ("dense", "sparse", "winograd")
@@ -29,7 +29,11 @@ class Peak:
     arithmetic: float
     """On registers."""
     loading: float
-    """With a vector loaded from the first cache for every multiply-add."""
+    """With a vector loaded from one place in the first cache for every multiply-add."""
+    near_taps: float
+    """The same from irregular places, as a sparse 3x3 convolution has them, of 16 channels: all in the first cache."""
+    far_taps: float
+    """Of 64 channels: in the second cache, where vectors have 64 bytes."""
 
 
 def layer_cost(
@@ -61,12 +65,12 @@ def layer_cost(
 
 
 def peak(instruction_set: str | None = None) -> Peak:
-    """Measure the processor (some 20 ms). Raises `SparsrError` if it lacks the instruction set."""
-    arithmetic, loading = ctypes.c_double(), ctypes.c_double()
+    """Measure the processor (some 50 ms). Raises `SparsrError` if it lacks the instruction set."""
+    flops = Flops()
     error = ctypes.create_string_buffer(ERROR_BYTES)
-    if not load_library().sparsr_peak(_bytes(instruction_set), arithmetic, loading, error, ERROR_BYTES):
+    if not load_library().sparsr_peak(_bytes(instruction_set), flops, error, ERROR_BYTES):
         raise SparsrError(f"the processor cannot be measured: {text_of(error)}")
-    return Peak(arithmetic.value, loading.value)
+    return Peak(flops.arithmetic, flops.loading, flops.near_taps, flops.far_taps)
 
 
 def _bytes(text: str | None) -> bytes | None:

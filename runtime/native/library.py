@@ -69,6 +69,12 @@ class Conv(ctypes.Structure):
     _fields_ = [(name, c_int32) for name in ("inputs", "outputs", "side", "stride", "n", "m")]
 
 
+class Flops(ctypes.Structure):
+    """Floating-point operations per second, see `runtime.native.costs.Peak`."""
+
+    _fields_ = [(name, c_double) for name in ("arithmetic", "loading", "near_taps", "far_taps")]
+
+
 @functools.cache
 def load_library() -> Any:
     """libsparsr with its functions' types, built if need be."""
@@ -91,7 +97,7 @@ def load_library() -> Any:
     library.sparsr_conv_cost.argtypes = [
         POINTER(Conv), c_int32, c_char_p, c_char_p, POINTER(c_double), POINTER(c_int32), c_char_p, c_size_t
     ]  # fmt: skip
-    library.sparsr_peak.argtypes = [c_char_p, POINTER(c_double), POINTER(c_double), c_char_p, c_size_t]
+    library.sparsr_peak.argtypes = [c_char_p, POINTER(Flops), c_char_p, c_size_t]
     library.sparsr_get_info.argtypes = [c_void_p, POINTER(Info)]
     library.sparsr_describe.restype = c_size_t
     library.sparsr_describe.argtypes = [c_void_p, c_char_p, c_size_t]

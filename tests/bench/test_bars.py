@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from bench_bundles import FAKE_OPENVINO, write_tiny_bundle
 
 from bench import bars
 from bench.bars import Bar, Setting
+from bench.results import LayerGroup
 from bench.statistics import PairedRatio
 from runtime.errors import SparsrError
 
@@ -42,6 +45,22 @@ def test_a_bar_too_high_is_not_reached(folder):
     reached, [(_, results)] = measured(folder, bar)
     assert not reached[0].met
     assert "NOT reached" in bars.render(reached, results)
+
+
+@pytest.mark.parametrize(("threads", "ratio", "told"), [(1, 10, False), (1, 25, True), (2, 25, False), (2, 50, True)])
+def test_a_bar_beyond_what_the_processor_can_do_says_so(folder, threads, ratio, told):
+    """The opponent takes 1 s, the network's multiply-adds 50 ms of one thread at the bound."""
+    setting = Setting(20, 13, threads)
+    (entry,), [(_, results)] = measured(folder, Bar("slim", "dense", ratio, setting, "ort", ("litert",)))
+    samples = dataclasses.replace(entry.opponent.cpu, minimum=1.0), dataclasses.replace(entry.opponent.wall, median=1.0)
+    opponent = dataclasses.replace(entry.opponent, cpu=samples[0], wall=samples[1])
+    shape = 8, 8, 20, 13, 4, 100
+    layers = LayerGroup("sparse", *shape, 0.07, 0.03, 0.02), LayerGroup("dense", *shape, 0.03, 0.02, 0.02)
+    row = dataclasses.replace(entry.row, layers=layers)
+    slow = PairedRatio(1, 1, 1, 0.95)
+    text = bars.render([dataclasses.replace(entry, row=row, opponent=opponent, ratio=slow)], results)
+    assert ("out of reach" in text) == told
+    assert not told or f"take {50 / threads:.1f} ms at the bound ({40 / threads:.1f} ms at the peak)" in text
 
 
 def test_what_cannot_be_measured_is_not_reached(folder):

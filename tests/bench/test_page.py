@@ -134,15 +134,15 @@ def test_layers_are_in_the_page_if_they_were_measured(card, pictures):
     results = make_results()
     assert "Layer by layer" not in words(page.render("pruned", card, pictures, results))
     layers = (
-        LayerGroup("sparse", 64, 32, 320, 180, 3, 500_000, 0.01, 0.0065),
+        LayerGroup("sparse", 64, 32, 320, 180, 3, 500_000, 0.01, 0.0065, 0.004),
         LayerGroup("<Add>", 64, 64, 320, 180, 1, 0, 0.001, 0.0),
     )
     row = dataclasses.replace(results.rows[0], engine="native", layers=layers)
     text = words(page.render("pruned", card, pictures, dataclasses.replace(results, rows=(row, *results.rows[1:]))))
     table = text[text.index("Layer by layer") :]
     assert "pruned in native" in table
-    assert "sparse 3 64→32 320×180 10.0 ms 1.5 M 0.3 65 %" in table  # 2 * 1.5 M in 10 ms, of which 6.5 at the peak
-    assert "<Add> 1 64→64 320×180 1.00 ms – – –" in table
+    assert "sparse 3 64→32 320×180 10.0 ms 1.5 M 0.3 40 % 65 %" in table  # 2 * 1.5 M in 10 ms; at the peak 4
+    assert "<Add> 1 64→64 320×180 1.00 ms – – – –" in table
 
 
 def test_names_from_a_bundle_are_text_and_never_markup(card, pictures):

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <random>
+#include <vector>
 
 #include <unistd.h>
 
@@ -46,18 +48,42 @@ void read_all(const float* data, size_t bytes) {
     asm volatile("" : : "r"(&sum) : "memory");
 }
 
-double peak(void (*multiply_adds)(const void*, int64_t, void*), const KernelSet& kernels) {
-    constexpr int64_t rounds = 200'000;
+// Floating-point operations per second of the fastest of some calls that do `vectors` multiply-adds each.
+template <class Call>
+double peak(const KernelSet& kernels, double vectors, Call call) {
     constexpr int tries = 20;
-    const size_t bytes = peak_sums * size_t(kernels.lanes * kernels.real_bytes);
-    const Mapping memory(2 * bytes, false);  // zeros
     double best = 1e9;
     for (int i = 0; i < tries; ++i) {
         const double begin = thread_seconds();
-        multiply_adds(memory.data(), rounds, memory.data<char>() + bytes);
+        call();
         best = std::min(best, thread_seconds() - begin);
     }
-    return 2.0 * peak_sums * kernels.lanes * double(rounds) / best;
+    return 2 * vectors * kernels.lanes / best;
+}
+
+double peak_in_place(void (*multiply_adds)(const void*, int64_t, void*), const KernelSet& kernels) {
+    constexpr int64_t rounds = 200'000;
+    const size_t bytes = peak_sums * size_t(kernels.lanes * kernels.real_bytes);
+    const Mapping memory(2 * bytes, false);  // zeros
+    return peak(kernels, double(peak_sums * rounds),
+                [&] { multiply_adds(memory.data(), rounds, memory.data<char>() + bytes); });
+}
+
+// With vectors from random places of what a tile of a sparse 3x3 convolution of so many channels reads.
+double peak_at_taps(int channels, const KernelSet& kernels) {
+    constexpr int side = 3, count = 2304;  // as many weights as 2 of 32 are of 64 x 64
+    constexpr int64_t rounds = 40;
+    const int vector = kernels.lanes * kernels.real_bytes;
+    const int line = (kernels.sparse_vectors + side - 1) * vector, row = channels * line;
+    std::mt19937 random(0);
+    const auto any = [&random](int below) { return int(random() % unsigned(below)); };
+    std::vector<ZeroTap> taps(count);
+    for (ZeroTap& tap : taps) tap = {any(side) * row + any(channels) * line + any(side) * vector, 0};
+    const int sums = sparse_rows * kernels.sparse_vectors;
+    const Mapping in(size_t(row * (sparse_rows + side - 1)), false), out(size_t(sums * vector), false);
+    std::fill_n(in.data<char>(), in.bytes(), char(0));  // pages never written all lie in one place
+    return peak(kernels, double(count * rounds * sums),
+                [&] { kernels.tap_multiply_adds({in.data(), row, taps.data(), count, rounds, out.data()}); });
 }
 
 }  // namespace
@@ -98,7 +124,9 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
 }
 
 Peak measure_peak(const KernelSet& kernels) {
-    return {peak(kernels.multiply_adds, kernels), peak(kernels.load_multiply_adds, kernels)};
+    constexpr int few_channels = 16, many_channels = 64;  // 28 and 112 KiB with vectors of 64 bytes
+    return {peak_in_place(kernels.multiply_adds, kernels), peak_in_place(kernels.load_multiply_adds, kernels),
+            peak_at_taps(few_channels, kernels), peak_at_taps(many_channels, kernels)};
 }
 
 }  // namespace sparsr

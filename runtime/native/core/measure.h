@@ -21,9 +21,11 @@ private:
     size_t flush_bytes_;
 };
 
-// Floating-point operations of one thread per second at best: on registers, and with a load for every multiply-add.
+// Floating-point operations of one thread per second at best: on registers; with a load for every multiply-add, from one
+// place; the same from irregular places, as the sparse convolution has them, of 16 channels (which the first cache holds) and
+// of 64 (the second).
 struct Peak {
-    double arithmetic, loading;
+    double arithmetic, loading, near_taps, far_taps;
 };
 Peak measure_peak(const KernelSet& kernels);
 

@@ -12,6 +12,7 @@ struct Tap {
     int32_t offset;
     Real weight;
 };
+static_assert(sizeof(Tap) == sizeof(ZeroTap));
 
 // Where results go: output o, row r, vector j at out + offsets[o] + r * row + j * step; before that the residual is added
 // and negative values are multiplied by slope (0 <= slope <= 1).

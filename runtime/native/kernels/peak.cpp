@@ -1,6 +1,6 @@
-// What the processor can do at best: multiply-adds on registers, and with one operand from the first cache each, as the
-// sparse convolution does them.
-#include "simd.h"
+// What the processor can do at best: multiply-adds on registers, with one operand from one place in the first cache each,
+// and with one from where the weights say.
+#include "taps.h"
 
 namespace sparsr::SPARSR_ISA {
 
@@ -33,6 +33,21 @@ void load_multiply_adds(const void* first, int64_t rounds, void* to) {
     }
 #pragma GCC unroll 16
     for (int i = 0; i < sums; ++i) save(out + i * lanes, sum[i]);
+}
+
+void tap_multiply_adds(const TapProducts& products) {
+    const Real* in = static_cast<const Real*>(products.in);
+    const ptrdiff_t in_row = products.in_row / ptrdiff_t(sizeof(Real));
+    const Tap* taps = reinterpret_cast<const Tap*>(products.taps);
+    Vector sum[sparse_rows][SPARSR_SPARSE_VECTORS] = {};
+    for (int64_t round = 0; round < products.rounds; ++round) {
+        asm volatile("" : : : "memory");
+        add_all_taps<sparse_rows, SPARSR_SPARSE_VECTORS, 1>(sum, in, in_row, taps, taps + products.count);
+    }
+    Real* out = static_cast<Real*>(products.out);
+#pragma GCC unroll 16
+    for (int i = 0; i < sparse_rows * SPARSR_SPARSE_VECTORS; ++i)
+        save(out + i * lanes, sum[i / SPARSR_SPARSE_VECTORS][i % SPARSR_SPARSE_VECTORS]);
 }
 
 }  // namespace sparsr::SPARSR_ISA

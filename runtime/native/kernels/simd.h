@@ -60,5 +60,6 @@ void sigmoid(const Real* x, int n, Real* out);
 void gate(const Real* x, const Real* y, int n, Real* out);
 void multiply_adds(const void* memory, int64_t rounds, void* out);
 void load_multiply_adds(const void* memory, int64_t rounds, void* out);
+void tap_multiply_adds(const TapProducts&);
 
 }  // namespace sparsr::SPARSR_ISA

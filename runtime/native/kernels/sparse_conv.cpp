@@ -1,39 +1,10 @@
 #include <utility>
 
-#include "simd.h"
+#include "taps.h"
 
 namespace sparsr::SPARSR_ISA {
 
 namespace {
-
-// R rows of P vectors of one output from one block of input channels: a broadcast and R * P multiply-adds per weight,
-// the sums in registers. Between blocks they wait in `sums`. S is the convolution's stride.
-template <int R, int P, int S>
-SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
-    for (; tap != end; ++tap) {
-        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + tap->offset);
-        const Vector weight = broadcast(tap->weight);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-            // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
-            asm("" : "+r"(from));
-#pragma GCC unroll 16
-            for (int p = 0; p < P; ++p) sum[r][p] += load(from + p * S * lanes) * weight;
-            from += in_row;
-        }
-    }
-}
-
-template <int R, int P, int S>
-SPARSR_INLINE void add_all_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
-    if constexpr (!summed_taps) return add_taps<R, P, S>(sum, in, in_row, tap, end);
-    for (; tap < end; tap += summed_taps) {
-        Vector part[R][P] = {};
-        add_taps<R, P, S>(part, in, in_row, tap, end - tap < summed_taps ? end : tap + summed_taps);
-#pragma GCC unroll 16
-        for (int i = 0; i < R * P; ++i) sum[i / P][i % P] += part[i / P][i % P];
-    }
-}
 
 template <int R, int P>
 SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
@@ -100,12 +71,12 @@ void tiles_row(const SparseConv& conv, int row, std::integer_sequence<int, P...>
 }
 
 using Widths = std::make_integer_sequence<int, SPARSR_SPARSE_VECTORS>;
-static_assert(2 * SPARSR_SPARSE_VECTORS <= sparse_sums);
+static_assert(sparse_rows * SPARSR_SPARSE_VECTORS <= sparse_sums);
 
 template <int S>
 void all_rows(const SparseConv& conv) {
     int row = 0;
-    for (; row + 2 <= conv.rows; row += 2) tiles_row<2, S>(conv, row, Widths());
+    for (; row + sparse_rows <= conv.rows; row += sparse_rows) tiles_row<sparse_rows, S>(conv, row, Widths());
     if (row < conv.rows) tiles_row<1, S>(conv, row, Widths());
 }
 
