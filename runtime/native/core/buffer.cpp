@@ -12,6 +12,8 @@ namespace sparsr {
 
 namespace {
 
+constexpr size_t crowded_bytes = 512;
+
 void* reserve(size_t bytes, int protection) {
     void* place = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (place == MAP_FAILED) throw std::bad_alloc();
@@ -79,10 +81,10 @@ void Spares::add(Mapping mapping) {
     if (mapping.data()) mappings_.push_back(std::move(mapping));
 }
 
-Mapping Spares::take(size_t least, size_t most, bool mirrored) {
+Mapping Spares::take(size_t least, size_t most) {
     auto best = mappings_.end();
     for (auto it = mappings_.begin(); it != mappings_.end(); ++it) {
-        const bool fits = it->mirrored() == mirrored && it->bytes() >= least && it->bytes() <= most;
+        const bool fits = it->bytes() >= least && it->bytes() <= most;
         if (fits && (best == mappings_.end() || it->bytes() < best->bytes())) best = it;
     }
     if (best == mappings_.end()) return {};
@@ -103,11 +105,13 @@ size_t Spares::bytes() const {
 }
 
 void Buffer::lay_out() {
-    const size_t line = pixel ? size_t(left + width + right) * size_t(pixel)
-                              : size_t(left + vectors + right) * size_t(lanes) * size_t(channels);
     const size_t page = Mapping::page() / size_t(real_bytes);
-    channel_stride = pixel ? 1 : line / size_t(channels);
-    row_stride = (line + page - 1) / page * page;
+    size_t line = size_t(left + vectors + right) * size_t(lanes);
+    // Lines at such distances would share a few places of the first cache.
+    if (line * size_t(real_bytes) % crowded_bytes == 0) line += size_t(lanes);
+    channel_stride = pixel ? 1 : line;
+    const size_t row = pixel ? size_t(left + width + right) * size_t(pixel) : line * size_t(channels);
+    row_stride = (row + page - 1) / page * page;
     columns.resize(size_t(width));
     for (int x = 0; x < width; ++x) columns[size_t(x)] = pixel ? x * pixel : x % vectors * lanes + x / vectors;
     dead.clear();
@@ -125,6 +129,11 @@ void Buffer::use(Mapping mapping) {
     memory = std::move(mapping);
     start = memory.data<void>();
     period = memory.bytes() / size_t(real_bytes);
+}
+
+void Buffer::lie_at(void* place) {
+    start = place;
+    period = bytes() / size_t(real_bytes);
 }
 
 void Buffer::lie_in(const Buffer& other) {

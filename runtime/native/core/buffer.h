@@ -28,7 +28,6 @@ public:
         return static_cast<T*>(data_);
     }
     size_t bytes() const { return bytes_; }  // a ring's counted once
-    bool mirrored() const { return length_ > bytes_; }
     static size_t page();
     static bool can_mirror();  // whether this system has such rings
 
@@ -37,12 +36,12 @@ private:
     size_t bytes_ = 0, length_ = 0;
 };
 
-// Mappings that are not needed any more, to be used again: a new one costs a fault per page.
+// Rings that are not needed any more, to be used again: a new one costs a fault per page.
 class Spares {
 public:
     void add(Mapping mapping);
     // The smallest of `least` to `most` bytes, or one without memory if there is none.
-    Mapping take(size_t least, size_t most, bool mirrored);
+    Mapping take(size_t least, size_t most);
     // Frees those that have been there longest until the rest has at most so many bytes.
     void keep(size_t bytes);
     size_t bytes() const;
@@ -63,7 +62,7 @@ struct Buffer {
     std::vector<int> columns;  // offset of every image column from vector 0
     std::vector<int> dead;     // offsets of the places beyond the last column
     Mapping memory;
-    void* start = nullptr;  // of this memory, or of another buffer's
+    void* start = nullptr;  // of this memory or one elsewhere
 
     // Sets strides and tables from the sizes.
     void lay_out();
@@ -73,6 +72,8 @@ struct Buffer {
     size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
     bool ring() const { return capacity < whole(); }
     void allocate() { use(Mapping(bytes(), ring())); }
+    // Takes as many bytes there, which are no ring.
+    void lie_at(void* place);
     // Takes memory of at least as many bytes, a ring if it is one itself.
     void use(Mapping mapping);
     // Lies where `other` lies, which takes at least as many bytes.

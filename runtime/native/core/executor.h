@@ -125,6 +125,9 @@ private:
     bool in_place(const Task& task, size_t input) const;
     void even_out_capacities();
     void allocate_maps();
+    void place_wholes(const std::vector<Buffer*>& buffers, size_t other_bytes);
+    void allocate_rings(std::vector<Buffer*> buffers);
+    static size_t bytes_of(const std::vector<Buffer*>& buffers);
     size_t map_bytes() const;
     static bool has_memory(const Map& map);
     static bool whole(const Map& map) { return map.buffer.capacity >= map.buffer.whole(); }
@@ -150,8 +153,9 @@ private:
     Size size_{0, 0};
     Size output_size_{0, 0};
     std::vector<Map> maps_;          // of root tensors
-    Spares spares_;                  // of the maps before
-    size_t most_needed_ = 0;         // bytes of the maps of any size so far
+    Mapping arena_;                  // of the maps that are no rings
+    Spares spares_;                  // rings of the sizes before
+    size_t most_in_rings_ = 0;       // bytes that any size so far has needed
     std::vector<size_t> map_of_;     // map of every tensor
     std::vector<Task> tasks_;        // of every op
     // Of every task, and last of the handing over of rows, those whose readiness its progress may change.

@@ -5,6 +5,7 @@
 // take. A run takes any order, so from then on a writer waits for it, as it waits for room.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <set>
 
 #include "executor.h"
@@ -101,29 +102,12 @@ void Executor::even_out_capacities() {
     }
 }
 
-// The memory of the sizes before first, the largest map first. What no map takes is kept for sizes that come again, as
-// long as all is not much more than the largest size has needed.
 void Executor::allocate_maps() {
-    std::vector<Buffer*> buffers;
+    std::vector<Buffer*> wholes, rings;
     for (Map& map : maps_)
-        if (has_memory(map)) buffers.push_back(&map.buffer);
-    std::stable_sort(buffers.begin(), buffers.end(), [](auto* a, auto* b) { return a->bytes() > b->bytes(); });
-    most_needed_ = std::max(most_needed_, map_bytes());
-    size_t room = std::min(max_bytes_, most_needed_ + most_needed_ / 4) - map_bytes();
-    for (Buffer* buffer : buffers) {
-        // What lies beside pixels stays zero only while rows return to the same places, as in a ring of just its length.
-        if (buffer->pixel && buffer->ring()) continue;
-        const size_t bytes = buffer->bytes(), more = buffer->ring() ? std::min(bytes, room) : room;  // a long ring is slow
-        Mapping used = spares_.take(bytes, bytes + more, buffer->ring());
-        if (!used.data()) continue;
-        room -= used.bytes() - bytes;
-        // Beside pixels nothing is ever written, and zeros are expected.
-        if (buffer->pixel) std::memset(used.data(), 0, bytes);
-        buffer->use(std::move(used));
-    }
-    spares_.keep(room);
-    for (Buffer* buffer : buffers)
-        if (!buffer->start) buffer->allocate();
+        if (has_memory(map)) (map.buffer.ring() ? rings : wholes).push_back(&map.buffer);
+    place_wholes(wholes, bytes_of(rings));
+    allocate_rings(std::move(rings));
     for (Map& map : maps_) {
         const Map* first = &map;
         while (first->before != none) first = &maps_[first->before];
@@ -131,16 +115,60 @@ void Executor::allocate_maps() {
     }
 }
 
+// Whole maps lie one after the other in a memory that only grows, unless that would leave too little for others.
+void Executor::place_wholes(const std::vector<Buffer*>& buffers, size_t other_bytes) {
+    const size_t bytes = bytes_of(buffers);
+    if (arena_.bytes() < bytes || arena_.bytes() > max_bytes_ - other_bytes) {
+        arena_ = Mapping();
+        if (bytes) arena_ = Mapping(bytes, false);
+    }
+    char* place = arena_.data<char>();
+    for (Buffer* buffer : buffers) {
+        buffer->lie_at(place);
+        // Beside pixels nothing is ever written, and zeros are expected.
+        if (buffer->pixel) std::memset(place, 0, buffer->bytes());
+        place += buffer->bytes();
+    }
+}
+
+// Rings take those of the sizes before, the largest first. What none takes is kept for sizes that come again, as long as
+// all is not much more than the largest size has needed.
+void Executor::allocate_rings(std::vector<Buffer*> buffers) {
+    std::stable_sort(buffers.begin(), buffers.end(), [](auto* a, auto* b) { return a->bytes() > b->bytes(); });
+    const size_t needed = bytes_of(buffers);
+    most_in_rings_ = std::max(most_in_rings_, needed);
+    size_t room = std::min(max_bytes_ - arena_.bytes(), most_in_rings_ + most_in_rings_ / 4) - needed;
+    for (Buffer* buffer : buffers) {
+        // What lies beside pixels stays zero only while rows return to the same places, as in a ring of just its length.
+        if (buffer->pixel) continue;
+        const size_t bytes = buffer->bytes();
+        Mapping used = spares_.take(bytes, bytes + std::min(bytes, room));
+        if (!used.data()) continue;
+        room -= used.bytes() - bytes;
+        buffer->use(std::move(used));
+    }
+    spares_.keep(room);
+    for (Buffer* buffer : buffers)
+        if (!buffer->start) buffer->use(Mapping(buffer->bytes(), true));
+}
+
 // Whether a map lies in memory of its own.
 bool Executor::has_memory(const Map& map) { return !map.writers.empty() && map.before == none; }
 
-size_t Executor::buffer_bytes() const { return map_bytes() + spares_.bytes(); }
+size_t Executor::bytes_of(const std::vector<Buffer*>& buffers) {
+    return std::accumulate(buffers.begin(), buffers.end(), size_t(0),
+                           [](size_t sum, const Buffer* buffer) { return sum + buffer->bytes(); });
+}
 
 size_t Executor::map_bytes() const {
-    size_t bytes = 0;
-    for (const Map& map : maps_)
-        if (has_memory(map)) bytes += std::max(map.buffer.bytes(), map.buffer.memory.bytes());
-    return bytes;
+    return std::accumulate(maps_.begin(), maps_.end(), size_t(0), [](size_t sum, const Map& map) {
+        return has_memory(map) ? sum + map.buffer.bytes() : sum;
+    });
+}
+
+size_t Executor::buffer_bytes() const {
+    return std::accumulate(maps_.begin(), maps_.end(), arena_.bytes() + spares_.bytes(),
+                           [](size_t sum, const Map& map) { return sum + map.buffer.memory.bytes(); });
 }
 
 }  // namespace sparsr
