@@ -42,6 +42,10 @@ class Price:
     """Surroundings its windows need, in pixels."""
     window: float = 0.0
     """Per window beside that: what an engine takes to prepare for another size."""
+    least: int = 1
+    """Smallest side of its windows, in pixels; at a border surroundings may be too few for it."""
+    columns: int = 1
+    """Its windows' widths count as whole multiples of so many pixels."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def lay_out(
     picture to lay out (`keep_start` to `keep_stop`) and how far surroundings can reach, along rows and columns. patch:
     pixels a side; the last ones may be smaller. beta: 0 for the least error at any cost.
     """
-    cells = _Cells(gain, block, patch)
+    cells = _Cells(gain, prices, block, patch)
     unit = beta / max(price.pixel for price in prices) / patch**2
     best: dict[tuple[int, int], FloatArray] = {}
     choice: dict[tuple[int, int], NDArray[np.intp]] = {}
@@ -78,28 +82,36 @@ def lay_out(
     for shape in np.ndindex(rows, columns):
         height, width = shape[0] + 1, shape[1] + 1
         # The cheapest first: of equal candidates argmax takes it, and of equal partitions the one with fewer windows.
-        values = list((cells.gain(height, width) - unit * cells.cost(prices, height, width))[::-1])
+        values = list((cells.gain(height, width) - unit * cells.cost(height, width))[::-1])
         top, left = rows - height + 1, columns - width + 1
         values += [best[s, width][:top] + best[height - s, width][s:][:top] for s in range(1, height)]
         values += [best[height, s][:, :left] + best[height, width - s][:, s:][:, :left] for s in range(1, width)]
-        choice[height, width] = (chosen := np.argmax(np.round(values, 9), axis=0))
-        best[height, width] = np.take_along_axis(np.array(values), chosen[None], 0)[0]
+        rounded = np.round(values, 9)
+        choice[height, width], best[height, width] = rounded.argmax(0), rounded.max(0)
     return list(_windows(choice, count, 0, 0, rows, columns))
 
 
 class _Cells:
     """Sums over rectangles of patches, for all positions of a rectangle at once."""
 
-    def __init__(self, gain: FloatArray, block: tuple[Span, Span], patch: int) -> None:
+    def __init__(self, gain: FloatArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int) -> None:
         count, rows, columns = gain.shape
-        self._block = block
-        self._edges = [
+        edges = [
             np.minimum(span.keep_start + np.arange(number + 1) * patch, span.keep_stop)
             for span, number in zip(block, (rows, columns), strict=True)
         ]
-        share = np.outer(*map(np.diff, self._edges)) / patch**2  # patches at the border count for what is there
+        share = np.outer(*map(np.diff, edges)) / patch**2  # patches at the border count for what is there
         self._sums = np.zeros((count, rows + 1, columns + 1))
         self._sums[:, 1:, 1:] = (gain * share).cumsum(1).cumsum(2)
+        self._pixel, self._window = (
+            np.array(values)[:, None, None] for values in zip(*((p.pixel, p.window) for p in prices), strict=True)
+        )
+        heights, widths = (
+            [_reaches(prices, places, span, number) for number in range(len(places))]
+            for places, span in zip(edges, block, strict=True)
+        )
+        steps = np.array([price.columns for price in prices])[:, None]
+        self._heights, self._widths = heights, [-(-width // steps) * steps for width in widths]
 
     def gain(self, height: int, width: int) -> FloatArray:
         """Gain of every candidate in every rectangle of height x width patches: [n, positions, positions]."""
@@ -108,16 +120,19 @@ class _Cells:
         difference: FloatArray = taller[:, :, width:] - taller[:, :, :-width]
         return difference
 
-    def cost(self, prices: Sequence[Price], height: int, width: int) -> FloatArray:
+    def cost(self, height: int, width: int) -> FloatArray:
         """What every such rectangle costs as one window of every candidate, its surroundings included."""
-        halos = {price.halo for price in prices}
-        areas = {halo: np.outer(self._reach(0, halo, height), self._reach(1, halo, width)) for halo in halos}
-        return np.stack([price.pixel * areas[price.halo] + price.window for price in prices])
+        areas = self._heights[height][:, :, None] * self._widths[width][:, None, :]
+        cost: FloatArray = self._pixel * areas + self._window
+        return cost
 
-    def _reach(self, axis: int, halo: int, number: int) -> NDArray[np.intp]:
-        """Pixels of `number` patches side by side and their surroundings, for every first patch."""
-        edges, span = self._edges[axis], self._block[axis]
-        return np.minimum(edges[number:] + halo, span.stop) - np.maximum(edges[:-number] - halo, span.start)
+
+def _reaches(prices: Sequence[Price], edges: NDArray[np.intp], span: Span, number: int) -> NDArray[np.intp]:
+    """Pixels of `number` patches side by side with surroundings: [n, positions]."""
+    halo, least = (np.array(values)[:, None] for values in zip(*((p.halo, p.least) for p in prices), strict=True))
+    ends, starts = edges[number:] + halo, edges[: len(edges) - number] - halo
+    reach: NDArray[np.intp] = np.minimum(ends, span.stop) - np.maximum(starts, span.start)
+    return np.maximum(reach, least)
 
 
 def _windows(

@@ -6,13 +6,14 @@ import copy
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engines import Precision
+from ..engines import LineEngine, Precision
 from ..errors import SparsrError
 from ..memory import format_bytes, resident_bytes
 from ..tiling import Span
@@ -63,9 +64,10 @@ class AdaptiveUpscaler(PictureUpscaler):
             Upscaler(network, engine, threads, max_memory, precision=precision) for network in self.bundle.networks
         ]
         self.candidates: list[Upscaler | bicubic.Bicubic] = [*self._networks, bicubic.Bicubic(self.scale)]
-        needed = [max(network.halo, self.minimum_size - 1) for network in self.card.networks]
-        halos = [*needed, bicubic.HALO]  # no window, at a border neither, is below the minimum size
-        self.prices = [Price(cost, halo) for cost, halo in zip(self.card.costs, halos, strict=True)]
+        halos = [*(network.halo for network in self.card.networks), bicubic.HALO]
+        least = [*(network.card.minimum_size for network in self.bundle.networks), 1]
+        costs = zip(self.card.costs, halos, least, strict=True)
+        self.prices = [Price(cost, halo, least=side) for cost, halo, side in costs]
         """Work; `measure_prices` replaces it by time."""
         self.engine = self._networks[0].engine
         self.held = resident_bytes() + OVERHEAD
@@ -114,12 +116,12 @@ class AdaptiveUpscaler(PictureUpscaler):
         )
 
     def _windows_bytes(self, height: int, width: int, channels: int, side: int) -> int:
-        """What the network with the largest windows takes for blocks of `side` patches a side."""
+        """What the networks take for blocks of `side` patches a side; each keeps it for its next window."""
         needed = 0
         for network, price in zip(self._networks, self.prices, strict=False):
             rows, columns = (min(length, side * self.card.patch + 2 * price.halo) for length in (height, width))
             cost = network.cost(width, channels)
-            needed = max(needed, rows * (columns * cost.pixel_bytes + cost.row_bytes))
+            needed += rows * (columns * cost.pixel_bytes + cost.row_bytes)
         return needed
 
     def _strips(self, image: ByteArray, side: int, on_tile: OnTile) -> Iterator[ByteArray]:
@@ -135,7 +137,7 @@ class AdaptiveUpscaler(PictureUpscaler):
             for columns in blocks:
                 part = gain[:, _patches(rows, patch), _patches(columns, patch)]
                 windows = lay_out(part, self.prices, (rows, columns), patch, self.beta)
-                for window in sorted(windows, key=_shape):  # engines prepare anew for another size
+                for window in sorted(windows, key=_shape, reverse=True):  # smaller ones find memory prepared
                     self._compute(image, strip, window, (rows, columns), constant)
                 done += 1
                 on_tile(done, len(bands) * len(blocks))
@@ -145,13 +147,9 @@ class AdaptiveUpscaler(PictureUpscaler):
         self, image: ByteArray, strip: ByteArray, window: Window, block: tuple[Span, Span], constant: bool
     ) -> None:
         """Compute one window of a block and write it into the strip."""
-        s, patch, halo = self.scale, self.card.patch, self.prices[window.candidate].halo
-        rows, columns = (
-            _span(span, first * patch, last * patch, halo)
-            for span, first, last in zip(
-                block, (window.row, window.column), (window.row_stop, window.column_stop), strict=True
-            )
-        )
+        s, patch, price = self.scale, self.card.patch, self.prices[window.candidate]
+        rows = _span(block[0], window.row * patch, window.row_stop * patch, price)
+        columns = _span(block[1], window.column * patch, window.column_stop * patch, price, price.columns)
         pixels = image[rows.start : rows.stop, columns.start : columns.stop]
         top = block[0].keep_start
         tile = strip[
@@ -174,7 +172,9 @@ def _timed(candidate: Upscaler | bicubic.Bicubic, price: Price) -> Price:
         seconds.append(time.process_time() - start)
     small, large = (min(seconds[number::2]) for number in (0, 1))
     pixel = max(large - small, 1e-9) / (sides[1] ** 2 - sides[0] ** 2)
-    return Price(pixel, price.halo, max(0.0, small - pixel * sides[0] ** 2))
+    engine = getattr(candidate, "engine", None)
+    columns = engine.columns if isinstance(engine, LineEngine) else 1
+    return replace(price, pixel=pixel, window=max(0.0, small - pixel * sides[0] ** 2), columns=columns)
 
 
 def _shape(window: Window) -> tuple[int, int, int]:
@@ -190,7 +190,13 @@ def _patches(span: Span, patch: int) -> slice:
     return slice(span.keep_start // patch, -(-span.keep_stop // patch))
 
 
-def _span(block: Span, first: int, last: int, halo: int) -> Span:
-    """The pixels `first` to `last` of a block with their surroundings, cut off at the picture's borders."""
-    start, stop = block.keep_start + first, min(block.keep_start + last, block.keep_stop)
-    return Span(max(start - halo, block.start), min(stop + halo, block.stop), start, stop)
+def _span(block: Span, first: int, last: int, price: Price, multiple: int = 1) -> Span:
+    """The pixels `first` to `last` of a block with their surroundings, which end at the picture's borders.
+
+    With more of them where the length would not be the price's least, or no multiple of `multiple`.
+    """
+    keep_start, keep_stop = block.keep_start + first, min(block.keep_start + last, block.keep_stop)
+    start, stop = max(keep_start - price.halo, block.start), min(keep_stop + price.halo, block.stop)
+    length = -(-max(stop - start, price.least) // multiple) * multiple
+    start = max(min(start, block.stop - length), block.start)
+    return Span(start, min(start + length, block.stop), keep_start, keep_stop)

@@ -53,6 +53,13 @@ class ByteEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class LineEngine(Engine, Protocol):
+    """An engine that computes images of any width as if it were a whole multiple of `columns`."""
+
+    columns: int
+
+
+@runtime_checkable
 class SharingEngine(Engine, Protocol):
     """An engine of which several can run one model in memory."""
 

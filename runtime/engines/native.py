@@ -20,6 +20,7 @@ class NativeEngine:
         self.threads = threads
         self._model = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
         self.version = self._model.version
+        self.columns = 2 * self._model.info.lanes  # a network with maps of half the size has an even number of vectors
         self.masks: dict[str, Mask] | None = None
         """Once it is a dictionary, runs add up in it what the masks of each layer held important."""
         self._adding = threading.Lock()  # to the masks

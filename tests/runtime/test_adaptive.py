@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,20 @@ def test_strips_and_memory(adaptive):
     upscaler.max_memory = 10**6
     with pytest.raises(SparsrError, match="memory are too few"):
         upscaler.strips(image)
+
+
+def test_windows_fill_whole_lines_and_are_never_too_small(adaptive, monkeypatch):
+    image = uneven(150, 120)
+    upscaler, shapes = AdaptiveUpscaler(adaptive, "ort", 1, beta=0.02), []
+    upscaler.prices = [replace(price, least=20, columns=48) for price in upscaler.prices]
+    compute = Upscaler.window
+    monkeypatch.setattr(Upscaler, "window", lambda *of: shapes.append(of[1].shape) or compute(*of))
+    result = upscaler(image)
+    assert len({width for _, width, _ in shapes}) > 1
+    assert all(height >= 20 and (width == 120 or width % 48 == 0) for height, width, _ in shapes)
+    monkeypatch.undo()
+    choice = upscaler.shares.choice.repeat(32, 0).repeat(32, 1)[:300, :240, None]
+    assert np.abs(result.astype(int) - np.choose(choice, whole_pictures(adaptive, image))).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (33, 2), (17, 16)])

@@ -1,5 +1,6 @@
 """Who computes what: Eq. 8 patch by patch where no surroundings are needed, the best windows where they are."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.adaptive.layout import FLAT, Price, gains, lay_out
+from runtime.adaptive.layout import FLAT, Price, Window, gains, lay_out
 from runtime.tiling import Span
 
 COSTS = (40.0, 10.0, 2.5, 0.01)
@@ -17,8 +18,8 @@ def whole(height, width):
     return Span(0, height, 0, height), Span(0, width, 0, width)
 
 
-def prices(costs, halos):
-    return [Price(cost, halo) for cost, halo in zip(costs, halos, strict=True)]
+def prices(costs, halos, **more):
+    return [Price(cost, halo, **more) for cost, halo in zip(costs, halos, strict=True)]
 
 
 def random_errors(rows, columns, seed, count=4):
@@ -72,7 +73,7 @@ def test_flat_patches_take_the_cheapest():
     assert np.isfinite(gains(np.zeros((4, 1, 1)))).all()
 
 
-def objective(windows, errors, costs, halos, size, patch, beta):
+def objective(windows, errors, prices, size, patch, beta):
     """The sum of Eq. 8 less the part that is the same for all layouts."""
     gain, total = gains(errors), 0.0
     for w in windows:
@@ -81,19 +82,19 @@ def objective(windows, errors, costs, halos, size, patch, beta):
                 height = min(patch, size[0] - row * patch)
                 width = min(patch, size[1] - column * patch)
                 total += gain[w.candidate, row, column] * height * width / patch**2
-        halo = halos[w.candidate]
-        height = min(w.row_stop * patch + halo, size[0]) - max(w.row * patch - halo, 0)
-        width = min(w.column_stop * patch + halo, size[1]) - max(w.column * patch - halo, 0)
-        total -= beta * costs[w.candidate] / costs[0] * height * width / patch**2
+        price = prices[w.candidate]
+        height = min(w.row_stop * patch + price.halo, size[0]) - max(w.row * patch - price.halo, 0)
+        width = min(w.column_stop * patch + price.halo, size[1]) - max(w.column * patch - price.halo, 0)
+        width = math.ceil(max(width, price.least) / price.columns) * price.columns
+        total -= beta * price.pixel / prices[0].pixel * max(height, price.least) * width / patch**2
     return total
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_no_guillotine_partition_is_better(seed):
-    from runtime.adaptive.layout import Window
-
-    patch, size, halos, beta = 16, (45, 48), [9, 5, 2], 0.4
-    errors, costs = random_errors(3, 3, seed, 3), COSTS[1:]
+@pytest.mark.parametrize(("least", "columns"), [(1, 1), (20, 1), (1, 24), (40, 7)])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_guillotine_partition_is_better(seed, least, columns):
+    patch, size, beta = 16, (45, 48), 0.4
+    errors, priced = random_errors(3, 3, seed, 3), prices(COSTS[1:], [9, 5, 2], least=least, columns=columns)
 
     @cache
     def best(row, row_stop, column, column_stop):
@@ -102,12 +103,12 @@ def test_no_guillotine_partition_is_better(seed):
                     for s in range(row + 1, row_stop)]  # fmt: skip
         options += [best(row, row_stop, column, s) + best(row, row_stop, s, column_stop)
                     for s in range(column + 1, column_stop)]  # fmt: skip
-        return max(options, key=lambda windows: objective(windows, errors, costs, halos, size, patch, beta))
+        return max(options, key=lambda windows: objective(windows, errors, priced, size, patch, beta))
 
-    windows = lay_out(gains(errors), prices(costs, halos), whole(*size), patch, beta)
+    windows = lay_out(gains(errors), priced, whole(*size), patch, beta)
     assigned(windows, 3, 3)
-    found = objective(windows, errors, costs, halos, size, patch, beta)
-    assert found == pytest.approx(objective(best(0, 3, 0, 3), errors, costs, halos, size, patch, beta))
+    found = objective(windows, errors, priced, size, patch, beta)
+    assert found == pytest.approx(objective(best(0, 3, 0, 3), errors, priced, size, patch, beta))
 
 
 def test_neighbours_of_one_choice_become_one_window():
