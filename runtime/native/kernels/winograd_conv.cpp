@@ -11,6 +11,8 @@ constexpr int group = SPARSR_REGISTERS == 32 ? 8 : 4;
 constexpr int tile_side = 4, spread = 6, products = spread * spread;
 // Outputs whose products are computed before they are transformed: few enough to stay in the second cache.
 constexpr int chunk = winograd_chunk;
+// Weights are fetched so many ahead: all of a layer's together leave the second cache between two rows of tiles.
+constexpr int weights_ahead = 1024;
 
 // Vectors between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
 SPARSR_INLINE ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
@@ -46,6 +48,7 @@ void multiply(const WinogradConv& conv, int outputs, const float* weights, const
         Vector sum[group][T] = {};
         const float* x = in;
         for (int c = 0; c < conv.inputs; ++c, x += T * lanes, weights += group) {
+            __builtin_prefetch(weights + weights_ahead);
             Vector seen[T];
 #pragma GCC unroll 4
             for (int t = 0; t < T; ++t) seen[t] = load(x + t * lanes);
