@@ -6,7 +6,6 @@ namespace sparsr::SPARSR_ISA {
 
 namespace {
 
-constexpr int tile_side = 4, spread = 6, planes = spread * spread;
 // Rows of a product at once, and the vectors of each: as many sums as there are registers for.
 constexpr int product_rows = 6, product_vectors = SPARSR_REGISTERS == 32 ? 4 : 2;
 
@@ -15,28 +14,18 @@ SPARSR_INLINE ptrdiff_t plane(int tiles, int vectors) { return ((static_cast<ptr
 
 SPARSR_INLINE int vectors_of(int channels) { return (channels + lanes - 1) / lanes; }
 
-void transform_inputs(const MaskedTiles& work, int first, int tiles) {
+void transform_tiles(const MaskedTiles& work, int first, int tiles) {
     const int vectors = vectors_of(work.inputs);
-    const ptrdiff_t distance = plane(tiles, vectors);
+    const ptrdiff_t distance = plane(tiles, vectors), in_row = work.in_row, pixel = work.pixel;
+    float* to = work.transformed;
     for (int tile = 0; tile < tiles; ++tile)
-        for (int v = 0; v < vectors; ++v) {
+        for (int v = 0; v < vectors; ++v, to += lanes) {
             const float* in = work.tiles[first + tile].in + v * lanes;
-            float* to = work.transformed + (static_cast<ptrdiff_t>(tile) * vectors + v) * lanes;
-            Vector x[planes];
+            transform_inputs([=](int row, int column) { return load(in + row * in_row + column * pixel); },
+                             [=](int row, const Vector* x) {
 #pragma GCC unroll 6
-            for (int column = 0; column < spread; ++column) {
-#pragma GCC unroll 6
-                for (int row = 0; row < spread; ++row)
-                    x[row * spread + column] = load(in + row * work.in_row + column * work.pixel);
-                transform_input(x + column, spread);
-            }
-#pragma GCC unroll 6
-            for (int row = 0; row < spread; ++row) {
-                transform_input(x + row * spread, 1);
-#pragma GCC unroll 6
-                for (int column = 0; column < spread; ++column)
-                    save(to + (row * spread + column) * distance, x[row * spread + column]);
-            }
+                                 for (int i = 0; i < spread; ++i) save(to + (row * spread + i) * distance, x[i]);
+                             });
         }
 }
 
@@ -72,7 +61,7 @@ void product(const float* in, ptrdiff_t in_row, int inputs, const float* weights
 
 #define SPARSR_PRODUCTS(n) \
     { product<1, n>, product<2, n>, product<3, n>, product<4, n>, product<5, n>, product<6, n> }
-constexpr Product products[4][product_rows] = {SPARSR_PRODUCTS(1), SPARSR_PRODUCTS(2), SPARSR_PRODUCTS(3),
+constexpr Product kernels[4][product_rows] = {SPARSR_PRODUCTS(1), SPARSR_PRODUCTS(2), SPARSR_PRODUCTS(3),
                                                SPARSR_PRODUCTS(4)};
 
 // All products of one plane.
@@ -82,7 +71,7 @@ void multiply_plane(const MaskedTiles& work, int tiles, const float* weights, co
         const int width = work.vectors - n < product_vectors ? work.vectors - n : product_vectors;
         for (int t = 0; t < tiles; t += product_rows) {
             const int height = tiles - t < product_rows ? tiles - t : product_rows;
-            products[width - 1][height - 1](in + t * in_row, in_row, work.inputs, weights + n * lanes, work.weight_row,
+            kernels[width - 1][height - 1](in + t * in_row, in_row, work.inputs, weights + n * lanes, work.weight_row,
                                             out + t * out_row + n * lanes, out_row);
         }
     }
@@ -90,36 +79,28 @@ void multiply_plane(const MaskedTiles& work, int tiles, const float* weights, co
 
 SPARSR_INLINE Vector positive(Vector x) { return x > 0 ? x : Vector{}; }
 
-void transform_outputs(const MaskedTiles& work, int first, int tiles) {
-    const ptrdiff_t distance = plane(tiles, work.vectors);
-    for (int i = 0; i < tiles; ++i)
-        for (int v = 0; v < work.vectors; ++v) {
-            const MaskedTile& tile = work.tiles[first + i];
-            const float* from = work.products + (static_cast<ptrdiff_t>(i) * work.vectors + v) * lanes;
+void transform_products(const MaskedTiles& work, int first, int tiles) {
+    const ptrdiff_t distance = plane(tiles, work.vectors), out_row = work.out_row, pixel = work.pixel;
+    const float* from = work.products;
+    for (int i = 0; i < tiles; ++i) {
+        const MaskedTile tile = work.tiles[first + i];
+        for (int v = 0; v < work.vectors; ++v, from += lanes) {
+            float* out = tile.out + v * lanes;
             const Vector keep = load(work.keep + v * lanes);
-            Vector x[planes];
-#pragma GCC unroll 6
-            for (int column = 0; column < spread; ++column) {
-#pragma GCC unroll 6
-                for (int row = 0; row < spread; ++row)
-                    x[row * spread + column] = load(from + (row * spread + column) * distance);
-                transform_output(x + column, spread);
-            }
-            uint32_t whole = tile.whole, part = tile.part;
+            transform_outputs<tile_side>([=](int row, int column) { return load(from + (row * spread + column) * distance); },
+                                         [=](int row, const Vector* x) {
 #pragma GCC unroll 4
-            for (int row = 0; row < tile_side; ++row) {
-                transform_output(x + row * spread, 1);
-                float* out = tile.out + row * work.out_row + v * lanes;
-#pragma GCC unroll 4
-                for (int column = 0; column < tile_side; ++column, whole >>= 1, part >>= 1, out += work.pixel) {
-                    const Vector value = positive(x[row * spread + column]);
-                    if (whole & 1)
-                        save(out, value);
-                    else if (part & 1)
-                        save(out, value * keep);
-                }
-            }
+                                             for (int column = 0; column < tile_side; ++column) {
+                                                 const uint32_t place = 1u << (row * tile_side + column);
+                                                 float* to = out + row * out_row + column * pixel;
+                                                 if (tile.whole & place)
+                                                     save(to, positive(x[column]));
+                                                 else if (tile.part & place)
+                                                     save(to, positive(x[column]) * keep);
+                                             }
+                                         });
         }
+    }
 }
 
 }  // namespace
@@ -127,12 +108,12 @@ void transform_outputs(const MaskedTiles& work, int first, int tiles) {
 void masked_tiles(const MaskedTiles& work) {
     for (int first = 0; first < work.count; first += masked_block) {
         const int tiles = work.count - first < masked_block ? work.count - first : masked_block;
-        transform_inputs(work, first, tiles);
-        for (int i = 0; i < planes; ++i)
+        transform_tiles(work, first, tiles);
+        for (int i = 0; i < products; ++i)
             multiply_plane(work, tiles, work.weights + i * work.weight_plane,
                            work.transformed + i * plane(tiles, vectors_of(work.inputs)),
                            work.products + i * plane(tiles, work.vectors));
-        transform_outputs(work, first, tiles);
+        transform_products(work, first, tiles);
     }
 }
 
