@@ -19,6 +19,7 @@ from export.passes.fuse_activation import fuse_activation
 from export.passes.identities import remove_identities
 from export.passes.rewrite import Rule, rewrite
 from export.passes.shift_before_add import shift_before_add
+from export.passes.shuffle_after_sum import shuffle_after_sum
 from runtime.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
 from tests.small_networks import disturb, small
 from train.networks import build
@@ -196,3 +197,18 @@ def test_a_shift_moves_before_a_sum_to_the_side_of_a_convolution():
         lines = after(shift_before_add, chain("g", conv(RNG, 3, 3), total, layer))[1]
         assert len(lines) == 1
         assert reason in lines[0]
+
+
+def test_pixels_are_rearranged_once_after_a_sum():
+    sides = [conv(RNG, 3, 12), DepthToSpace(2), ("other", conv(RNG, 3, 12, 1), ["image"]), DepthToSpace(2)]
+    graph = chain("g", *sides, (Add(RELU), ["n1", "n3"]), scale=2)
+    kinds, report = after(shuffle_after_sum, graph)
+    assert (kinds, report) == (["Conv", "Conv", "Add", "DepthToSpace"], ["shuffle_after_sum: applied 1 times"])
+
+
+def test_sums_of_other_things_stay():
+    graph = chain("g", conv(RNG, 3, 12), DepthToSpace(1), (Add(), ["n1", "n0"]))
+    assert after(shuffle_after_sum, graph) == (["Conv", "DepthToSpace", "Add"], [])
+    sides = [conv(RNG, 3, 12), DepthToSpace(2), (conv(RNG, 3, 12), ["image"]), DepthToSpace(2)]
+    graph = chain("g", *sides, (Add(), ["n1", "n3"]), (Add(), ["n4", "n1"]), scale=2)
+    assert after(shuffle_after_sum, graph)[1] == ["shuffle_after_sum: n4 stays, what it adds up is read elsewhere too"]
