@@ -1,5 +1,6 @@
 #include "buffer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <numeric>
@@ -105,13 +106,14 @@ size_t Spares::bytes() const {
 }
 
 void Buffer::lay_out() {
-    const size_t page = Mapping::page() / size_t(real_bytes);
+    // A mirrored ring ends with a page; rows of pixels begin with a line of the cache.
+    const size_t unit = (pixel ? 64 : Mapping::page()) / size_t(real_bytes);
     size_t line = size_t(left + vectors + right) * size_t(lanes);
     // Lines at such distances would share a few places of the first cache.
     if (line * size_t(real_bytes) % crowded_bytes == 0) line += size_t(lanes);
     channel_stride = pixel ? 1 : line;
     const size_t row = pixel ? size_t(left + width + right) * size_t(pixel) : line * size_t(channels);
-    row_stride = (row + page - 1) / page * page;
+    row_stride = (row + unit - 1) / unit * unit;
     columns.resize(size_t(width));
     for (int x = 0; x < width; ++x) columns[size_t(x)] = pixel ? x * pixel : x % vectors * lanes + x / vectors;
     dead.clear();
@@ -141,10 +143,23 @@ void Buffer::lie_in(const Buffer& other) {
     period = other.period;
 }
 
-bool Buffer::fits(const Buffer& other) const {
+bool Buffer::like(const Buffer& other) const {
     return channels == other.channels && height == other.height && width == other.width && real_bytes == other.real_bytes &&
-           lanes == other.lanes && vectors == other.vectors && pixel == other.pixel && left == other.left &&
-           right == other.right && top == other.top && bottom == other.bottom;
+           lanes == other.lanes && vectors == other.vectors && pixel == other.pixel;
+}
+
+bool Buffer::same_margins(const Buffer& other) const {
+    return left == other.left && right == other.right && top == other.top && bottom == other.bottom;
+}
+
+bool Buffer::even_out(Buffer& other) {
+    const bool same = same_margins(other) && capacity == other.capacity, rings = ring() && other.ring();
+    left = other.left = std::max(left, other.left);
+    right = other.right = std::max(right, other.right);
+    top = other.top = std::max(top, other.top);
+    bottom = other.bottom = std::max(bottom, other.bottom);
+    capacity = other.capacity = rings ? std::max(capacity, other.capacity) : whole();
+    return !same;
 }
 
 }  // namespace sparsr

@@ -71,17 +71,22 @@ struct Buffer {
     // Bytes it needs with its present capacity.
     size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
     bool ring() const { return capacity < whole(); }
-    void allocate() { use(Mapping(bytes(), ring())); }
-    // Takes as many bytes there, which are no ring.
+    // Whether its rows must seem to go on behind the end. Kernels take every row of pixels for itself.
+    bool mirrored() const { return ring() && !pixel; }
+    void allocate() { use(Mapping(bytes(), mirrored())); }
+    // Takes as many bytes there, which are not mirrored.
     void lie_at(void* place);
-    // Takes memory of at least as many bytes, a ring if it is one itself.
+    // Takes memory of at least as many bytes, mirrored if it must be.
     void use(Mapping mapping);
     // Lies where `other` lies, which takes at least as many bytes.
     void lie_in(const Buffer& other);
     // Rows with the places above and below the image.
     int whole() const { return top + height + bottom; }
-    // Whether rows of both can lie in the same places.
-    bool fits(const Buffer& other) const;
+    // Whether rows of both can lie in the same places once their margins are the same.
+    bool like(const Buffer& other) const;
+    bool same_margins(const Buffer& other) const;
+    // Gives both the larger margins, and one length; returns whether that changed anything.
+    bool even_out(Buffer& other);
 
     // Where a row -top <= y < height + bottom begins.
     size_t place(int y) const { return size_t(y + top) * row_stride % period; }

@@ -29,7 +29,7 @@ bool tileable(const Layer& layer, int channels, int vectors) {
 }
 
 // Output rows at once: two rows of tiles share the weights, which are many, while those are in the cache.
-constexpr int winograd_step = 8, masked_step = 8;
+constexpr int winograd_tile = 4, winograd_step = 2 * winograd_tile, masked_step = 8;
 
 // Beyond this share of weights that are not zero no machine's sparse kernel is the fastest.
 constexpr double never_sparse = 0.75;
@@ -38,11 +38,12 @@ Choice make_choice(const Op& op, Choice::Kernel kernel) {
     const Layer& layer = *op.layer;
     Choice choice;
     choice.kernel = kernel;
-    choice.tiles = kernel == Choice::Kernel::winograd;
-    choice.step = (choice.tiles ? winograd_step : 2) * op.block;
+    const bool tiles = kernel == Choice::Kernel::winograd;
+    if (tiles) choice.tile = winograd_tile * op.block;
+    choice.step = (tiles ? winograd_step : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
     // The tiles of the last rows may reach further down.
-    if (choice.tiles) choice.margin.bottom += 3;
+    if (tiles) choice.margin.bottom += winograd_tile - 1;
     return choice;
 }
 
@@ -61,9 +62,8 @@ Choice choose_masked(const Op& op) {
     choice.kernel = Choice::Kernel::masked;
     if (op.kind != Op::Kind::masked_conv) return choice;
     choice.step = masked_step;
-    choice.tiles = true;
-    // Tiles of 4 x 4 pixels and one around; the last ones may reach beyond the image.
-    choice.margin = {1, 4, 1, 4};
+    // Tiles of 4 x 4 pixels and one around; the last ones may reach beyond the image on the right.
+    choice.margin = {1, 1, 1, 4};
     return choice;
 }
 

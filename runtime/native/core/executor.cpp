@@ -57,8 +57,8 @@ Size layer_size(const Layer& layer, Size in, Size second) {
 double products(const Op& op) {
     switch (op.kind) {
         case Op::Kind::layer: return double(op.layer->weights.size());
-        case Op::Kind::masked_conv: return double(op.layer->parts[size_t(op.part)].weights.size()) / 2;
-        case Op::Kind::masked_fuse: return double(op.layer->fuse.size()) / 2;
+        case Op::Kind::masked_conv: return double(op.layer->parts[size_t(op.part)].weights.bytes()) / sizeof(float) / 2;
+        case Op::Kind::masked_fuse: return double(op.layer->fuse.bytes()) / sizeof(float) / 2;
         default: return 0;
     }
 }
@@ -134,7 +134,6 @@ void Executor::prepare(Size size) {
     make_maps(sizes);
     make_tasks(sizes);
     costs_.save();
-    align_margins();
     set_phases();
     rehearse();
     find_affected();
@@ -257,7 +256,7 @@ Choice Executor::choose_conv(Task& task) {
     const Buffer &in = buffer_of(op.inputs[0]), &out = buffer_of(op.output);
     const int stride = op.layer->stride;
     const bool aligned = stride <= 2 && in.vectors * op.block == out.vectors * stride &&
-                         (op.residual < 0 || buffer_of(op.residual).vectors == out.vectors);
+                         (op.residual < 0 || buffer_of(op.residual).vectors * op.block == out.vectors);
     if (kernels_.lanes == 1 || !aligned) return plain;
     const int channels = plan_.channels[size_t(op.inputs[0])];
     std::vector<Choice> choices = conv_choices(op, channels, in);
@@ -297,7 +296,8 @@ int Executor::step_end(const Task& task) const {
 
 // The end of the input's rows that the next step reads; tiles are read as a whole.
 int Executor::reach(const Task& task, size_t input) const {
-    return rows_of(task, input, task.done, task.choice.tiles ? task.done + task.choice.step : step_end(task)).last;
+    const int tiles = round_up(step_end(task) - task.done, task.choice.tile);
+    return rows_of(task, input, task.done, task.done + tiles * task.choice.tile).last;
 }
 
 // How many rows every buffer must hold: the whole run without its arithmetic, every row computed only when asked for.
@@ -312,7 +312,6 @@ void Executor::rehearse() {
         const bool ring = Mapping::can_mirror() && high < buffer.height;
         buffer.capacity = ring ? std::min(high, whole) : whole;
         if (buffer.vectors == 0) buffer.vectors = round_up(buffer.width, buffer.lanes);
-        buffer.lay_out();
     }
 }
 

@@ -118,14 +118,13 @@ private:
     void rehearse_early(Task& task);
     int slack(const Map& map) const;
     int lowest_needed(const Map& map, const Task* in_place_of = nullptr) const;
-    void align_margins();
     void share_memory();
     void rehearse_run(std::vector<std::vector<size_t>>& possible);
     bool is_read(size_t before, const Task& task) const;
     bool in_place(const Task& task, size_t input) const;
-    void even_out_capacities();
+    void even_out();
     void allocate_maps();
-    void place_wholes(const std::vector<Buffer*>& buffers, size_t other_bytes);
+    void place(const std::vector<Buffer*>& buffers, size_t other_bytes);
     void allocate_rings(std::vector<Buffer*> buffers);
     static size_t bytes_of(const std::vector<Buffer*>& buffers);
     size_t map_bytes() const;
@@ -153,7 +152,7 @@ private:
     Size size_{0, 0};
     Size output_size_{0, 0};
     std::vector<Map> maps_;          // of root tensors
-    Mapping arena_;                  // of the maps that are no rings
+    Mapping arena_;                  // of the maps that are not mirrored
     Spares spares_;                  // rings of the sizes before
     size_t most_in_rings_ = 0;       // bytes that any size so far has needed
     std::vector<size_t> map_of_;     // map of every tensor

@@ -12,41 +12,35 @@
 
 namespace sparsr {
 
-// Gives whole maps of one shape the same margins, so that they can lie in each other's places.
-void Executor::align_margins() {
-    for (Map& map : maps_)
-        for (const Map& other : maps_) {
-            Buffer& buffer = map.buffer;
-            const Buffer& like = other.buffer;
-            if (buffer.channels != like.channels || buffer.height != like.height || buffer.width != like.width ||
-                buffer.vectors != like.vectors || buffer.pixel != like.pixel)
-                continue;
-            buffer.top = std::max(buffer.top, like.top);
-            buffer.bottom = std::max(buffer.bottom, like.bottom);
-            buffer.left = std::max(buffer.left, like.left);
-            buffer.right = std::max(buffer.right, like.right);
-        }
-}
-
-// Finds for every map one that it may follow, each the predecessor of one other at most.
+// Finds for every map one that it may follow, each the predecessor of one other at most. Whole maps come first, the most
+// memory; then rings, which may lie in a whole map too.
 void Executor::share_memory() {
     std::vector<std::vector<size_t>> possible(maps_.size());
     for (size_t map = 0; map < maps_.size(); ++map)
         for (size_t before = 0; before < maps_.size(); ++before) {
             const Map &a = maps_[before], &b = maps_[map];
-            if (map != before && !a.writers.empty() && !b.writers.empty() && a.buffer.fits(b.buffer) && whole(a) == whole(b))
+            if (map != before && !a.writers.empty() && !b.writers.empty() && a.buffer.like(b.buffer) &&
+                (whole(a) || (!whole(b) && a.buffer.same_margins(b.buffer))))
                 possible[map].push_back(before);
         }
     rehearse_run(possible);
     std::vector<bool> followed(maps_.size());
-    for (size_t map = 0; map < maps_.size(); ++map)
-        for (size_t before : possible[map]) {
-            if (followed[before]) continue;
-            maps_[map].before = before;
-            followed[before] = true;
-            break;
+    const auto match = [&](bool wholes, bool same_margins) {
+        for (size_t map = 0; map < maps_.size(); ++map) {
+            Map& after = maps_[map];
+            if (after.before != none || whole(after) != wholes) continue;
+            for (size_t before : possible[map]) {
+                if (followed[before] || (same_margins && !maps_[before].buffer.same_margins(after.buffer))) continue;
+                after.before = before;
+                followed[before] = true;
+                break;
+            }
         }
-    even_out_capacities();
+    };
+    match(true, true);
+    match(true, false);
+    match(false, true);
+    even_out();
 }
 
 // A run without its arithmetic, the last operation that can take a step first. Strikes out of `possible`, the maps that
@@ -84,29 +78,28 @@ bool Executor::is_read(size_t before, const Task& task) const {
 bool Executor::in_place(const Task& task, size_t input) const {
     const Op& op = *task.op;
     if (op.kind != Op::Kind::layer || op.block > 1) return false;
-    if (op.layer->kind == Kind::conv)
-        return input == op.inputs.size() && task.choice.kernel == Choice::Kernel::dense;
-    return input == 0 && task.choice.kernel == Choice::Kernel::lines && op.layer->kind != Kind::avg_pool;
+    const bool residual = input == op.inputs.size();
+    if (op.layer->kind == Kind::conv) return residual && task.choice.kernel == Choice::Kernel::dense;
+    if (task.choice.kernel != Choice::Kernel::lines || op.layer->kind == Kind::avg_pool) return false;
+    // With one factor per line the sum is made value by value, else after the whole line's product.
+    return input == 0 || (residual && buffer_of(op.inputs[1]).height < buffer_of(op.output).height);
 }
 
-// Maps in one memory are rings of one length.
-void Executor::even_out_capacities() {
+// Maps in one memory have one length and the same margins.
+void Executor::even_out() {
     for (bool again = true; again;) {
         again = false;
-        for (Map& map : maps_) {
-            if (map.before == none) continue;
-            int &own = map.buffer.capacity, &other = maps_[map.before].buffer.capacity;
-            again = again || own != other;
-            own = other = std::max(own, other);
-        }
+        for (Map& map : maps_)
+            if (map.before != none) again = map.buffer.even_out(maps_[map.before].buffer) || again;
     }
+    for (Map& map : maps_) map.buffer.lay_out();
 }
 
 void Executor::allocate_maps() {
-    std::vector<Buffer*> wholes, rings;
+    std::vector<Buffer*> rings, others;
     for (Map& map : maps_)
-        if (has_memory(map)) (map.buffer.ring() ? rings : wholes).push_back(&map.buffer);
-    place_wholes(wholes, bytes_of(rings));
+        if (has_memory(map)) (map.buffer.mirrored() ? rings : others).push_back(&map.buffer);
+    place(others, bytes_of(rings));
     allocate_rings(std::move(rings));
     for (Map& map : maps_) {
         const Map* first = &map;
@@ -115,19 +108,20 @@ void Executor::allocate_maps() {
     }
 }
 
-// Whole maps lie one after the other in a memory that only grows, unless that would leave too little for others.
-void Executor::place_wholes(const std::vector<Buffer*>& buffers, size_t other_bytes) {
+// Maps that are not mirrored lie one after the other in a memory that only grows, unless that would leave too little for
+// the others.
+void Executor::place(const std::vector<Buffer*>& buffers, size_t other_bytes) {
     const size_t bytes = bytes_of(buffers);
     if (arena_.bytes() < bytes || arena_.bytes() > max_bytes_ - other_bytes) {
         arena_ = Mapping();
         if (bytes) arena_ = Mapping(bytes, false);
     }
-    char* place = arena_.data<char>();
+    char* free = arena_.data<char>();
     for (Buffer* buffer : buffers) {
-        buffer->lie_at(place);
+        buffer->lie_at(free);
         // Beside pixels nothing is ever written, and zeros are expected.
-        if (buffer->pixel) std::memset(place, 0, buffer->bytes());
-        place += buffer->bytes();
+        if (buffer->pixel) std::memset(free, 0, buffer->bytes());
+        free += buffer->bytes();
     }
 }
 
@@ -139,8 +133,6 @@ void Executor::allocate_rings(std::vector<Buffer*> buffers) {
     most_in_rings_ = std::max(most_in_rings_, needed);
     size_t room = std::min(max_bytes_ - arena_.bytes(), most_in_rings_ + most_in_rings_ / 4) - needed;
     for (Buffer* buffer : buffers) {
-        // What lies beside pixels stays zero only while rows return to the same places, as in a ring of just its length.
-        if (buffer->pixel) continue;
         const size_t bytes = buffer->bytes();
         Mapping used = spares_.take(bytes, bytes + std::min(bytes, room));
         if (!used.data()) continue;

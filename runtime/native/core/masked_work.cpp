@@ -26,28 +26,6 @@ int vectors_of(int channels, int lanes) { return (channels + lanes - 1) / lanes;
 // Zeros, aligned for vectors.
 Mapping allocate(size_t floats) { return Mapping(std::max(floats, size_t(1)) * sizeof(float), false); }
 
-// The channels of a convolution's result: the dense ones, then the others.
-struct Order {
-    std::vector<int> channels;
-    int dense = 0;
-};
-
-Order order_of(const Layer& layer, int part) {
-    Order order;
-    const int count = int(layer.parts[0].dense.size());
-    if (part < 0) {  // the block's input
-        for (int c = 0; c < count; ++c) order.channels.push_back(c);
-        order.dense = count;
-        return order;
-    }
-    const auto& dense = layer.parts[size_t(part)].dense;
-    for (const bool wanted : {true, false})
-        for (int c = 0; c < count; ++c)
-            if (dense[size_t(c)] == wanted) order.channels.push_back(c);
-    order.dense = int(std::count(dense.begin(), dense.end(), true));
-    return order;
-}
-
 class MaskWork : public Work {
 public:
     explicit MaskWork(Operands operands) : operands_(std::move(operands)), important_(size_t(operands_.output.height())) {}
@@ -100,7 +78,8 @@ private:
 struct Worklist {
     std::vector<MaskedTile> full;   // tiles with important pixels
     std::vector<MaskedTile> dense;  // tiles whose other pixels have dense channels
-    std::vector<PixelPlace> single;  // important pixels of tiles with few of them
+    std::vector<std::vector<PixelPlace>> single;  // of every row, important pixels of tiles with few of them
+    std::vector<TileRows> rows;     // of the tiles
 };
 
 class MaskedConvWork : public Work {
@@ -108,46 +87,40 @@ public:
     MaskedConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : operands_(std::move(operands)),
           kernels_(kernels),
-          from_(order_of(*op.layer, op.part - 1)),
-          to_(order_of(*op.layer, op.part)),
-          channels_(int(to_.channels.size())),
+          to_(op.layer->parts[size_t(op.part)]),
+          channels_(int(to_.order.size())),
+          from_dense_(op.part ? op.layer->parts[size_t(op.part) - 1].dense : channels_),
           vectors_(vectors_of(channels_, kernels.lanes)),
-          row_(vectors_ * kernels.lanes),
-          plane_(size_t(channels_) * size_t(row_)) {
-        zeros_ = allocate(size_t(row_));
-        keep_ = allocate(size_t(row_));
-        std::fill_n(keep_.data(), to_.dense, 1.0f);
-        const std::vector<float>& weights = op.layer->parts[size_t(op.part)].weights;
-        const auto fill = [&](float* to) { pack(weights, to); };
-        tile_weights_ = operands_.packing->weights(*op.layer, op.part, (36 + 9) * plane_, fill);
-        pixel_weights_ = tile_weights_ + 36 * plane_;
+          row_(masked_row(channels_)),
+          plane_(size_t(channels_) * size_t(row_)),
+          constants_(allocate(2 * size_t(row_))),
+          zeros_(constants_.data()),
+          keep_(constants_.data() + row_) {
+        std::fill_n(keep_, to_.dense, 1.0f);
+        tile_weights_ = operands_.packing->weights(*op.layer, op.part, 36 * plane_, [this](float* to) { pack(to); });
     }
 
     size_t scratch() const override { return 2 * tile_floats(); }
 
     void run(int first, int last, float* scratch) override {
         Worklist list;
+        list.single.resize(size_t(last - first));
+        list.rows.reserve(size_t((last - first + tile_side - 1) / tile_side));
         for (int y = first; y < last; y += tile_side) plan(y, first, last, list);
-        const Mapping& others = from_.dense == channels_ ? keep_ : zeros_;
+        const float* others = from_dense_ == channels_ ? keep_ : zeros_;
         run_tiles(list.full, channels_, vectors_, others, scratch);
-        run_tiles(list.dense, from_.dense, vectors_of(to_.dense, kernels_.lanes), keep_, scratch);
-        run_pixels(list.single, first);
+        run_tiles(list.dense, from_dense_, vectors_of(to_.dense, kernels_.lanes), keep_, scratch);
+        for (int y = first; y < last; ++y) run_pixels(list.single[size_t(y - first)], y);
     }
 
 private:
-    // First as tiles want them, then as single pixels do.
-    void pack(const std::vector<float>& weights, float* to) const {
-        for (int k = 0; k < channels_; ++k)
-            for (int n = 0; n < channels_; ++n) {
-                const float* taps = &weights[size_t(to_.channels[size_t(n)] * channels_ + from_.channels[size_t(k)]) * 9];
-                const size_t place = size_t(k) * size_t(row_) + size_t(n);
-                double filter[9];
-                for (size_t i = 0; i < 9; ++i) {
-                    filter[i] = double(taps[i]);
-                    to[(36 + i) * plane_ + place] = taps[i];
-                }
-                winograd_filter(filter, to + place, plane_);
-            }
+    void pack(float* to) const {
+        const float* weights = to_.weights.data();
+        for (size_t place = 0; place < plane_; ++place) {
+            double filter[9];
+            for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
+            winograd_filter(filter, to + place, plane_);
+        }
     }
 
     // What the kernel needs for a block of tiles, before or after the products.
@@ -163,27 +136,27 @@ private:
     void plan(int y, int first, int last, Worklist& list) const {
         const int bottom = std::min(y + tile_side, last), tiles = tiles_of(out().width());
         // Where dense channels come from none, they are 0, and the next layer reads them.
-        const bool all_read = to_.dense && !from_.dense;
+        const bool all_read = to_.dense && !from_dense_;
         std::vector<uint16_t> important(size_t(tiles) + 2);
         std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
         gather(y, important, around);
         const uint16_t rows = uint16_t((1 << tile_side * (bottom - y)) - 1);
+        list.rows.push_back(tile_rows(y, last));
         for (int i = 0; i < tiles; ++i) {
             const int x = i * tile_side;
             const auto here = uint16_t(important[size_t(i) + 1] & rows);
             const uint16_t inside = uint16_t(rows & columns(x));
-            const MaskedTile tile{in().row(y - 1) + (x - 1) * pixel(), out().row(y) + x * pixel(), here,
-                                  uint16_t(inside & ~here)};
+            const MaskedTile tile{&list.rows.back(), x * pixel(), here, uint16_t(inside & ~here)};
             if (__builtin_popcount(here) > few_pixels) {
                 list.full.push_back(tile);
-                if (from_.dense < channels_) add_dense(tile, list);
+                if (from_dense_ < channels_) add_dense(tile, list);
                 continue;
             }
             if (all_read || around[size_t(i)] || around[size_t(i) + 1] || around[size_t(i) + 2]) clear(y, x, bottom);
             for (int bits = here; bits; bits &= bits - 1) {
                 const int place = __builtin_ctz(unsigned(bits));
-                const ptrdiff_t row = y + place / tile_side - first, column = (x + place % tile_side) * pixel();
-                list.single.push_back({row * in_row() + column, row * out_row() + column});
+                const ptrdiff_t column = (x + place % tile_side) * pixel();
+                list.single[size_t(y + place / tile_side - first)].push_back({column, column});
             }
             add_dense(tile, list);
         }
@@ -205,7 +178,7 @@ private:
 
     void add_dense(MaskedTile tile, Worklist& list) const {
         tile.whole = 0;
-        if (from_.dense && to_.dense && tile.part) list.dense.push_back(tile);
+        if (from_dense_ && to_.dense && tile.part) list.dense.push_back(tile);
     }
 
     void clear(int y, int x, int bottom) const {
@@ -213,50 +186,51 @@ private:
             std::memset(out().row(row) + x * pixel(), 0, size_t((right(x) - x) * pixel()) * sizeof(float));
     }
 
-    ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride); }
-    ptrdiff_t out_row() const { return ptrdiff_t(out().buffer->row_stride); }
-
-    void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const Mapping& keep, float* scratch) const {
-        kernels_.masked_tiles({tiles.data(), int(tiles.size()), in_row(), out_row(), int(pixel()), inputs, vectors,
-                               tile_weights_, row_, ptrdiff_t(plane_), keep.data(), scratch, scratch + tile_floats()});
+    // Each for itself: a ring may begin anew between any two. What tiles read below the last row's neighbours does not count,
+    // but must be numbers.
+    TileRows tile_rows(int y, int last) const {
+        TileRows rows;
+        for (int i = 0; i < 6; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last));
+        for (int i = 0; i < tile_side; ++i) rows.out[i] = out().row(std::min(y + i, last - 1));
+        return rows;
     }
 
-    void run_pixels(const std::vector<PixelPlace>& pixels, int first) const {
+    void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const float* keep, float* scratch) const {
+        kernels_.masked_tiles({tiles.data(), int(tiles.size()), int(pixel()), inputs, vectors, tile_weights_, row_,
+                               ptrdiff_t(plane_), keep, scratch, scratch + tile_floats()});
+    }
+
+    void run_pixels(const std::vector<PixelPlace>& pixels, int y) const {
         PixelSource sources[9];
         for (int tap = 0; tap < 9; ++tap)
-            sources[tap] = {in().row(first - 1) + tap / 3 * in_row() + (tap % 3 - 1) * pixel(), channels_,
-                            pixel_weights_ + size_t(tap) * plane_};
-        kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_.data(), 0,
-                                 out().row(first)});
+            sources[tap] = {in().row(y - 1 + tap / 3) + (tap % 3 - 1) * pixel(), channels_,
+                            to_.weights.data() + size_t(tap) * plane_};
+        kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_, 0,
+                                 out().row(y)});
     }
 
     Operands operands_;
     const Kernels& kernels_;
-    Order from_, to_;
-    int channels_, vectors_, row_;
+    const MaskedPart& to_;
+    int channels_;
+    int from_dense_;  // how many of the inputs are dense
+    int vectors_, row_;
     size_t plane_;  // floats of all inputs' weights for one tap
-    Mapping keep_, zeros_;
-    const float *tile_weights_, *pixel_weights_;
+    Mapping constants_;
+    float *zeros_, *keep_;  // of every channel: 0; 1 if it is dense, else 0
+    const float* tile_weights_;
 };
 
 // The 1x1 convolution over all results of a block.
 class MaskedFuseWork : public Work {
 public:
     MaskedFuseWork(const Op& op, Operands operands, const Kernels& kernels)
-        : operands_(std::move(operands)), kernels_(kernels), vectors_(vectors_of(op.layer->outputs, kernels.lanes)) {
-        const Layer& layer = *op.layer;
-        parts_ = layer.parts.size();
-        const int row = vectors_ * kernels.lanes;
-        bias_ = allocate(size_t(row));
-        std::copy(layer.bias.begin(), layer.bias.end(), bias_.data());
-        for (size_t part = 0; part < parts_; ++part) orders_.push_back(order_of(layer, int(part)));
-        const size_t channels = orders_[0].channels.size(), inputs = parts_ * channels;
-        weights_ = allocate(inputs * size_t(row));
-        for (size_t k = 0; k < inputs; ++k) {
-            const size_t from = k / channels * channels + size_t(orders_[k / channels].channels[k % channels]);
-            for (size_t n = 0; n < layer.bias.size(); ++n)
-                weights_.data()[k * size_t(row) + n] = layer.fuse[n * inputs + from];
-        }
+        : layer_(*op.layer),
+          operands_(std::move(operands)),
+          kernels_(kernels),
+          vectors_(vectors_of(layer_.outputs, kernels.lanes)) {
+        bias_ = allocate(size_t(vectors_ * kernels.lanes));
+        std::copy(layer_.bias.begin(), layer_.bias.end(), bias_.data());
     }
 
     size_t scratch() const override {
@@ -282,23 +256,24 @@ public:
 
 private:
     void add_up(const std::vector<PixelPlace>& pixels, int y, bool all, float* to) const {
-        const size_t channels = orders_[0].channels.size();
-        const int row = vectors_ * kernels_.lanes;
+        const int row = masked_row(layer_.outputs);
         std::vector<PixelSource> sources;
-        for (size_t part = 0; part < parts_; ++part) {
-            const int inputs = all ? int(channels) : orders_[part].dense;
-            if (inputs) sources.push_back({operands_.inputs[part].row(y), inputs, weights_.data() + part * channels * size_t(row)});
+        const float* weights = layer_.fuse.data();
+        for (size_t i = 0; i < layer_.parts.size(); ++i) {
+            const MaskedPart& part = layer_.parts[i];
+            const int inputs = all ? int(part.order.size()) : part.dense;
+            if (inputs) sources.push_back({operands_.inputs[i].row(y), inputs, weights});
+            weights += part.order.size() * size_t(row);
         }
         kernels_.pixel_products({sources.data(), int(sources.size()), pixels.data(), int(pixels.size()), vectors_, row,
                                  bias_.data(), 1, to});
     }
 
+    const Layer& layer_;
     Operands operands_;
     const Kernels& kernels_;
-    size_t parts_ = 0;
     int vectors_;
-    std::vector<Order> orders_;
-    Mapping bias_, weights_;
+    Mapping bias_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ public:
         aliases_.resize(program.channels.size());
         members_.resize(program.channels.size());
         count_readers();
+        find_padded();
     }
 
     Plan plan() {
@@ -44,6 +45,14 @@ private:
                 used_[size_t(input)] = true;
                 readers_[size_t(input)].push_back(int(i));
             }
+        }
+    }
+
+    void find_padded() {
+        padded_.push_back(false);
+        for (const Layer& layer : program_.layers) {
+            const int like = layer.inputs[layer.kind == Kind::resize ? 1 : 0];
+            padded_.push_back(layer.kind == Kind::pad_edge || padded_[size_t(like)]);
         }
     }
 
@@ -146,26 +155,35 @@ private:
                reader.kind == Kind::mul && reader.inputs[1] == tensor;
     }
 
-    // Takes the only reader of a convolution's or product's result into that operation, if it is of a kind that can be.
+    // Takes what alone reads a convolution's or product's result into that operation: a sum, and after a convolution the
+    // rearrangement of its pixels.
     void fuse(Op& op) {
-        const int tensor = op.output;
-        const auto& readers = readers_[size_t(tensor)];
-        if (readers.size() != 1 || tensor == program_.output || aliases_[size_t(tensor)].set) return;
-        const Layer& next = program_.layers[size_t(readers[0])];
-        if (fused_[size_t(readers[0])]) return;
-        const bool linear = op.activation.function == Activation::Function::none;
-        if (next.kind == Kind::add && linear) {
-            const int other = next.inputs[next.inputs[0] == tensor];
-            if (other > tensor && adds(other)) return;
+        if (const int sum = only_reader(op, Kind::add); sum >= 0 && op.activation.function == Activation::Function::none) {
+            const Layer& next = program_.layers[size_t(sum)];
+            const int other = next.inputs[next.inputs[0] == op.output];
+            if ((other > op.output && adds(other)) || padded_[size_t(other)] != padded_[size_t(op.output)]) return;
             op.residual = other;
             op.activation = next.activation;
-        } else if (next.kind == Kind::depth_to_space && op.layer->kind == Kind::conv) {
-            op.block = next.block;
-        } else {
-            return;
+            take(op, sum);
         }
-        op.output = readers[0] + 1;
-        fused_[size_t(readers[0])] = true;
+        if (op.layer->kind != Kind::conv) return;
+        const int shuffle = only_reader(op, Kind::depth_to_space);
+        if (shuffle < 0) return;
+        op.block = program_.layers[size_t(shuffle)].block;
+        take(op, shuffle);
+    }
+
+    // The layer of that kind that alone reads the operation's result, unless another one has taken it; or -1.
+    int only_reader(const Op& op, Kind kind) const {
+        const auto tensor = size_t(op.output);
+        if (readers_[tensor].size() != 1 || op.output == program_.output || aliases_[tensor].set) return -1;
+        const int reader = readers_[tensor][0];
+        return program_.layers[size_t(reader)].kind == kind && !fused_[size_t(reader)] ? reader : -1;
+    }
+
+    void take(Op& op, int layer) {
+        op.output = layer + 1;
+        fused_[size_t(layer)] = true;
     }
 
     // Whether a convolution computes the tensor for a sum alone, and can add the rest itself.
@@ -210,6 +228,7 @@ private:
     std::vector<std::vector<int>> members_;  // of every concatenation's tensor
     std::vector<std::vector<int>> readers_;
     std::vector<bool> used_, fused_;
+    std::vector<bool> padded_;  // tensors that come from images made wider: their lines may hold other columns per lane
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "error.h"
 #include "json.h"
@@ -54,6 +55,7 @@ public:
         for (const Json& input : entry.at("inputs").array("a layer's inputs"))
             layer.inputs.push_back(int(input.integer("an input", 0, int64_t(program_.channels.size()) - 1)));
         if (const Json* activation = entry.find("activation")) layer.activation = read_activation(*activation);
+        layer.early = entry.find("early") && integer(entry, "early", 0, 1);
         check_input_count(layer);
         const int channels = read_options(layer, entry);
         require(channels >= 1 && channels <= max_channels, layer.name + " has too many channels");
@@ -131,7 +133,6 @@ private:
             read_sparse(layer, entry, channels);
         require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
         layer.bias = floats(entry, "bias", size_t(layer.outputs));
-        layer.early = entry.find("early") && integer(entry, "early", 0, 1);
     }
 
     void read_masked(Layer& layer, const Json& entry) const {
@@ -141,18 +142,49 @@ private:
         const auto& dense = entry.at("dense").array("dense");
         require(!weights.empty() && weights.size() <= max_parts && weights.size() == dense.size(),
                 layer.name + " has an impossible number of layers");
-        for (size_t i = 0; i < weights.size(); ++i) {
-            MaskedPart part{file_.floats(weights[i].string("weights")), std::vector<bool>(size_t(channels))};
-            require(part.weights.size() == size_t(channels) * size_t(channels) * 9,
-                    layer.name + " has a weight of impossible shape");
-            for (const Json& channel : dense[i].array("dense"))
-                part.dense[size_t(channel.integer("dense", 0, channels - 1))] = true;
-            layer.parts.push_back(std::move(part));
-        }
         layer.bias = file_.floats(entry.at("fuse_bias").string("fuse_bias"));
         require(!layer.bias.empty() && layer.bias.size() <= max_channels, layer.name + " has too many channels");
         layer.outputs = int(layer.bias.size());
-        layer.fuse = floats(entry, "fuse_weight", layer.bias.size() * weights.size() * size_t(channels));
+        std::vector<int> order(static_cast<size_t>(channels));
+        std::iota(order.begin(), order.end(), 0);
+        for (size_t i = 0; i < weights.size(); ++i) {
+            layer.parts.push_back(read_part(layer, file_.tensor(weights[i].string("weights"), "F32"), dense[i], order));
+            order = layer.parts.back().order;
+        }
+        pack_fuse(layer, floats(entry, "fuse_weight", layer.bias.size() * weights.size() * size_t(channels)));
+    }
+
+    // `before`: the order of its inputs.
+    static MaskedPart read_part(const Layer& layer, const StoredTensor& stored, const Json& dense, const std::vector<int>& before) {
+        const size_t channels = before.size(), row = size_t(masked_row(int(channels)));
+        const auto side = int64_t(channels);
+        require(stored.shape == std::vector<int64_t>{side, side, 3, 3}, layer.name + " has a weight of impossible shape");
+        std::vector<bool> wanted(channels);
+        for (const Json& channel : dense.array("dense")) wanted[size_t(channel.integer("dense", 0, side - 1))] = true;
+        MaskedPart part;
+        part.order.resize(channels);
+        std::iota(part.order.begin(), part.order.end(), 0);
+        const auto end = std::stable_partition(part.order.begin(), part.order.end(), [&](int c) { return wanted[size_t(c)]; });
+        part.dense = int(end - part.order.begin());
+        part.weights = Mapping(9 * channels * row * sizeof(float), false);
+        float* to = part.weights.data();
+        for (size_t tap = 0; tap < 9; ++tap)
+            for (size_t k = 0; k < channels; ++k, to += row)
+                for (size_t n = 0; n < channels; ++n)
+                    to[n] = value_at(stored, (size_t(part.order[n]) * channels + size_t(before[k])) * 9 + tap);
+        return part;
+    }
+
+    static void pack_fuse(Layer& layer, const std::vector<float>& weights) {
+        const size_t channels = layer.parts[0].order.size(), inputs = layer.parts.size() * channels;
+        const size_t row = size_t(masked_row(layer.outputs));
+        layer.fuse = Mapping(inputs * row * sizeof(float), false);
+        float* to = layer.fuse.data();
+        for (size_t part = 0; part < layer.parts.size(); ++part)
+            for (int channel : layer.parts[part].order) {
+                for (size_t n = 0; n < layer.bias.size(); ++n) to[n] = weights[n * inputs + part * channels + size_t(channel)];
+                to += row;
+            }
     }
 
     // Shape [outputs, ...]: checks it against groups and kernel and sets those of `layer`.
@@ -184,6 +216,7 @@ private:
         set_shape(layer, channels, shape[0], shape[2], shape[3]);
         require(shape[1] == channels / layer.groups, layer.name + " has a weight for other inputs");
         const int per_group = channels / layer.groups, taps = layer.kernel_h * layer.kernel_w;
+        layer.weights.reserve(size_t(shape[0] * shape[1] * shape[2] * shape[3]));
         for (int output = 0; output < layer.outputs; ++output) {
             layer.first.push_back(layer.weights.size());
             for (int row = 0; row < layer.kernel_h; ++row)
@@ -211,6 +244,7 @@ private:
             layer.first.assign(size_t(layer.outputs) + 1, 0);
             return;
         }
+        layer.weights.reserve(size_t(shape[0] * shape[1] * shape[2] * shape[3] * shape[4]));
         size_t index = 0;
         for (int output = 0; output < layer.outputs; ++output) {
             layer.first.push_back(layer.weights.size());

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "buffer.h"
 #include "safetensors.h"
 
 namespace sparsr {
@@ -29,11 +30,16 @@ struct Weight {
     float value;
 };
 
-// A convolution of a masked block.
+// A convolution of a masked block. Its channels are in an order of its own, in which the dense ones come first.
 struct MaskedPart {
-    std::vector<float> weights;  // [channels][channels][3][3]
-    std::vector<bool> dense;     // of every channel
+    std::vector<int> order;  // what the network calls its channels
+    int dense = 0;           // how many of the first are dense
+    // [3 * 3][inputs][outputs], the inputs in the order of the part before; rows padded to `masked_row`: as kernels read
+    // them, so that there is no other copy.
+    Mapping weights;
 };
+
+constexpr int masked_row(int channels) { return (channels + 15) / 16 * 16; }  // whole vectors for all kernels
 
 // The meaning of every kind is that of `runtime/layers.py`.
 struct Layer {
@@ -41,6 +47,7 @@ struct Layer {
     std::string name;
     std::vector<int> inputs;  // tensors: 0 is the image, i + 1 what layer i writes
     Activation activation;
+    bool early = false;       // computed once its inputs are there, which then need not be kept
 
     // conv
     int outputs = 0, kernel_h = 1, kernel_w = 1, stride = 1, groups = 1;
@@ -48,7 +55,6 @@ struct Layer {
     std::vector<Weight> weights;  // sorted by output, row, channel, column: as they lie in memory
     std::vector<size_t> first;    // of each output in `weights`, and the end
     std::vector<float> bias;      // conv, masked; offset of affine
-    bool early = false;           // conv: computed once its input is there, which then need not be kept
 
     std::vector<float> factor;    // affine
     int start = 0, stop = 0;      // slice
@@ -56,7 +62,7 @@ struct Layer {
     int amount = 0;               // pad_edge
     int block = 0;                // depth_to_space
     std::vector<MaskedPart> parts;  // masked
-    std::vector<float> fuse;        // masked: [outputs][parts * channels]
+    Mapping fuse;                   // masked: [parts][inputs][outputs], padded and in the order of the parts
 };
 
 struct Program {

@@ -43,8 +43,10 @@ RowRange layer_rows(const Layer& layer, size_t input, int input_height, int outp
 RowRange input_rows(const Op& op, size_t input, int input_height, int output_height, int first, int last) {
     // A tile is cleared where one beside it reads it.
     if (op.kind == Op::Kind::masked_conv) return input == 0 ? RowRange{first - 1, last + 1} : RowRange{first - 4, last + 4};
-    if (op.kind != Op::Kind::layer || input == op.inputs.size()) return {first, last};  // the residual comes last
-    return layer_rows(*op.layer, input, input_height, output_height, first / op.block, (last - 1) / op.block + 1);
+    if (op.kind != Op::Kind::layer) return {first, last};
+    const RowRange rows{first / op.block, (last - 1) / op.block + 1};
+    if (input == op.inputs.size()) return rows;  // the residual comes last
+    return layer_rows(*op.layer, input, input_height, output_height, rows.first, rows.last);
 }
 
 }  // namespace sparsr

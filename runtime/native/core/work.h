@@ -34,7 +34,7 @@ struct Choice {
     enum class Kernel { plain, lines, resampling, sparse, dense, winograd, masked };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
-    bool tiles = false;  // a run reads its input as for all rows of the step, even if it computes fewer
+    int tile = 1;  // a run reads its input as for so many rows or a multiple, even if it computes fewer
     Margin margin;
 };
 

@@ -74,11 +74,17 @@ enum { winograd_tiles = 3, winograd_chunk = 64 };
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 
-// A tile of 4 x 4 pixels: where its inputs begin (one row above, one column left of it) and its results. Bit 4 y + x of
-// `whole`: all of that pixel's results are stored, of `part`: those `keep` holds a 1 for; the rest is set to 0.
+// The rows of a row of tiles, at their first pixels: those read, from one above the tiles on, and those written.
+struct TileRows {
+    const float* in[6];
+    float* out[4];
+};
+
+// A tile of 4 x 4 pixels: its rows, and floats from there to its first column. Bit 4 y + x of `whole`: all of that pixel's
+// results are stored, of `part`: those `keep` holds a 1 for; the rest is set to 0.
 struct MaskedTile {
-    const float* in;
-    float* out;
+    const TileRows* rows;
+    ptrdiff_t column;
     uint32_t whole, part;
 };
 
@@ -86,7 +92,6 @@ struct MaskedTile {
 struct MaskedTiles {
     const MaskedTile* tiles;
     int count;
-    ptrdiff_t in_row, out_row;
     int pixel;
     int inputs, vectors;  // channels read, vectors of channels written
     const float* weights;  // [36][inputs][vectors], row and plane as far apart as stated

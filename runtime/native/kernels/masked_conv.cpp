@@ -16,12 +16,14 @@ SPARSR_INLINE int vectors_of(int channels) { return (channels + lanes - 1) / lan
 
 void transform_tiles(const MaskedTiles& work, int first, int tiles) {
     const int vectors = vectors_of(work.inputs);
-    const ptrdiff_t distance = plane(tiles, vectors), in_row = work.in_row, pixel = work.pixel;
+    const ptrdiff_t distance = plane(tiles, vectors), pixel = work.pixel;
     float* to = work.transformed;
     for (int tile = 0; tile < tiles; ++tile)
         for (int v = 0; v < vectors; ++v, to += lanes) {
-            const float* in = work.tiles[first + tile].in + v * lanes;
-            transform_inputs([=](int row, int column) { return load(in + row * in_row + column * pixel); },
+            const MaskedTile& from = work.tiles[first + tile];
+            const TileRows& rows = *from.rows;
+            const ptrdiff_t place = from.column - pixel + v * lanes;
+            transform_inputs([&](int row, int column) { return load(rows.in[row] + place + column * pixel); },
                              [=](int row, const Vector* x) {
 #pragma GCC unroll 6
                                  for (int i = 0; i < spread; ++i) save(to + (row * spread + i) * distance, x[i]);
@@ -80,19 +82,20 @@ void multiply_plane(const MaskedTiles& work, int tiles, const float* weights, co
 SPARSR_INLINE Vector positive(Vector x) { return x > 0 ? x : Vector{}; }
 
 void transform_products(const MaskedTiles& work, int first, int tiles) {
-    const ptrdiff_t distance = plane(tiles, work.vectors), out_row = work.out_row, pixel = work.pixel;
+    const ptrdiff_t distance = plane(tiles, work.vectors), pixel = work.pixel;
     const float* from = work.products;
     for (int i = 0; i < tiles; ++i) {
         const MaskedTile tile = work.tiles[first + i];
         for (int v = 0; v < work.vectors; ++v, from += lanes) {
-            float* out = tile.out + v * lanes;
+            const TileRows& rows = *tile.rows;
+            const ptrdiff_t out = tile.column + v * lanes;
             const Vector keep = load(work.keep + v * lanes);
             transform_outputs<tile_side>([=](int row, int column) { return load(from + (row * spread + column) * distance); },
-                                         [=](int row, const Vector* x) {
+                                         [&](int row, const Vector* x) {
 #pragma GCC unroll 4
                                              for (int column = 0; column < tile_side; ++column) {
                                                  const uint32_t place = 1u << (row * tile_side + column);
-                                                 float* to = out + row * out_row + column * pixel;
+                                                 float* to = rows.out[row] + out + column * pixel;
                                                  if (tile.whole & place)
                                                      save(to, positive(x[column]));
                                                  else if (tile.part & place)
