@@ -80,17 +80,47 @@ def test_the_same_bytes_as_in_python(runner, tmp_path, threads):
     assert np.array_equal(read_ppm(tmp_path / "out.ppm", 26, 42), expected)
 
 
-DAMAGED = [b"", b"P6", b"P5\n2 2\n255\n1234", b"P6\n2 2\n65535\n", b"P6\n2 2\n255\n12345678901", b"P6\n9999999 1\n\n"]
+DAMAGED = [
+    *(b"", b"P6", b"P6\n0 0\n255\n", b"P6\n2 2\n255", b"P5\n2 2\n255\n1234", b"P6\n2 2\n65535\n"),
+    *(b"P6\n2 2\n255\n12345678901", b"P6\n9999999 1\n\n"),
+]
+
+
+def assert_refused(runner, folder, *options):
+    result = run(runner, folder, *options)
+    assert result.returncode == 1
+    assert result.stderr.startswith("sparsr_run: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["in.ppm", "model"]
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A folder with a model and a picture for it."""
+    (tmp_path / "model").write_bytes(write_native(graphs.small_network(value_range=255.0), {}))
+    write_ppm(tmp_path / "in.ppm", np.zeros((2, 2, 3), np.uint8))
+    return tmp_path
 
 
 @pytest.mark.parametrize("picture", DAMAGED)
-def test_damaged_pictures_are_refused_and_nothing_is_written(runner, tmp_path, picture):
-    (tmp_path / "model").write_bytes(write_native(graphs.small_network(value_range=255.0), {}))
-    (tmp_path / "in.ppm").write_bytes(picture)
-    result = run(runner, tmp_path)
-    assert result.returncode == 1
-    assert result.stderr.startswith("sparsr_run: ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.ppm", "model"]
+def test_damaged_pictures_are_refused_and_nothing_is_written(runner, prepared, picture):
+    (prepared / "in.ppm").write_bytes(picture)
+    assert_refused(runner, prepared)
+
+
+@pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.99])
+def test_models_cut_off_are_refused_and_nothing_is_written(runner, prepared, part):
+    content = (prepared / "model").read_bytes()
+    (prepared / "model").write_bytes(content[: int(part * len(content))])
+    assert_refused(runner, prepared)
+
+
+SIZES = ["--size", "--size 2", "--size 0x2", "--size 2x-2", "--size 3x3", "--size 1048576x1048576"]
+
+
+@pytest.mark.parametrize("arguments", [*SIZES, "--isa sse9", "--threads 0", "--repeat 1x", "--quietly yes"])
+def test_wrong_arguments_are_refused_and_nothing_is_written(runner, prepared, arguments):
+    assert_refused(runner, prepared, *arguments.split())
 
 
 def test_edsr_at_2_of_32_to_1280x720_takes_37_megabytes_at_most(runner, tmp_path):

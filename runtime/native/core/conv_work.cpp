@@ -11,7 +11,7 @@ namespace {
 
 // Sparse kernels take this many input channels at a time, so that the rows they jump about in stay in the first cache;
 // outputs with fewer weights than that is worth take all channels at once.
-constexpr int block_channels = 32, few_weights = 34;
+constexpr int block_channels = 128 / sizeof(Real), few_weights = 34;
 constexpr size_t near_bytes = 1 << 20;  // may have stayed in the second cache since they were written
 constexpr int dense_part = 0, winograd_part = 1;  // of a layer's packing: sizes differ in which of them they want
 

@@ -36,7 +36,8 @@ SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Rea
 template <int Outputs, int P, int S>
 SPARSR_INLINE void add_all_taps(Vector (&sum)[Outputs][P], const DenseConv& conv, const Real* in, const Real* weights) {
     if constexpr (!summed_taps) return add_taps<Outputs, P, S>(sum, in, weights, conv.offsets, conv.taps);
-    for (int tap = 0; tap < conv.taps; tap += summed_taps) {
+    add_taps<Outputs, P, S>(sum, in, weights, conv.offsets, conv.taps < summed_taps ? conv.taps : summed_taps);
+    for (int tap = summed_taps; tap < conv.taps; tap += summed_taps) {
         Vector part[Outputs][P] = {};
         const int taps = conv.taps - tap < summed_taps ? conv.taps - tap : summed_taps;
         add_taps<Outputs, P, S>(part, in, weights + tap * dense_outputs, conv.offsets + tap, taps);

@@ -39,15 +39,18 @@ void tile(const SparseConv& conv, int row, int vector) {
     store.out += row * store.row;
     if (store.residual) store.residual += row * store.residual_row;
     for (int block = 0; block < conv.blocks; ++block) {
-        const int32_t* start = conv.starts + static_cast<ptrdiff_t>(block) * conv.outputs;
+        const int32_t* starts = conv.starts + static_cast<ptrdiff_t>(block) * conv.outputs;
         for (int output = 0; output < conv.outputs; ++output) {
             Vector sum[R][P];
             Real* waiting = conv.sums + static_cast<ptrdiff_t>(output) * R * P * lanes;
-            const Vector bias = broadcast(Real(conv.bias[output]));
+            const Vector start = block ? Vector{} : broadcast(Real(conv.bias[output]));
 #pragma GCC unroll 16
-            for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block ? load(waiting + i * lanes) : bias;
+            for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block && !summed_taps ? load(waiting + i * lanes) : start;
             if (conv.far_inputs && block == 0) fetch_ahead<R, P, S>(conv, in, output);
-            add_all_taps<R, P, S>(sum, in, conv.in_row, conv.taps + start[output], conv.taps + start[output + 1]);
+            add_all_taps<R, P, S>(sum, in, conv.in_row, conv.taps + starts[output], conv.taps + starts[output + 1]);
+            if (block && summed_taps)
+#pragma GCC unroll 16
+                for (int i = 0; i < R * P; ++i) sum[i / P][i % P] += load(waiting + i * lanes);
             if (block == conv.blocks - 1) {
                 store_sums(sum, store, output, vector);
                 continue;

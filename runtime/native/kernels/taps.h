@@ -26,7 +26,9 @@ SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_ro
 template <int R, int P, int S>
 SPARSR_INLINE void add_all_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t in_row, const Tap* tap, const Tap* end) {
     if constexpr (!summed_taps) return add_taps<R, P, S>(sum, in, in_row, tap, end);
-    for (; tap < end; tap += summed_taps) {
+    const Tap* first = end - tap < summed_taps ? end : tap + summed_taps;
+    add_taps<R, P, S>(sum, in, in_row, tap, first);
+    for (tap = first; tap < end; tap += summed_taps) {
         Vector part[R][P] = {};
         add_taps<R, P, S>(part, in, in_row, tap, end - tap < summed_taps ? end : tap + summed_taps);
 #pragma GCC unroll 16

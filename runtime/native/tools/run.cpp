@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -128,19 +127,28 @@ private:
     FILE* file_;
 };
 
+int number(const std::string& name, const char* text) {
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    if (end == text || *end || value < 1 || value > 1 << 20) fail(name + " is not a number from 1 on: " + text);
+    return int(value);
+}
+
 Options parse(int count, char** arguments) {
     Options options;
     std::string* const names[] = {&options.model, &options.input, &options.output};
-    if (count < 4) fail("usage: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N]");
+    if (count < 4 || count % 2) fail("usage: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N]");
     for (int i = 0; i < 3; ++i) *names[i] = arguments[i + 1];
-    for (int i = 4; i + 1 < count; i += 2) {
-        const std::string name = arguments[i];
-        const char* value = arguments[i + 1];
+    for (int i = 4; i < count; i += 2) {
+        const std::string name = arguments[i], value = arguments[i + 1];
+        const size_t cross = value.find('x');
         if (name == "--isa") options.isa = value;
-        else if (name == "--threads") options.threads = std::atoi(value);
-        else if (name == "--repeat") options.repeat = std::max(1, std::atoi(value));
-        else if (name != "--size" || std::sscanf(value, "%dx%d", &options.width, &options.height) != 2)
-            fail("unknown option " + name + " " + value);
+        else if (name == "--threads") options.threads = number(name, value.c_str());
+        else if (name == "--repeat") options.repeat = number(name, value.c_str());
+        else if (name == "--size" && cross != std::string::npos) {
+            options.width = number(name, value.substr(0, cross).c_str());
+            options.height = number(name, value.c_str() + cross + 1);
+        } else fail("unknown option " + name + " " + value);
     }
     return options;
 }
