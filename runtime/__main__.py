@@ -50,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     upscale.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     upscale.add_argument("--threads", type=int, help="default: one per core")
     upscale.add_argument(
-        "--precision", choices=PRECISIONS, default="fp32", help="fp16: the native engine on arm64 with FEAT_FP16"
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="fp16: for N:M networks in the native engine, on arm64 with FEAT_FP16 (default fp32)",
     )
     upscale.add_argument(
         "--max-memory",

@@ -29,7 +29,8 @@ _X86_FEATURES = (
     "avx512_fp16",
     "amx_tile",
 )
-_ARM_FEATURES = ("asimd", "asimdhp", "asimddp", "i8mm", "sve")
+_ARM_HALF = "asimdhp"
+_ARM_FEATURES = ("asimd", _ARM_HALF, "asimddp", "i8mm", "sve")
 _CHECK_TIMEOUT = 60  # seconds
 _PACKAGES = ("numpy", "pillow", "av")
 
@@ -37,7 +38,9 @@ _PACKAGES = ("numpy", "pillow", "av")
 def doctor() -> int:
     """Print what works here; 0 if at least one engine does, else 1."""
     print(f"{'python':24}{platform.python_version()} on {platform.system()} {platform.machine()}")
-    print(f"{'cpu':24}{available_cores()} cores, {' '.join(cpu_features()) or 'features unknown'}")
+    features = cpu_features()
+    print(f"{'cpu':24}{available_cores()} cores, {' '.join(features) or 'features unknown'}")
+    print(f"{'--precision fp16':24}{'possible' if _ARM_HALF in features else 'needs an arm64 CPU with FEAT_FP16'}")
     print(f"{'memory':24}{_memory()}")
     for package in _PACKAGES:
         print(f"{package:24}{_version(package) or 'missing'}")

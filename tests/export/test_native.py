@@ -161,20 +161,34 @@ def test_winograd_convolutions(assert_same, inputs, outputs):
 
 
 def random_graph(draw):
-    """A random network of a few layers with skips, joins and slices."""
+    """A random network of a few layers with skips, joins, slices, and detours by single pixels or half the size."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     tensors = [("image", 3)]
     entries = []
     for index in range(draw(st.integers(1, 7))):
         source, channels = tensors[draw(st.integers(0, len(tensors) - 1))]
+        if draw(st.integers(0, 4)) == 0:
+            entries += _random_detour(draw, rng, f"n{index}", source, channels)
+            tensors.append((f"n{index}", channels))
+            continue
         layer, inputs, result = _random_layer(draw, rng, tensors, source, channels)
         entries.append((f"n{index}", layer, inputs))
         tensors.append((f"n{index}", result))
     return graphs.chain("random", *entries)
 
 
+def _random_detour(draw, rng, name, source, channels):
+    """Entries from `source` to `name`, of the same shape, by what needs all of an image or its rows at another pace."""
+    if draw(st.booleans()):
+        mean, gate = f"{name}.mean", f"{name}.gate"
+        weights = graphs.conv(rng, channels, channels, 1, graphs.SIGMOID)
+        return [(mean, L.GlobalMean(), [source]), (gate, weights, [mean]), (name, L.Mul(), [source, gate])]
+    half = graphs.conv(rng, channels, channels, stride=2)
+    return [(f"{name}.half", half, [source]), (name, L.ResizeLike(), [f"{name}.half", source])]
+
+
 def _random_layer(draw, rng, tensors, source, channels):
-    kind = draw(st.sampled_from(["conv", "sparse", "concat", "slice", "add", "mul", "mean", "affine", "sigmoid"]))
+    kind = draw(st.sampled_from(["conv", "sparse", "concat", "slice", "add", "mul", "groups", "affine", "sigmoid"]))
     if kind in ("conv", "sparse"):
         outputs, kernel = draw(st.integers(1, 20)), draw(st.sampled_from([1, 3, 3, 5]))
         conv = graphs.conv(rng, channels, outputs, kernel, draw(st.sampled_from([None, graphs.RELU, graphs.LEAKY])))
@@ -197,8 +211,8 @@ def _random_layer(draw, rng, tensors, source, channels):
             return L.Mul(), [source, other], channels
         case "affine":
             return L.ChannelAffine(*rng.normal(0, 1, (2, channels)).astype(np.float32)), [source], channels
-        case "mean":
-            return graphs.conv(rng, channels, channels, 5), [source], channels
+        case "groups":
+            return graphs.conv(rng, channels, channels, groups=channels), [source], channels
     return graphs.SIGMOID, [source], channels
 
 
@@ -213,6 +227,17 @@ def test_random_graphs(data):
 def test_random_graphs_arm64(data):
     arm64.runner()
     compare_emulated(random_graph(data.draw), sizes=((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 70))),))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_environment_chooses_the_instruction_set(monkeypatch, name):
+    content = write_native(graphs.small_network(), {})
+    monkeypatch.setenv("SPARSR_ISA", name)
+    assert NativeModel(content).info.instruction_set.decode() == name
+    monkeypatch.setenv("SPARSR_ISA", "sse9")
+    with pytest.raises(SparsrError, match="the instruction set sse9 is not known"):
+        NativeModel(content)
+    assert NativeModel(content, name).info.instruction_set.decode() == name
 
 
 def test_bytes_in_and_out_rows_in_order_any_memory_layout():

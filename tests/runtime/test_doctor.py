@@ -92,6 +92,13 @@ class Wrong:
         return np.zeros((1, 3, 10, 14), np.float32)
 
 
+@pytest.mark.parametrize(("features", "told"), [(["asimdhp"], "possible"), (["avx512_fp16"], "needs an arm64 CPU")])
+def test_whether_half_precision_is_possible(troubles, monkeypatch, capsys, features, told):
+    monkeypatch.setattr(doctor, "cpu_features", lambda: features)
+    doctor.doctor()
+    assert lines_of(capsys.readouterr().out)["--precision"].startswith(f"fp16 {' ' * 7}{told}")
+
+
 def test_cpu_features(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor : 0\nflags\t\t: fpu avx2 fma unknown\n")
     assert doctor.cpu_features(tmp_path / "cpuinfo") == ["avx2", "fma"]

@@ -23,6 +23,15 @@ void* operator new(size_t size) {
     return memory;
 }
 
+// Sanitizers bring one of their own, whose memory `delete` here must not get.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+    try {
+        return operator new(size);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
 void operator delete(void* memory) noexcept {
     current -= malloc_usable_size(memory);
     std::free(memory);
