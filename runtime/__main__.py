@@ -244,7 +244,11 @@ def describe(card: BundleCard) -> str:
         ),
     ]
     if card.masked:
-        text = f"depends on the image: {card.masked.typical:.2f} GMACs with half of the pixels important"
+        work = card.masked
+        text = (
+            f"depends on the image: {work.best:.2f} GMACs with no pixel important, {work.typical:.2f} with half, "
+            f"{work.worst:.2f} with all"
+        )
         lines.insert(2, ("speed", text))
     for file in card.files:
         text = f"{file.name}, {file.bytes / 1e6:.2f} MB, {file.layout}: {' '.join(file.operators)}"

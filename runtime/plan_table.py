@@ -21,15 +21,19 @@ _HEAD = (*_SHAPE, "ms", "share", "peak", "taps")
 def run_plan(model: bytes, image: PixelArray, threads: int, precision: Precision = "fp32") -> dict[str, Any]:
     """The plan of a native model file (see `NativeModel.plan`) from a timed run on `image` (see `NativeModel.run`).
 
-    Adds `peak`, what one thread does at best, see `runtime.native.costs.Peak`. Raises `SparsrError` if the library
-    cannot be built or the model does not take the size or the precision.
+    Adds `peak`, what one thread does at best (see `runtime.native.costs.Peak`), and for networks with masks `masked`
+    (see `MaskedCost`). Raises `SparsrError` if the library cannot be built or the model does not take the size or the
+    precision.
     """
     native = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
     result = np.empty_like(image, shape=native.output_shape(*image.shape[:2]))
     native.run(image, result)
     native.set_profiling(True)
     native.run(image, result)
-    return {**native.plan(), "peak": asdict(peak(native.info.instruction_set.decode()))}
+    plan = native.plan()
+    if cost := masked_cost(plan["operations"]):
+        plan["masked"] = {**asdict(cost), "crossover": cost.crossover}
+    return {**plan, "peak": asdict(peak(native.info.instruction_set.decode()))}
 
 
 def plan_table(plan: dict[str, Any]) -> str:
@@ -41,19 +45,60 @@ def plan_table(plan: dict[str, Any]) -> str:
     total = sum(operation["seconds"] for operation in operations) or 1.0
     peaks = {name: flops / 1e9 for name, flops in plan["peak"].items()}
     rows = [_HEAD, *(_plan_row(operation, total, plan["peak"]) for operation in operations)]
-    cost = sum(operation.get("cost", 0.0) for operation in operations)
-    measured = all(operation.get("measured", True) for operation in operations)
+    convolutions = [operation for operation in operations if "macs" in operation]
+    cost = sum(operation["cost"] for operation in convolutions)
+    measured = all(operation["measured"] for operation in convolutions)
     return "\n".join(
         [
             *_aligned(rows),
             f"{plan['width']}x{plan['height']}, {plan['instruction_set']}, {plan['threads']} threads: "
             f"{1e3 * total:.1f} ms of CPU, convolutions {'measured' if measured else 'estimated'} to {1e3 * cost:.1f}; "
             f"{format_bytes(plan['buffer_bytes'])} of feature maps",
+            *_masked_lines(operations),
             f"peak of a thread: {peaks['arithmetic']:.0f} GFLOP/s; with a load for each multiply-add "
             f"{peaks['loading']:.0f}, at irregular places as taps have them {peaks['near_taps']:.0f} in 16 channels, "
             f"{peaks['far_taps']:.0f} in 64",
         ]
     )
+
+
+@dataclass(frozen=True)
+class MaskedCost:
+    """CPU seconds of one thread for all masked blocks of an image: with no pixel important, with all, without masks."""
+
+    none: float
+    all: float
+    without_masks: float
+    measured: bool
+
+    @property
+    def crossover(self) -> float:
+        """Share of important pixels (0..1) up to which masks cost no time; 1: they never do."""
+        if self.all <= self.without_masks:
+            return 1.0
+        return max(self.without_masks - self.none, 0.0) / (self.all - self.none)
+
+
+def masked_cost(operations: Sequence[dict[str, Any]]) -> MaskedCost | None:
+    """What the masked blocks among a plan's operations cost; None if there are none."""
+    masked = [operation for operation in operations if isinstance(operation.get("cost"), dict)]
+    if not masked:
+        return None
+    sums = {key: sum(operation["cost"][key] for operation in masked) for key in ("none", "all", "without_masks")}
+    return MaskedCost(**sums, measured=all(operation["measured"] for operation in masked))
+
+
+def _masked_lines(operations: Sequence[dict[str, Any]]) -> list[str]:
+    cost = masked_cost(operations)
+    if cost is None:
+        return []
+    known = "measured" if cost.measured else "estimated"
+    pay = "always pay" if cost.crossover == 1 else f"pay up to {100 * cost.crossover:.0f} % important pixels"
+    none, every, without = (f"{1e3 * seconds:.1f}" for seconds in (cost.none, cost.all, cost.without_masks))
+    return [
+        f"masked blocks, {known}: {none} ms with no pixel important, {every} with all, {without} without masks; "
+        f"masks {pay}"
+    ]
 
 
 def _plan_row(operation: dict[str, Any], total: float, peaks: dict[str, float]) -> tuple[str, ...]:

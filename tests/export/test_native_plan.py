@@ -18,7 +18,7 @@ from runtime.errors import SparsrError
 from runtime.layers import Add, DepthToSpace
 from runtime.native.costs import KERNELS, layer_cost, peak
 from runtime.native.library import NativeModel
-from runtime.plan_table import convolution_costs, cost_table, plan_table, run_plan
+from runtime.plan_table import MaskedCost, convolution_costs, cost_table, masked_cost, plan_table, run_plan
 
 
 def two_convolutions():
@@ -186,6 +186,45 @@ def test_tables():
     kernels = [{"dense", "winograd"}, set(KERNELS), {"dense"}, {"dense", "sparse"}]
     assert [set(cost.seconds) for cost in costs] == kernels
     assert "2:32" in cost_table(costs).splitlines()[2]
+
+
+MASKED = graphs.drawn_graph(20, [[0, 3], [1], []], 1)
+
+
+def test_the_plan_estimates_what_masks_save():
+    plan = run_plan(write_native(MASKED, {}), np.zeros((20, 70, 3), np.uint8), 1)
+    costs = [
+        operation["cost"]
+        for operation in plan["operations"]
+        if operation["kind"] == "MaskedBlock" and "cost" in operation
+    ]
+    shares = [cost["none"] / cost["all"] for cost in costs]
+    assert shares == pytest.approx([2 / 20, 2 / 400, 0, 3 / 60])  # of inputs and outputs, the pairs of dense channels
+    assert [cost["all"] for cost in costs] == [cost["without_masks"] for cost in costs]
+    assert plan["masked"]["all"] == pytest.approx(sum(cost["all"] for cost in costs))
+    line = next(line for line in plan_table(plan).splitlines() if line.startswith("masked blocks, estimated"))
+    assert line.endswith("masks always pay")
+    assert masked_cost(NativeModel(write_native(two_convolutions(), {})).plan()["operations"]) is None
+
+
+@pytest.mark.parametrize("instruction_set", [None, "plain"])
+def test_masked_blocks_are_measured_once(cache, instruction_set):
+    content = write_native(MASKED, {})
+    plans = []
+    for _ in range(2):
+        model = NativeModel(content, instruction_set)
+        model.prepare(20, 70)
+        plans.append(model.plan()["operations"])
+    assert plans[0] == plans[1]
+    cost = masked_cost(plans[0])
+    assert cost is not None and cost.measured == (instruction_set is None)
+    assert min(cost.none, cost.all, cost.without_masks) > 0
+
+
+def test_the_crossover():
+    assert MaskedCost(none=1, all=4, without_masks=4, measured=True).crossover == 1
+    assert MaskedCost(none=1, all=5, without_masks=4, measured=True).crossover == 0.75
+    assert MaskedCost(none=3, all=5, without_masks=2, measured=True).crossover == 0
 
 
 @pytest.mark.parametrize("instruction_set", ["base", None])

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cost_file.h"
+#include "layer_cost.h"
 
 namespace sparsr {
 
@@ -40,30 +41,98 @@ std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, 
     return text;
 }
 
+// A masked block's convolution as one without masks.
+struct MaskedShape {
+    int inputs, outputs, side;
+    int dense;  // pairs of inputs and outputs that every pixel computes
+
+    explicit MaskedShape(const Op& op) {
+        const auto& parts = op.layer->parts;
+        const int channels = int(parts[0].order.size());
+        if (op.kind == Op::Kind::masked_fuse) {
+            int kept = 0;
+            for (const MaskedPart& part : parts) kept += part.dense;
+            *this = {channels * int(parts.size()), op.layer->outputs, 1, kept * op.layer->outputs};
+        } else {
+            const auto part = size_t(op.part);
+            *this = {channels, channels, 3, (part ? parts[part - 1].dense : channels) * parts[part].dense};
+        }
+    }
+
+private:
+    MaskedShape(int from, int to, int taps, int kept) : inputs(from), outputs(to), side(taps), dense(kept) {}
+};
+
+double without_masks(const MaskedShape& shape, const Meter& meter, const KernelSet& kernels, int vectors) {
+    const Layer layer = make_layer({shape.inputs, shape.outputs, shape.side, 1, 1, 1, vectors * kernels.lanes});
+    Op op;
+    op.layer = &layer;
+    Buffer input;
+    input.channels = shape.inputs;
+    input.real_bytes = kernels.real_bytes;
+    input.lanes = kernels.lanes;
+    input.vectors = vectors;
+    double best = 1e9;
+    for (const Choice& choice : conv_choices(op, shape.inputs, input))
+        best = std::min(best, meter.seconds(op, choice, shape.inputs, vectors));
+    return best;
+}
+
 }  // namespace
 
 Costs::Costs(const KernelSet& kernels, bool measure)
     : kernels_(&kernels), measure_(measure && cost_file_exists()), left_(patience) {}
 
-Cost Costs::of(const Op& op, const Choice& choice, int channels, int vectors) {
-    const double estimated = estimate(*op.layer, choice.kernel, channels, vectors);
-    if (!measure_) return {estimated, false};
-    const int measured_vectors = std::min(vectors, long_line);
-    const std::string name = key(op, choice.kernel, channels, measured_vectors, *kernels_);
+std::optional<double> Costs::find(const std::string& name, const std::function<double(const Meter&)>& measure) {
+    if (!measure_ || kernels_->lanes == 1) return {};  // plain kernels have no choice
     auto found = known_.find(name);
     if (found == known_.end()) {
         known_.merge(read_costs());
         found = known_.find(name);
     }
     if (found == known_.end()) {
-        if (left_ <= 0) return {estimated, false};
+        if (left_ <= 0) return {};
         const double begin = thread_seconds();
         if (!meter_) meter_ = std::make_unique<Meter>(*kernels_);
-        found = known_.emplace(name, meter_->seconds(op, choice, channels, measured_vectors)).first;
+        found = known_.emplace(name, measure(*meter_)).first;
         left_ -= thread_seconds() - begin;
         changed_ = true;
     }
-    return {found->second * vectors / measured_vectors, true};
+    return found->second;
+}
+
+Cost Costs::of(const Op& op, const Choice& choice, int channels, int vectors) {
+    const int measured_vectors = std::min(vectors, long_line);
+    const auto known = find(key(op, choice.kernel, channels, measured_vectors, *kernels_), [&](const Meter& meter) {
+        return meter.seconds(op, choice, channels, measured_vectors);
+    });
+    if (!known) return {estimate(*op.layer, choice.kernel, channels, vectors), false};
+    return {*known * vectors / measured_vectors, true};
+}
+
+Cost Costs::masked(const Op& op, int vectors) {
+    const MaskedShape shape(op);
+    const int measured_vectors = std::min(vectors, long_line);
+    const auto known = [&](const char* what, int dense, const std::function<double(const Meter&)>& measure) {
+        std::string name = processor() + " " + kernels_->name + " " + what;
+        for (int part : {shape.inputs, shape.outputs, shape.side, dense, measured_vectors}) name += " " + std::to_string(part);
+        return find(name, measure);
+    };
+    const auto all = known("masked", 0, [&](const Meter& meter) { return meter.masked_seconds(op, measured_vectors, true); });
+    const auto none = known("masked none", shape.dense, [&](const Meter& meter) {
+        return meter.masked_seconds(op, measured_vectors, false);
+    });
+    const auto dense = known("without masks", 0, [&](const Meter& meter) {
+        return without_masks(shape, meter, *kernels_, measured_vectors);
+    });
+    if (all && none && dense) {
+        const double rows = double(vectors) / measured_vectors;
+        return {*all * rows, true, *none * rows, *dense * rows};
+    }
+    const Choice::Kernel kernel = shape.side == 3 ? Choice::Kernel::winograd : Choice::Kernel::dense;
+    const double weights = double(shape.inputs) * shape.outputs * shape.side * shape.side;
+    const double estimated = weights * vectors * constant(kernel);
+    return {estimated, false, estimated * shape.dense / (double(shape.inputs) * shape.outputs), estimated};
 }
 
 std::pair<Choice, Cost> Costs::cheapest(const Op& op, const std::vector<Choice>& choices, int channels, int vectors) {

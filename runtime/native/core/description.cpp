@@ -34,6 +34,13 @@ void describe_conv(std::ostream& out, const Report& report) {
         << ", \"measured\": " << (report.cost.measured ? "true" : "false");
 }
 
+// The time for the image by how much of it is important; and without masks.
+void describe_masked(std::ostream& out, const Report& report) {
+    const double rows = report.size.height;
+    out << ", \"cost\": {\"all\": " << report.cost.seconds * rows << ", \"none\": " << report.cost.none * rows
+        << ", \"without_masks\": " << report.cost.dense * rows << "}, \"measured\": " << (report.cost.measured ? "true" : "false");
+}
+
 void describe(std::ostream& out, const Report& report) {
     const Layer* layer = report.op->layer;
     out << "{\"layer\": " << quoted(layer ? layer->name : "") << ", \"kind\": " << quoted(layer ? kind_name(layer->kind) : "")
@@ -42,6 +49,7 @@ void describe(std::ostream& out, const Report& report) {
         << ", \"ring_rows\": " << report.ring_rows << ", \"ring_bytes\": " << report.ring_bytes
         << ", \"seconds\": " << report.seconds;
     if (layer && layer->kind == Kind::conv) describe_conv(out, report);
+    if (report.op->kind == Op::Kind::masked_conv || report.op->kind == Op::Kind::masked_fuse) describe_masked(out, report);
     if (report.op->kind == Op::Kind::mask) out << ", \"important\": " << report.important;
     out << "}";
 }

@@ -228,7 +228,11 @@ Choice Executor::choose(Task& task) {
         return choice;
     }
     if (op.kind == Op::Kind::source) return choice;
-    if (op.kind != Op::Kind::layer) return choose_masked(op);
+    if (op.kind != Op::Kind::layer) {
+        if (op.kind == Op::Kind::masked_conv || op.kind == Op::Kind::masked_fuse)
+            task.cost = costs_.masked(op, round_up(buffer_of(op.output).width, kernels_.lanes));
+        return choose_masked(op);
+    }
     const Layer& layer = *op.layer;
     switch (layer.kind) {
         case Kind::activation:

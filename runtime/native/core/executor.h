@@ -27,7 +27,7 @@ struct Size {
 struct Report {
     const Op* op;
     Choice choice;
-    Cost cost;                 // of convolutions
+    Cost cost;                 // of convolutions, those of masked blocks too
     int inputs, outputs;       // channels, the inputs' of the first one
     Size size;                 // of the result, before depth-to-space
     int ring_rows;

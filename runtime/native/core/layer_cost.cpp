@@ -22,6 +22,8 @@ void check(const ConvShape& shape) {
     require(shape.width >= 1 && shape.width <= widest, "the width is out of range");
 }
 
+}  // namespace
+
 Layer make_layer(const ConvShape& shape) {
     Layer layer{};
     layer.kind = Kind::conv;
@@ -48,8 +50,6 @@ Layer make_layer(const ConvShape& shape) {
     layer.first.push_back(layer.weights.size());
     return layer;
 }
-
-}  // namespace
 
 Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kernels, bool measure) {
     check(shape);

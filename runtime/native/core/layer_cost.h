@@ -14,6 +14,9 @@ struct ConvShape {
     int width;                  // of the result
 };
 
+// A convolution of that shape with weights at random places, and a stride's padding.
+Layer make_layer(const ConvShape& shape);
+
 // For one row of the result, on `kernel` or, if null, the cheapest. Throws Error if the shape is impossible or the kernel
 // cannot run it.
 Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kernels, bool measure);

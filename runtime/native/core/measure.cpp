@@ -1,6 +1,7 @@
 #include "measure.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <random>
 #include <vector>
@@ -22,8 +23,9 @@ size_t bytes_beyond_caches() {
     return size_t(std::clamp(bytes, 8L << 20, 64L << 20));
 }
 
-Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, const KernelSet& kernels) {
+Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, const KernelSet& kernels, int pixel = 0) {
     Buffer buffer;
+    buffer.pixel = pixel;
     buffer.channels = channels;
     buffer.height = rows;
     buffer.real_bytes = kernels.real_bytes;
@@ -108,19 +110,41 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, kernels_);
     Packing packing;
     Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}, &packing};
-    const auto work = works_of(kernels_).make(alone, choice, std::move(operands), kernels_);
+    return least(alone, choice, std::move(operands)) / rows;
+}
+
+double Meter::masked_seconds(const Op& op, int vectors, bool important) const {
+    const Choice choice = choose_masked(op);
+    const Layer& layer = *op.layer;
+    const int channels = int(layer.parts[0].order.size());
+    const int pixel = (channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
+    const bool fuse = op.kind == Op::Kind::masked_fuse;
+    const Buffer in = make_buffer(channels, choice.step, vectors, choice.margin, kernels_, pixel);
+    const Buffer mask = make_buffer(1, choice.step, vectors, {}, kernels_, 1);
+    std::memset(mask.start, important ? 0xf : 0, mask.bytes());
+    const Buffer out = make_buffer(fuse ? layer.outputs : channels, choice.step, vectors, {}, kernels_, fuse ? 0 : pixel);
+    Packing packing;
+    Operands operands{{}, {&out, 0, out.channels}, {}, &packing};
+    operands.inputs.assign(fuse ? layer.parts.size() : 1, {&in, 0, channels});
+    operands.inputs.push_back({&mask, 0, 1});
+    return least(op, choice, std::move(operands)) / choice.step;
+}
+
+double Meter::least(const Op& op, const Choice& choice, Operands operands) const {
+    const Buffer& in = *operands.inputs[0].buffer;
+    const auto work = works_of(kernels_).make(op, choice, std::move(operands), kernels_);
     const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
     double best = 1e9, spent = 0;
     for (int i = 0; i < most_tries && spent < long_enough; ++i) {
         read_all(flush_.data(), flush_bytes_);
-        read_all(in.memory.data(), in.bytes());
+        read_all(static_cast<const float*>(in.start), in.bytes());
         const double begin = thread_seconds();
         work->run(0, choice.step, scratch.data());
         const double seconds = thread_seconds() - begin;
         best = std::min(best, seconds);
         spent += seconds;
     }
-    return best / rows;
+    return best;
 }
 
 Peak measure_peak(const KernelSet& kernels) {

@@ -14,8 +14,13 @@ public:
     explicit Meter(const KernelSet& kernels);
     // Seconds for one output row with the real weights on lines of `vectors` vectors: the least of several tries.
     double seconds(const Op& op, const Choice& choice, int channels, int vectors) const;
+    // The same for a masked block's convolution, all pixels important or none.
+    double masked_seconds(const Op& op, int vectors, bool important) const;
 
 private:
+    // For the rows of a step.
+    double least(const Op& op, const Choice& choice, Operands operands) const;
+
     const KernelSet& kernels_;
     Mapping flush_;  // more than the caches hold
     size_t flush_bytes_;
