@@ -12,6 +12,12 @@
 
 namespace sparsr {
 
+namespace {
+
+constexpr size_t second_cache = 1 << 20;
+
+}  // namespace
+
 // Finds for every map one that it may follow, each the predecessor of one other at most. Whole maps come first, the most
 // memory; then rings, which may lie in a whole map too.
 void Executor::share_memory() {
@@ -134,7 +140,8 @@ void Executor::allocate_rings(std::vector<Buffer*> buffers) {
     size_t room = std::min(max_bytes_ - arena_.bytes(), most_in_rings_ + most_in_rings_ / 4) - needed;
     for (Buffer* buffer : buffers) {
         const size_t bytes = buffer->bytes();
-        Mapping used = spares_.take(bytes, bytes + std::min(bytes, room));
+        // A small ring in a long one would leave the second cache.
+        Mapping used = spares_.take(bytes, bytes + (bytes < second_cache ? std::min(bytes, room) : room));
         if (!used.data()) continue;
         room -= used.bytes() - bytes;
         buffer->use(std::move(used));
