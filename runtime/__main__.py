@@ -251,7 +251,10 @@ def describe(card: BundleCard) -> str:
         )
         lines.insert(2, ("speed", text))
     for file in card.files:
-        text = f"{file.name}, {file.bytes / 1e6:.2f} MB, {file.layout}: {' '.join(file.operators)}"
+        size = f"{file.bytes / 1e6:.2f} MB"
+        if card.nonzero < 0.999:
+            size += f" ({file.bytes / (4 * card.parameters):.0%} of the dense weights)"
+        text = f"{file.name}, {size}, {file.layout}: {' '.join(file.operators)}"
         lines.append((f"{file.format} file", text))
     if card.parity:
         worst = max(card.parity, key=lambda entry: entry.max_abs)
@@ -261,7 +264,7 @@ def describe(card: BundleCard) -> str:
     for name in ("data", "recipe", "steps", "terms"):
         if name in card.training:
             lines.append((name, str(card.training[name])))
-    return "\n".join(f"{name + ':':14}{text}" for name, text in lines)
+    return "\n".join(f"{name + ':':13} {text}" for name, text in lines)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,18 @@ def test_sparse_weights_are_stored_compressed_and_spread_out_by_the_function(n, 
     np.testing.assert_allclose(result, torch_run(graph, image), rtol=1e-4, atol=1e-5)
 
 
+def test_onnx_runtime_folds_the_function_into_plain_convolutions(tmp_path):
+    rng = np.random.default_rng(0)
+    wide, sparse = conv(rng, 3, 32, 1), conv(rng, 32, 12)
+    content = write_onnx(chain("sparse", wide, replace(sparse, weight=keep_largest(sparse.weight, 4, 32))))
+    assert "Stream" in operators(content)[-1]
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "folded.onnx")
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    assert [node.op_type for node in onnx.load(tmp_path / "folded.onnx").graph.node] == ["Conv", "Conv"]
+
+
 def test_a_network_the_native_engine_does_not_know_is_plain_onnx(monkeypatch):
     monkeypatch.setattr(native_writer, "KINDS", (Conv,))
     model = write_onnx(small_network())

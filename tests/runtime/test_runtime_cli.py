@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image
 from small_bundles import write_small_bundle
 
 from runtime import Upscaler
-from runtime.__main__ import main
+from runtime.__main__ import describe, main
 from runtime.errors import run_cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -379,6 +380,13 @@ def test_info(runtime, bundle):
     code, out, _ = runtime("info", bundle.path, "--json")
     assert code == 0
     assert json.loads(out) == json.loads((bundle.path / "card.json").read_text())
+
+
+def test_info_compares_sparse_files_with_the_dense_weights(bundle):
+    file = replace(bundle.card.files[0], bytes=bundle.card.parameters)
+    card = replace(bundle.card, nonzero=0.125, files=(file,))
+    assert "MB (25% of the dense weights)" in describe(card)
+    assert "dense weights" not in describe(bundle.card)
 
 
 def test_missing_and_damaged_bundles(runtime, bundle_copy, tmp_path):
