@@ -1,5 +1,7 @@
 // Convolutions packed for the fast kernels.
 #include <algorithm>
+#include <map>
+#include <tuple>
 #include <numeric>
 
 #include "winograd.h"
@@ -29,6 +31,7 @@ public:
 
     void run(int first, int last, float* scratch) override {
         compute(first / op_.block, (last - first) / op_.block, scratch);
+        correct_borders(op_, operands_, first / op_.block, last / op_.block, kernels_);
         if (storable(op_.activation)) return;
         for (int y = first; y < last; ++y) activate(op_.activation, operands_.output, y, kernels_);
     }
@@ -114,53 +117,67 @@ private:
     std::vector<int32_t> starts_;
 };
 
+// Outputs that read the same places, and these.
+struct Family {
+    std::vector<int> outputs;
+    std::vector<int32_t> taps;
+    std::vector<ptrdiff_t> offsets;  // where the outputs go
+    std::vector<float> bias;
+    std::vector<Real> weights;
+};
+
 class DenseConvWork : public ConvWork {
 public:
-    DenseConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : ConvWork(op, std::move(operands), kernels),
-          group_inputs_(in().channels / layer_.groups),
-          group_outputs_(layer_.outputs / layer_.groups) {
-        for (int row = 0; row < layer_.kernel_h; ++row)
-            for (int c = 0; c < group_inputs_; ++c)
-                for (int column = 0; column < layer_.kernel_w; ++column) taps_.push_back(offset(c, row, column));
-        group_size_ = (size_t(group_outputs_) + dense_outputs - 1) / dense_outputs * dense_outputs * taps_.size();
-        const size_t bytes = group_size_ * size_t(layer_.groups) * sizeof(Real);
-        const auto fill = [this](float* to) {
-            for (int o = 0; o < layer_.outputs; ++o) pack(o, reinterpret_cast<Real*>(to));
-        };
-        weights_ = reinterpret_cast<const Real*>(
-            operands_.packing->weights(layer_, dense_part, (bytes + sizeof(float) - 1) / sizeof(float), fill));
+    DenseConvWork(const Op& op, Operands operands, const Kernels& kernels) : ConvWork(op, std::move(operands), kernels) {
+        families_.resize(size_t(layer_.groups * layer_.phases));
+        for (int o = 0; o < layer_.outputs; ++o) family(o).outputs.push_back(o);
+        for (Family& family : families_) pack(family);
     }
 
 private:
-    void pack(int output, Real* to) const {
-        const int group = output / group_outputs_, o = output % group_outputs_;
-        for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) {
-            const Weight& weight = layer_.weights[i];
-            const int channel = weight.channel - group * group_inputs_;
-            const int tap = (weight.row * group_inputs_ + channel) * layer_.kernel_w + weight.column;
-            const size_t place = (size_t(o / dense_outputs) * taps_.size() + size_t(tap)) * dense_outputs;
-            Real& sum = to[size_t(group) * group_size_ + place + size_t(o % dense_outputs)];
-            sum = Real(sum + weight.value);
+    Family& family(int output) {
+        return families_[size_t(layer_.phases > 1 ? output % layer_.phases : output / (layer_.outputs / layer_.groups))];
+    }
+
+    void pack(Family& family) const {
+        std::map<std::tuple<int, int, int>, size_t> places;  // of row, channel, column among the taps
+        for (const int o : family.outputs)
+            for_weights(o, [&](const Weight& weight) { places[{weight.row, weight.channel, weight.column}]; });
+        for (auto& [place, tap] : places) {
+            tap = family.taps.size();
+            family.taps.push_back(offset(std::get<1>(place), std::get<0>(place), std::get<2>(place)));
         }
+        const size_t count = family.outputs.size(), blocks = (count + dense_outputs - 1) / dense_outputs;
+        family.weights.assign(blocks * dense_outputs * places.size(), 0);
+        for (size_t i = 0; i < count; ++i) {
+            const int o = family.outputs[i];
+            family.offsets.push_back(offsets_[size_t(o)]);
+            family.bias.push_back(layer_.bias[size_t(o)]);
+            Real* const to = &family.weights[i / dense_outputs * places.size() * dense_outputs + i % dense_outputs];
+            for_weights(o, [&](const Weight& weight) {
+                Real& sum = to[places[{weight.row, weight.channel, weight.column}] * dense_outputs];
+                sum = Real(sum + weight.value);
+            });
+        }
+    }
+
+    template <class Visit>
+    void for_weights(int output, Visit visit) const {
+        for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) visit(layer_.weights[i]);
     }
 
     void compute(int first, int rows, float*) override {
-        for (int group = 0; group < layer_.groups; ++group) {
+        for (const Family& family : families_) {
             Store to = store(first);
-            to.offsets += group * group_outputs_;
-            if (to.residual) to.residual += group * group_outputs_ * to.residual_channel;
-            const Real* from = in_rows(first) + size_t(group * group_inputs_) * in().stride();
-            kernels_.dense_conv({from, in_row(), layer_.stride, rows, vectors(), group_outputs_, int(taps_.size()),
-                                 taps_.data(), weights_ + size_t(group) * group_size_,
-                                 layer_.bias.data() + group * group_outputs_, to});
+            to.offsets = family.offsets.data();
+            // Families of phases have no residuals, those of groups lie behind each other.
+            if (to.residual) to.residual += family.outputs[0] * to.residual_channel;
+            kernels_.dense_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), int(family.outputs.size()),
+                                 int(family.taps.size()), family.taps.data(), family.weights.data(), family.bias.data(), to});
         }
     }
 
-    int group_inputs_, group_outputs_;
-    size_t group_size_ = 0;
-    std::vector<int32_t> taps_;
-    const Real* weights_ = nullptr;
+    std::vector<Family> families_;
 };
 
 constexpr int tile_rows = 4;

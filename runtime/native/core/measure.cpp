@@ -105,9 +105,10 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     Op alone = op;
     alone.residual = -1;
     const Layer& layer = *op.layer;
-    const int rows = choice.step / op.block;
-    const Buffer in = make_buffer(channels, rows * layer.stride + layer.kernel_h, vectors * layer.stride, choice.margin, kernels_);
-    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step, vectors * op.block, {}, kernels_);
+    const int rows = choice.step / op.block, above = layer.borders.empty() ? 0 : 1;  // few rows are at a border
+    const int in_rows = (rows + 2 * above) * layer.stride + layer.kernel_h, first = above * op.block;
+    const Buffer in = make_buffer(channels, in_rows, vectors * layer.stride, choice.margin, kernels_);
+    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step + 2 * first, vectors * op.block, {}, kernels_);
     Packing packing;
     Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}, &packing};
     return least(alone, choice, std::move(operands)) / rows;
@@ -139,7 +140,7 @@ double Meter::least(const Op& op, const Choice& choice, Operands operands) const
         read_all(flush_.data(), flush_bytes_);
         read_all(static_cast<const float*>(in.start), in.bytes());
         const double begin = thread_seconds();
-        work->run(0, choice.step, scratch.data());
+        work->run(first, first + choice.step, scratch.data());
         const double seconds = thread_seconds() - begin;
         best = std::min(best, seconds);
         spent += seconds;

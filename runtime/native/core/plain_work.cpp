@@ -48,7 +48,8 @@ protected:
 
 class PlainConv : public PlainWork {
 public:
-    using PlainWork::PlainWork;
+    PlainConv(const Op& op, Operands operands, const Kernels& kernels)
+        : PlainWork(op, std::move(operands)), kernels_(kernels) {}
 
     void run(int first, int last, float*) override {
         sums_.resize(size_t(out().width() / op_.block));
@@ -57,6 +58,7 @@ public:
                 sum_up(o, y);
                 store(o, y);
             }
+        correct_borders(op_, operands_, first / op_.block, last / op_.block, kernels_);
     }
 
 private:
@@ -83,6 +85,7 @@ private:
         }
     }
 
+    const Kernels& kernels_;
     std::vector<float> sums_;
 };
 
@@ -219,7 +222,7 @@ public:
 
 std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels) {
     switch (op.layer->kind) {
-        case Kind::conv: return std::make_unique<PlainConv>(op, std::move(operands));
+        case Kind::conv: return std::make_unique<PlainConv>(op, std::move(operands), kernels);
         case Kind::mean:
         case Kind::deviation: return std::make_unique<Moments>(op, std::move(operands), kernels);
         case Kind::max_pool:

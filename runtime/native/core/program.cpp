@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 
+#include "compose.h"
 #include "error.h"
 #include "json.h"
 #include "safetensors.h"
@@ -294,6 +295,12 @@ Program read_json(const Json& json, const TensorTable& tensors) {
     return program;
 }
 
+Program read_composed(const Json& json, const TensorTable& tensors) {
+    Program program = read_json(json, tensors);
+    compose(program);
+    return program;
+}
+
 }  // namespace
 
 const char* kind_name(Kind kind) {
@@ -306,7 +313,7 @@ Program load_program(const void* data, size_t size) {
     const Safetensors file(data, size);
     const auto text = file.metadata.find("sparsr.program");
     require(text != file.metadata.end(), "the model file holds no program");
-    return read_json(Json::parse(text->second), file);
+    return read_composed(Json::parse(text->second), file);
 }
 
 Program read_program(std::string_view text, const std::vector<StoredTensor>& tensors) {
@@ -315,7 +322,7 @@ Program read_program(std::string_view text, const std::vector<StoredTensor>& ten
     require(names.size() == tensors.size(), "the program lists another number of tensors");
     TensorTable table;
     for (size_t i = 0; i < names.size(); ++i) table.tensors[names[i].string("a tensor's name")] = tensors[i];
-    return read_json(json, table);
+    return read_composed(json, table);
 }
 
 }  // namespace sparsr

@@ -41,6 +41,14 @@ struct MaskedPart {
 
 constexpr int masked_row(int channels) { return (channels + 15) / 16 * 16; }  // whole vectors for all kernels
 
+// What a convolution's results at a border of the image have to be corrected by: another convolution of the same shape.
+struct Border {
+    int row, column;  // -1: the first row or column only, 1: the last, 0: all
+    std::vector<Weight> weights;
+    std::vector<size_t> first;
+    std::vector<float> bias;
+};
+
 // The meaning of every kind is that of `runtime/layers.py`.
 struct Layer {
     Kind kind;
@@ -55,6 +63,8 @@ struct Layer {
     std::vector<Weight> weights;  // sorted by output, row, channel, column: as they lie in memory
     std::vector<size_t> first;    // of each output in `weights`, and the end
     std::vector<float> bias;      // conv, masked; offset of affine
+    int phases = 1;               // conv: outputs as far apart as this read the same places, others not
+    std::vector<Border> borders;  // conv
 
     std::vector<float> factor;    // affine
     int start = 0, stop = 0;      // slice
