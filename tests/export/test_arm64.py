@@ -74,6 +74,16 @@ def test_pruned_weights_are_not_executed(counter, instruction_set, lanes, tolera
     assert 1 < per_vector < 3
 
 
+@pytest.mark.parametrize("n", [2, 8])
+def test_half_precision_executes_half(counter, n):
+    """What a layer of n of 32 weights takes beside the first and the last, which write floats."""
+    instructions = []
+    for instruction_set, tolerance in (("neon", 1e-4), ("fp16", 5e-3)):
+        whole, none = (executed(counter, trunk(kept), instruction_set, tolerance)[0]["instructions"] for kept in (n, 0))
+        instructions.append(whole - none)
+    assert instructions[0] > 1.9 * instructions[1]
+
+
 def test_masks_decide_what_is_executed(counter):
     """Where no pixel is important nothing of a block without dense channels is computed, else in proportion."""
     channels, layers = 32, 2

@@ -101,6 +101,14 @@ def assert_photograph(shared_data, path):
     assert 10 * np.log10(1 / np.mean(error**2)) > 60
 
 
+def test_sigmoids_of_all_values():
+    graph = graphs.chain("sigmoid", graphs.SIGMOID)
+    image = np.linspace(-30, 30, 3 * 4 * 100, dtype=np.float32).reshape(1, 3, 4, 100)
+    image[0, :, 0, 0] = 0, np.inf, -np.inf
+    expected = 1 / (1 + np.exp(-image.astype(np.float16).astype(np.float64)))
+    assert np.abs(half_model(graph).run(image) - expected).max() < 1.5e-3  # two roundings at 1
+
+
 def test_half_of_the_memory():
     rng = np.random.default_rng(0)
     graph = graphs.chain("wide", *(graphs.conv(rng, *sides) for sides in ((3, 32), (32, 32), (32, 3))))
