@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ class Worker:
             return
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe and not pipe.closed:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what a dead process was sent goes with it
+                    pipe.close()
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
