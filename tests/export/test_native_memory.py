@@ -13,7 +13,7 @@ from export import reference
 from export.graph import Node
 from export.native_writer import make_program, write_native
 from export.sum_of_parts import sum_of_parts
-from runtime.layers import Activation, Add, Concat, DepthToSpace, GlobalMean, Mul, PadEdge
+from runtime.layers import Activation, Add, Concat, DepthToSpace, GlobalMean, GlobalStd, Mul, PadEdge
 from runtime.native.library import NativeModel
 
 CHANNELS = 16
@@ -72,6 +72,22 @@ def test_no_map_is_overwritten_before_it_is_read(data):
     model = NativeModel(write_native(graph, {}), threads=data.draw(st.integers(1, 3)))
     for _ in range(2):  # the second size finds what the first left behind
         image = graphs.random_image(graph, data.draw(st.integers(1, 40)), data.draw(st.integers(1, 70)))
+        expected = reference.run(graph, image)
+        for _ in range(2):
+            assert np.abs(native_run(model, image) - expected).max() < 1e-5 * max(np.abs(expected).max(), 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", [GlobalMean, GlobalStd])
+def test_means_of_one_result_and_of_several(kind, threads):
+    rng = np.random.default_rng(3)
+    sides = [("a", graphs.conv(rng, 3, 5), ["image"]), ("b", graphs.conv(rng, 3, 4), ["image"])]
+    means = [("all", Concat(), ["a", "b"]), ("mean", kind(), ["all"]), ("own", kind(), ["b"])]
+    products = [("first", Mul(), ["all", "mean"]), ("second", Mul(), ["b", "own"])]
+    graph = graphs.chain("g", *sides, *means, *products, (Concat(), ["first", "second"]))
+    model = NativeModel(write_native(graph, {}), threads=threads)
+    for size in ((9, 37), (30, 8), (1, 1)):
+        image = graphs.random_image(graph, *size)
         expected = reference.run(graph, image)
         for _ in range(2):
             assert np.abs(native_run(model, image) - expected).max() < 1e-5 * max(np.abs(expected).max(), 1)
