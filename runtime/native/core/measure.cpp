@@ -111,7 +111,7 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step + 2 * first, vectors * op.block, {}, kernels_);
     Packing packing;
     Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}, &packing};
-    return least(alone, choice, std::move(operands)) / rows;
+    return least(alone, choice, std::move(operands), first) / rows;
 }
 
 double Meter::masked_seconds(const Op& op, int vectors, bool important) const {
@@ -128,10 +128,10 @@ double Meter::masked_seconds(const Op& op, int vectors, bool important) const {
     Operands operands{{}, {&out, 0, out.channels}, {}, &packing};
     operands.inputs.assign(fuse ? layer.parts.size() : 1, {&in, 0, channels});
     operands.inputs.push_back({&mask, 0, 1});
-    return least(op, choice, std::move(operands)) / choice.step;
+    return least(op, choice, std::move(operands), 0) / choice.step;
 }
 
-double Meter::least(const Op& op, const Choice& choice, Operands operands) const {
+double Meter::least(const Op& op, const Choice& choice, Operands operands, int first) const {
     const Buffer& in = *operands.inputs[0].buffer;
     const auto work = works_of(kernels_).make(op, choice, std::move(operands), kernels_);
     const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);

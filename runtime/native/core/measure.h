@@ -18,8 +18,8 @@ public:
     double masked_seconds(const Op& op, int vectors, bool important) const;
 
 private:
-    // For the rows of a step.
-    double least(const Op& op, const Choice& choice, Operands operands) const;
+    // For the rows of a step, from row `first` on.
+    double least(const Op& op, const Choice& choice, Operands operands, int first) const;
 
     const KernelSet& kernels_;
     Mapping flush_;  // more than the caches hold
