@@ -17,8 +17,7 @@ bool reachable(const Layer& layer, const Buffer& input) {
 }
 
 double density(const Layer& layer, int channels) {
-    const double all = double(layer.outputs) * (channels / layer.groups) * layer.kernel_h * layer.kernel_w;
-    return double(layer.weights.size()) / all;
+    return double(layer.weights.size()) / dense_weights(layer, channels);
 }
 
 // Whether Winograd's 4x4 tiles fit the layer and its lines, and it has channels enough for the products to outweigh the

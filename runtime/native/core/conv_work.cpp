@@ -42,6 +42,7 @@ protected:
 
     const View& in() const { return operands_.inputs[0]; }
     int vectors() const { return operands_.output.vectors() / op_.block; }
+    bool is_far() const { return in().buffer->bytes() > near_bytes; }
     ptrdiff_t in_row() const { return ptrdiff_t(in().buffer->row_stride) * layer_.stride; }
     // What tap (0, 0) of channel 0 sees in vector 0 of output row `row`.
     const Real* in_rows(int row) const { return in().row<Real>(row * layer_.stride - layer_.top) - layer_.left * kernels_.lanes; }
@@ -109,7 +110,7 @@ private:
     void compute(int first, int rows, float* scratch) override {
         kernels_.sparse_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), layer_.outputs, blocks_,
                               taps_.data(), starts_.data(), layer_.bias.data(), reinterpret_cast<Real*>(scratch), store(first),
-                              in().buffer->bytes() > near_bytes ? in().channels : 0, ptrdiff_t(in().stride())});
+                              is_far() ? in().channels : 0, ptrdiff_t(in().stride())});
     }
 
     int blocks_ = 0;  // of channels
@@ -219,7 +220,7 @@ private:
         for (int row = 0; row < rows; row += tile_rows)
             kernels_.winograd_conv({in_rows(first + row), in_row(), ptrdiff_t(in().stride()), std::min(rows - row, tile_rows),
                                     vectors(), inputs_, layer_.outputs, weights_, layer_.bias.data(), scratch,
-                                    scratch + transformed(), store(first + row)});
+                                    scratch + transformed(), store(first + row), is_far()});
     }
 
     int inputs_, group_, whole_ = 0;

@@ -25,8 +25,7 @@ double constant(Choice::Kernel kernel) {
 }
 
 double estimate(const Layer& layer, Choice::Kernel kernel, int channels, int vectors) {
-    const double all = double(layer.outputs) * (channels / layer.groups) * layer.kernel_h * layer.kernel_w;
-    const double weights = kernel == Choice::Kernel::sparse ? double(layer.weights.size()) : all;
+    const double weights = kernel == Choice::Kernel::sparse ? double(layer.weights.size()) : dense_weights(layer, channels);
     return weights * vectors * constant(kernel);
 }
 

@@ -26,7 +26,7 @@ std::string quoted(const std::string& text) {
 void describe_conv(std::ostream& out, const Report& report) {
     const Layer& layer = *report.op->layer;
     const double pixels = double(report.size.height) * report.size.width;
-    const double all = double(report.outputs) * (report.inputs / layer.groups) * layer.kernel_h * layer.kernel_w;
+    const double all = dense_weights(layer, report.inputs);
     out << ", \"kernel_size\": [" << layer.kernel_h << ", " << layer.kernel_w << "], \"groups\": " << layer.groups
         << ", \"weights\": " << layer.weights.size() << ", \"dense_weights\": " << all
         << ", \"macs\": " << double(layer.weights.size()) * pixels << ", \"dense_macs\": " << all * pixels

@@ -303,6 +303,11 @@ Program read_composed(const Json& json, const TensorTable& tensors) {
 
 }  // namespace
 
+double dense_weights(const Layer& layer, int channels) {
+    if (layer.phases > 1) return double(layer.weights.size());
+    return double(layer.outputs) * (channels / layer.groups) * layer.kernel_h * layer.kernel_w;
+}
+
 const char* kind_name(Kind kind) {
     for (const auto& [name, known] : kinds)
         if (known == kind) return name.c_str();

@@ -83,6 +83,8 @@ struct Program {
     std::vector<int> channels;   // of every tensor
 };
 
+// Of a convolution of so many channels without sparsity. Where outputs read different places, these are all there is.
+double dense_weights(const Layer& layer, int channels);
 // Its name in model files.
 const char* kind_name(Kind kind);
 // A program whose every number has been checked; throws Error.

@@ -68,6 +68,7 @@ struct WinogradConv {
     float* transformed;    // 36 * (inputs * winograd_tiles + 1) vectors
     float* products;       // 36 * (winograd_chunk * winograd_tiles + 1) vectors
     Store store;
+    bool far;  // inputs and results have left the second cache: to be fetched ahead
 };
 
 enum { winograd_tiles = 3, winograd_chunk = 64 };

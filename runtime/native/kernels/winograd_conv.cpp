@@ -16,6 +16,13 @@ constexpr int weights_ahead = 1024;
 // Vectors between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
 constexpr ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
 
+// Begins to load four vectors of some rows.
+SPARSR_INLINE void fetch(const float* from, ptrdiff_t row_distance, int rows, ptrdiff_t step) {
+    for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 4
+        for (int i = 0; i < tile_side; ++i) __builtin_prefetch(from + row * row_distance + i * step);
+}
+
 template <int T>
 void transform_tiles(const WinogradConv& conv, const int* starts) {
     const ptrdiff_t distance = plane(conv.inputs, T) * lanes, in_row = conv.in_row;
@@ -23,6 +30,7 @@ void transform_tiles(const WinogradConv& conv, const int* starts) {
     for (int c = 0; c < conv.inputs; ++c)
         for (int tile = 0; tile < T; ++tile, to += lanes) {
             const float* in = conv.in + c * conv.in_channel + starts[tile] * lanes;
+            if (conv.far && c + 1 < conv.inputs) fetch(in + conv.in_channel + 2 * lanes, in_row, spread, lanes);
             transform_inputs([=](int row, int column) { return load(in + row * in_row + column * lanes); },
                              [=](int row, const Vector* x) {
 #pragma GCC unroll 6
@@ -71,6 +79,8 @@ void transform_products(const WinogradConv& conv, const int* starts, int first, 
             float* out = store.out + store.offsets[output] + starts[tile] * store.step;
             const float* residual = store.residual;
             if (residual) residual += output * store.residual_channel + starts[tile] * lanes;
+            if (conv.far && output + 2 < conv.outputs)
+                fetch(out + store.offsets[output + 2] - store.offsets[output], store.row, Rows, store.step);
             transform_outputs<Rows>([=](int row, int column) { return load(from + (row * spread + column) * distance); },
                                     [=](int row, Vector* x) {
 #pragma GCC unroll 4
