@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -115,7 +116,10 @@ def millions(text: str) -> int:
 def _upscale(options: argparse.Namespace) -> int:
     source, target = options.input, options.output
     _check_paths(options)
-    upscaler = _upscaler(options)
+    with warnings.catch_warnings(record=True) as remarks:
+        upscaler = _upscaler(options)
+    for remark in remarks:
+        print(f"note: {remark.message}", file=sys.stderr)
     masks = count_masks(upscaler, options.model) if options.masks else {}
     if not upscaler.exact:
         print("note: this network sees the whole picture; tiles and windows are approximate", file=sys.stderr)

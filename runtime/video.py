@@ -133,9 +133,7 @@ class _Job:
             for frame in packet.decode():
                 yield frame, self._pixels(frame)
 
-    def _upscaled(
-        self, upscaler: PictureUpscaler, item: tuple[Any, ByteArray | None]
-    ) -> tuple[Any, ByteArray | None]:
+    def _upscaled(self, upscaler: PictureUpscaler, item: tuple[Any, ByteArray | None]) -> tuple[Any, ByteArray | None]:
         frame, pixels = item
         if pixels is None:
             return frame, None

@@ -6,6 +6,7 @@ import difflib
 import functools
 import importlib
 import os
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,12 +138,15 @@ def engine_kind(name: str) -> EngineKind:
 def default_engine(formats: Collection[str]) -> str:
     """The engine for a bundle with files of these formats: ours where it can be built, else the first that fits.
 
-    Raises `SparsrError` if none does.
+    Raises `SparsrError` if none does, and warns if ours is not to be had.
     """
-    if "native" in formats and _native_is_there():
+    trouble = _native_trouble() if "native" in formats else None
+    if "native" in formats and not trouble:
         return "native"
     for name, kind in ENGINES.items():
         if kind.format in formats and kind.name != "native" and not kind.with_sparsr:
+            if trouble:
+                warnings.warn(f"{name} takes over, because {trouble}; {trouble.hint}", stacklevel=2)
             return name
     raise SparsrError(
         f"no engine here runs {' or '.join(formats) or 'a bundle without files'}",
@@ -151,13 +155,14 @@ def default_engine(formats: Collection[str]) -> str:
 
 
 @functools.cache
-def _native_is_there() -> bool:
-    from ..native.builder import library_path
+def _native_trouble() -> SparsrError | None:
+    from ..native.builder import PREBUILT, library_path
 
     try:
-        return library_path().is_file()
-    except SparsrError:
-        return False
+        path = library_path()
+    except SparsrError as error:
+        return error
+    return None if path.is_file() else SparsrError(f"{path} does not exist", f"unset {PREBUILT}")
 
 
 def load_engine(name: str, model: bytes, threads: int | None = None, precision: Precision = "fp32") -> Engine:

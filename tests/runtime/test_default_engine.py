@@ -5,21 +5,22 @@ from runtime.errors import SparsrError
 
 
 @pytest.mark.parametrize(
-    ("formats", "built", "chosen"),
-    [
-        (["onnx", "tflite", "native"], True, "native"),
-        (["onnx", "tflite", "native"], False, "ort"),
-        (["tflite", "tflite-sparse"], True, "litert"),
-        (["onnx"], True, "ort"),
-    ],
+    ("formats", "chosen"),
+    [(["onnx", "tflite", "native"], "native"), (["tflite", "tflite-sparse"], "litert"), (["onnx"], "ort")],
 )
-def test_ours_where_it_can_be_built_else_what_runs_everywhere(formats, built, chosen, monkeypatch):
-    monkeypatch.setattr(engines, "_native_is_there", lambda: built)
+def test_ours_where_it_can_be_built_else_what_runs_everywhere(formats, chosen, monkeypatch):
+    monkeypatch.setattr(engines, "_native_trouble", lambda: None)
     assert engines.default_engine(formats) == chosen
+
+
+def test_warns_where_ours_cannot_be_built(monkeypatch):
+    monkeypatch.setattr(engines, "_native_trouble", lambda: SparsrError("no compiler", "install one"))
+    with pytest.warns(UserWarning, match="ort takes over, because no compiler; install one"):
+        assert engines.default_engine(["onnx", "tflite", "native"]) == "ort"
 
 
 @pytest.mark.parametrize("formats", [[], ["native"], ["tflite-sparse"]])
 def test_a_bundle_nothing_runs_is_an_error(formats, monkeypatch):
-    monkeypatch.setattr(engines, "_native_is_there", lambda: False)
+    monkeypatch.setattr(engines, "_native_trouble", lambda: SparsrError("no compiler", "install one"))
     with pytest.raises(SparsrError, match="no engine here runs"):
         engines.default_engine(formats)
