@@ -66,13 +66,8 @@ double without_masks(const MaskedShape& shape, const Meter& meter, const KernelS
     const Layer layer = make_layer({shape.inputs, shape.outputs, shape.side, 1, 1, 1, vectors * kernels.lanes});
     Op op;
     op.layer = &layer;
-    Buffer input;
-    input.channels = shape.inputs;
-    input.real_bytes = kernels.real_bytes;
-    input.lanes = kernels.lanes;
-    input.vectors = vectors;
     double best = 1e9;
-    for (const Choice& choice : conv_choices(op, shape.inputs, input))
+    for (const Choice& choice : choices_alone(op, shape.inputs, vectors, kernels))
         best = std::min(best, meter.seconds(op, choice, shape.inputs, vectors));
     return best;
 }

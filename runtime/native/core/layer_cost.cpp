@@ -51,18 +51,22 @@ Layer make_layer(const ConvShape& shape) {
     return layer;
 }
 
+std::vector<Choice> choices_alone(const Op& op, int channels, int vectors, const KernelSet& kernels) {
+    Buffer input;
+    input.channels = channels;
+    input.real_bytes = kernels.real_bytes;
+    input.lanes = kernels.lanes;
+    input.vectors = vectors;
+    return conv_choices(op, channels, input);
+}
+
 Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kernels, bool measure) {
     check(shape);
     const Layer layer = make_layer(shape);
     Op op;
     op.layer = &layer;
-    Buffer input;
-    input.channels = shape.inputs;
-    input.real_bytes = kernels.real_bytes;
-    input.lanes = kernels.lanes;
     const int vectors = (shape.width + kernels.lanes - 1) / kernels.lanes;
-    input.vectors = vectors * shape.stride;
-    std::vector<Choice> choices = conv_choices(op, shape.inputs, input);
+    std::vector<Choice> choices = choices_alone(op, shape.inputs, vectors * shape.stride, kernels);
     if (kernel) {
         const Choice::Kernel wanted = find_kernel(kernel);
         const auto other = [wanted](const Choice& choice) { return choice.kernel != wanted; };

@@ -16,6 +16,8 @@ struct ConvShape {
 
 // A convolution of that shape with weights at random places, and a stride's padding.
 Layer make_layer(const ConvShape& shape);
+// The kernels for such a convolution, its input `channels` lines of so many vectors that nothing else reads.
+std::vector<Choice> choices_alone(const Op& op, int channels, int vectors, const KernelSet& kernels);
 
 // For one row of the result, on `kernel` or, if null, the cheapest. Throws Error if the shape is impossible or the kernel
 // cannot run it.
