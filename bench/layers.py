@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.native.costs import KERNELS
 from runtime.plan_table import run_plan
 
 from .results import LayerGroup, Row
@@ -20,7 +21,6 @@ LEGEND = (
     "allow, measured in the kernel's own loop. Winograd's multiply-adds are its products; its transforms, and all "
     "other operations, are not counted."
 )
-_WINOGRAD_SHARE = 36 / (16 * 9)  # products of F(4x4, 3x3) for the multiply-adds of a direct convolution
 
 
 def profile_layers(model: bytes, image: NDArray[np.float32], threads: int) -> tuple[LayerGroup, ...]:
@@ -54,9 +54,7 @@ def group_layers(plan: dict[str, Any]) -> tuple[LayerGroup, ...]:
 
 def _multiply_adds(operation: dict[str, Any]) -> int:
     """What a convolution's kernel computes; 0 for other operations and kernels."""
-    if operation["kernel"] == "winograd":
-        return round(operation["dense_macs"] * _WINOGRAD_SHARE)
-    return {"sparse": operation.get("macs", 0), "dense": operation.get("dense_macs", 0)}.get(operation["kernel"], 0)
+    return round(operation.get("kernel_macs", 0)) if operation["kernel"] in KERNELS else 0
 
 
 def render(row: Row) -> str:

@@ -193,9 +193,10 @@ class NativeModel:
 
         height, width, threads, instruction_set, buffer_bytes, and operations: each with layer, kind, kernel, inputs,
         outputs, height, width (before depth-to-space), ring_rows, ring_bytes, seconds (of the last run, if it was
-        profiled); convolutions with kernel_size, groups, weights, dense_weights, macs, dense_macs, cost (CPU seconds
-        for the image) and whether that is measured; masked blocks' convolutions with their cost by what is important
-        (none, all) and without_masks; masks with the important pixels of the last run.
+        profiled); convolutions with kernel_size, groups, weights, dense_weights, macs, dense_macs, kernel_macs (what
+        the kernel computes), cost (CPU seconds for the image) and whether that is measured; masked blocks'
+        convolutions with their cost by what is important (none, all) and without_masks; masks with the important
+        pixels of the last run.
         """
         size = self._library.sparsr_describe(self._handle, None, 0)
         text = ctypes.create_string_buffer(size + 1)

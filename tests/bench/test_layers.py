@@ -17,24 +17,24 @@ def operation(kernel, seconds, kind="Conv", outputs=8, **more):
 PLAN = {
     "peak": {"arithmetic": 200.0, "loading": 150.0, "near_taps": 100.0, "far_taps": 50.0},
     "operations": [
-        operation("dense", 3.0, macs=100, dense_macs=150),
-        operation("sparse", 2.0, macs=50, dense_macs=400),
+        operation("dense", 3.0, kernel_macs=150),
+        operation("sparse", 2.0, kernel_macs=50),
         operation("lines", 0.5, "Add"),
-        operation("sparse", 4.0, macs=50, dense_macs=400),
-        operation("winograd", 6.0, macs=300, dense_macs=400),
+        operation("sparse", 4.0, kernel_macs=50),
+        operation("winograd", 6.0, kernel_macs=100),
         operation("lines", 0.25, "Mul"),
-        operation("sparse", 1.0, outputs=9, macs=50, dense_macs=400),
-        operation("plain", 1.0, macs=50, dense_macs=50),
+        operation("sparse", 1.0, outputs=9, kernel_macs=50),
+        operation("plain", 1.0, kernel_macs=50),
     ],
 }
 
 
 def test_like_layers_are_taken_together_with_the_bound_of_their_kernel():
     assert group_layers(PLAN) == (
-        LayerGroup("dense", 4, 8, 10, 5, 1, 150, 3.0, 2 * 150 / 200, 2 * 150 / 200),  # zeros are multiplied too
-        LayerGroup("sparse", 4, 8, 10, 5, 2, 50, 6.0, 2 * 2 * 50 / 100, 2 * 2 * 50 / 200),  # only what is kept
+        LayerGroup("dense", 4, 8, 10, 5, 1, 150, 3.0, 2 * 150 / 200, 2 * 150 / 200),
+        LayerGroup("sparse", 4, 8, 10, 5, 2, 50, 6.0, 2 * 2 * 50 / 100, 2 * 2 * 50 / 200),
         LayerGroup("Add", 4, 8, 10, 5, 1, 0, 0.5, 0, 0),
-        LayerGroup("winograd", 4, 8, 10, 5, 1, 100, 6.0, 2 * 100 / 200, 2 * 100 / 200),  # 36 products for 144
+        LayerGroup("winograd", 4, 8, 10, 5, 1, 100, 6.0, 2 * 100 / 200, 2 * 100 / 200),
         LayerGroup("Mul", 4, 8, 10, 5, 1, 0, 0.25, 0, 0),
         LayerGroup("sparse", 4, 9, 10, 5, 1, 50, 1.0, 2 * 50 / 100, 2 * 50 / 200),
         LayerGroup("Conv", 4, 8, 10, 5, 1, 0, 1.0, 0, 0),

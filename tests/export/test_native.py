@@ -142,16 +142,17 @@ def test_sparse_convolutions_in_groups(assert_same, groups, inputs, outputs, ker
         assert name == "plain" or kernels_of(model)["n1"] == "sparse"
 
 
+@pytest.mark.parametrize("side", [3, 5])
 @pytest.mark.parametrize(("inputs", "outputs"), [(12, 13), (16, 64), (49, 48)])
-def test_winograd_convolutions(assert_same, inputs, outputs):
+def test_winograd_convolutions(assert_same, inputs, outputs, side):
     rng = np.random.default_rng(inputs)
     graph = graphs.chain(
         "winograd",
         graphs.conv(rng, 3, inputs),
-        graphs.conv(rng, inputs, outputs, activation=graphs.RELU),
-        graphs.conv(rng, outputs, inputs),
+        graphs.conv(rng, inputs, outputs, side, activation=graphs.RELU),
+        graphs.conv(rng, outputs, inputs, side),
         (L.Add(), ["n2", "n0"]),
-        graphs.conv(rng, inputs, 12),
+        graphs.conv(rng, inputs, 12, side),
         L.DepthToSpace(2),
         scale=2,
     )

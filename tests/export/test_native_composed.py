@@ -1,7 +1,8 @@
-"""Two convolutions that the native engine runs as one: when it does, and that borders come out right."""
+"""Convolutions that the native engine runs as one: when it does, and that borders come out right."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import arm64
@@ -57,13 +58,37 @@ def test_sparse_weights(kept, sparse):
     assert bool(composed(assert_equal(graphs.chain("up", *layers, scale=2)))) == sparse
 
 
-def test_twice_and_more_behind():
-    """x4: only the last two convolutions; what follows them sees their result."""
+def pyramid(blocks, channels=16, outputs=3, seed=0):
+    """A convolution, then for each factor one to many channels and depth-to-space, then one to few."""
+    rng = np.random.default_rng(seed)
+    layers = [graphs.conv(rng, 3, channels)]
+    for block in blocks:
+        layers += [graphs.conv(rng, channels, channels * block**2), L.DepthToSpace(block)]
+    return [*layers, graphs.conv(rng, channels, outputs)]
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("blocks", [(2, 2), (2, 3), (3, 2), (2, 2, 2)])
+def test_every_border_of_several(blocks, outputs):
+    layers = pyramid(blocks, outputs=outputs)
+    model = assert_equal(graphs.chain("up", *layers, scale=math.prod(blocks)), sizes=(*SIZES, (2, 2), (12, 130)))
+    assert composed(model) == ["+".join(f"n{i}" for i in range(1, len(layers), 2))]
+
+
+def test_only_the_last_of_several():
+    """Hardly any weights from many channels to fewer: joined, all results would read all of the many."""
+    rng = np.random.default_rng(2)
+    first = graphs.conv(rng, 32, 64)
+    first = replace(first, weight=keep_largest(first.weight, 1, 32))
+    layers = [graphs.conv(rng, 3, 32), first, *pyramid((2, 2))[2:]]
+    assert composed(assert_equal(graphs.chain("x4", *layers, scale=4), sizes=SIZES[5:])) == ["n3+n5"]
+
+
+def test_more_behind():
     rng = np.random.default_rng(1)
-    layers = upsampler()
-    layers[2:2] = [L.DepthToSpace(2), graphs.conv(rng, 24, 96)]
-    layers += [graphs.conv(rng, 3, 3), L.ChannelAffine(np.full(3, 2, np.float32), np.ones(3, np.float32))]
-    assert composed(assert_equal(graphs.chain("x4", *layers, scale=4))) == ["n3+n5"]
+    layers = [*pyramid((2, 2)), graphs.conv(rng, 3, 3)]
+    layers.append(L.ChannelAffine(np.full(3, 2, np.float32), np.ones(3, np.float32)))
+    assert composed(assert_equal(graphs.chain("x4", *layers, scale=4))) == ["n1+n3+n5"]
 
 
 def test_result_is_read_twice():
@@ -80,9 +105,9 @@ def test_result_beside_others():
 
 def test_emulated_arm64():
     arm64.runner()
-    graph = graphs.chain("up", *upsampler(), scale=2)
+    graph = graphs.chain("up", *pyramid((2, 2)), scale=4)
     model = assert_equal(graph, arm64.EmulatedModel, arm64.EmulatedModel.run, ["neon"], SIZES[::3])
-    assert composed(model) == ["n1+n3"]
+    assert composed(model) == ["n1+n3+n5"]
 
 
 def separate():

@@ -142,6 +142,17 @@ def test_the_plan_counts_what_is_computed():
     assert all(operation["seconds"] > 0 for operation in model.plan()["operations"])
 
 
+@pytest.mark.parametrize(
+    ("kernel", "multiply_adds"),
+    [("sparse", 16 * 9 * 2), ("dense", 16 * 9 * 32), ("winograd", 16 * 32 * 36 / 16)],
+)
+def test_the_plan_counts_what_kernels_compute(kernel, multiply_adds):
+    model = NativeModel(write_native(two_convolutions(), {}))
+    model.set_plan(plan_of({"n1": kernel}))
+    model.prepare(20, 64)
+    assert model.plan()["operations"][1]["kernel_macs"] == 20 * 64 * multiply_adds
+
+
 def test_names_of_layers_survive_the_description():
     name = 'a"\\\n\u00e9'
     graph = graphs.chain("odd", (name, graphs.RELU, ["image"]))
@@ -167,7 +178,7 @@ def test_estimated_costs_grow_with_the_weights():
         (64, 64, 2),
         (64, 64, 3, (5, 4)),
         (64, 64, 3, None, 0),
-        (64, 64, 5, None, 320, "winograd"),
+        (64, 64, 7, None, 320, "winograd"),
         (64, 64, 3, None, 320, None, None, 3),
     ],
 )

@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "error.h"
+#include "winograd.h"
 #include "work.h"
 
 namespace sparsr {
@@ -23,12 +24,12 @@ double density(const Layer& layer, int channels) {
 // Whether Winograd's 4x4 tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
 // transforms.
 bool tileable(const Layer& layer, int channels, int vectors) {
-    const bool fits = layer.kernel_h == 3 && layer.kernel_w == 3 && layer.groups == 1 && layer.stride == 1;
+    const bool fits = (layer.kernel_h == 3 || layer.kernel_h == 5) && layer.kernel_w == layer.kernel_h && layer.groups == 1 && layer.stride == 1;
     return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
 }
 
 // Output rows at once: two rows of tiles share the weights, which are many, while those are in the cache.
-constexpr int winograd_tile = 4, winograd_step = 2 * winograd_tile, masked_step = 8;
+constexpr int winograd_step = 2 * winograd_tile, masked_step = 8;
 
 // Beyond this share of weights that are not zero no machine's sparse kernel is the fastest.
 constexpr double never_sparse = 0.75;

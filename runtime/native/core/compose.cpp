@@ -3,31 +3,34 @@
 #include <algorithm>
 #include <array>
 
+#include "winograd.h"
+
 namespace sparsr {
 
 namespace {
 
-// A result's pixel reads the pixels of the first input at most this far around its own.
+// A result's pixel reads the pixels of the first input at most this far around its own, however many convolutions are
+// joined: every depth-to-space halves the reach of what follows it, or more.
 constexpr int reach = 2, side = 2 * reach + 1;
 // Joining multiplies every pair of weights that meet: a time that a model file must not choose.
-constexpr double most_pairs = 1e9;
-// Beyond this share of weights that are not zero the first convolution would run on Winograd's kernel, with a quarter of
-// the products.
-constexpr double winograd_share = 0.25;
+constexpr double most_pairs = 2e8;
 
-bool is_plain_3x3(const Layer& layer) {
-    return layer.kind == Kind::conv && layer.kernel_h == 3 && layer.kernel_w == 3 && layer.stride == 1 && layer.groups == 1 &&
-           layer.top == 1 && layer.left == 1 && layer.bottom == 1 && layer.right == 1 && !layer.early &&
-           layer.activation.function == Activation::Function::none;
+bool is_plain(const Layer& layer, int kernel) {
+    const int margin = kernel / 2;
+    return layer.kind == Kind::conv && layer.kernel_h == kernel && layer.kernel_w == kernel && layer.stride == 1 &&
+           layer.groups == 1 && layer.top == margin && layer.left == margin && layer.bottom == margin &&
+           layer.right == margin && !layer.early && layer.activation.function == Activation::Function::none;
 }
+
+bool is_joined(const Layer& layer) { return !layer.borders.empty(); }
 
 // Where one of the second convolution's rows (or columns) reads: which of the first one's around it, and which of the rows
 // that depth-to-space makes of that.
 struct Source {
     int row, phase;
 };
-Source source(int phase, int tap, int block) {
-    const int place = phase + tap - 1 + block;
+Source source(int phase, int tap, int margin, int block) {
+    const int place = phase + tap - margin + block;
     return {place / block - 1, place % block};
 }
 
@@ -60,12 +63,32 @@ private:
     std::vector<double> weights_, bias_;
 };
 
+// What a convolution computes everywhere, or is corrected by at a border.
+struct Part {
+    int row, column;  // as of a Border
+    const std::vector<Weight>& weights;
+    const std::vector<size_t>& first;
+    const std::vector<float>& bias;
+};
+
+// Joins two convolutions with depth-to-space of `block` between them. The second may be joined itself, and has then phases,
+// `inner` in each direction, and corrections.
+//
+// At a border of the image the second convolution reads zeros, not what the first would compute there from the pixels at the
+// border; and has corrections of its own in those rows (or columns) of a pixel that lie at the border. What is to be added
+// there follows for rows and columns alike: what is read outside is taken away, the corrections that apply are added as far as
+// they read inside, and in the corners both is done for what the other did too much.
 class Composer {
 public:
-    Composer(const Layer& first, const Layer& second, int block, int channels)
-        : first_(first), second_(second), block_(block), channels_(channels), outputs_(second.outputs * block * block) {}
+    Composer(const Layer& first, const Layer& second, int block, int inner, int channels)
+        : first_(first), second_(second), block_(block), inner_(inner), channels_(channels),
+          outputs_(second.outputs * block * block) {
+        parts_.push_back({0, 0, second.weights, second.first, second.bias});
+        for (const Border& border : second.borders)
+            parts_.push_back({border.row, border.column, border.weights, border.first, border.bias});
+    }
 
-    Layer compose() {
+    Layer compose() const {
         Layer layer{};
         layer.kind = Kind::conv;
         layer.name = first_.name + "+" + second_.name;
@@ -73,59 +96,84 @@ public:
         layer.outputs = outputs_;
         layer.kernel_h = layer.kernel_w = side;
         layer.top = layer.left = layer.bottom = layer.right = reach;
-        layer.phases = block_ * block_;
-        Sums all(outputs_, channels_);
-        for (int output = 0; output < outputs_; ++output) all.bias(output) = second_.bias[size_t(output / layer.phases)];
-        add(all, 1, [](Source, Source) { return true; }, [](const Weight&) { return true; });
-        all.store(layer.weights, layer.first, layer.bias);
+        layer.phases = block_ * block_ * inner_ * inner_;
+        sum(0, 0).store(layer.weights, layer.first, layer.bias);
         for (int row = -1; row <= 1; ++row)
-            for (int column = -1; column <= 1; ++column)
-                if (row || column) layer.borders.push_back(border(row, column));
+            for (int column = -1; column <= 1; ++column) {
+                if (!row && !column) continue;
+                Border border{row, column, {}, {}, {}};
+                sum(row, column).store(border.weights, border.first, border.bias);
+                layer.borders.push_back(std::move(border));
+            }
         return layer;
     }
 
 private:
-    // Outside of the image the second convolution reads zeros, not what the first one would compute there from the pixels at
-    // the border. In the corners, the rows above and the columns beside have both been taken away.
-    Border border(int row, int column) const {
-        Border border{row, column, {}, {}, {}};
+    // One direction of a part at a border, 0 standing for everywhere.
+    struct Direction {
+        int border, part;
+
+        bool matters() const { return part == 0 || part == border; }
+        // Correcting what is computed everywhere takes away what that reads outside.
+        bool takes() const { return border && !part; }
+        bool has(Source from, int phase, int block) const {
+            if (!border) return true;
+            const bool outside = from.row == border;
+            return takes() ? outside : !outside && phase == (border < 0 ? 0 : block - 1);
+        }
+        bool sees(int row) const { return row * border <= 0; }  // there are only zeros outside
+    };
+
+    Sums sum(int row, int column) const {
         Sums sums(outputs_, channels_);
-        const auto outside = [=](Source y, Source x) { return (!row || y.row == row) && (!column || x.row == column); };
-        const auto inside = [=](const Weight& weight) {
-            return (!row || weight.row == 1 - row) && (!column || weight.column == 1 - column);
-        };
-        add(sums, row && column ? 1 : -1, outside, inside);
-        sums.store(border.weights, border.first, border.bias);
-        return border;
+        for (const Part& part : parts_) {
+            const Direction down{row, part.row}, right{column, part.column};
+            if (down.matters() && right.matters()) add(sums, part, down, right);
+        }
+        return sums;
     }
 
-    template <class Places, class Taps>
-    void add(Sums& sums, double sign, Places places, Taps taps) const {
+    void add(Sums& sums, const Part& part, Direction down, Direction right) const {
+        const double sign = down.takes() != right.takes() ? -1 : 1;
+        const int margin = second_.kernel_h / 2;
         for (int o = 0; o < second_.outputs; ++o)
-            for (size_t i = second_.first[size_t(o)]; i < second_.first[size_t(o) + 1]; ++i)
-                for (int phase = 0; phase < block_ * block_; ++phase) {
-                    const Weight& last = second_.weights[i];
-                    const Source y = source(phase / block_, last.row, block_), x = source(phase % block_, last.column, block_);
-                    const int output = o * block_ * block_ + phase;
-                    if (places(y, x)) add(sums, output, sign * double(last.value), last.channel, y, x, taps);
+            for (int phase = 0; phase < block_ * block_; ++phase) {
+                const int y = phase / block_, x = phase % block_, output = place(o, y, x);
+                if (has_bias(down, y) && has_bias(right, x)) sums.bias(output) += double(part.bias[size_t(o)]);
+                for (size_t i = part.first[size_t(o)]; i < part.first[size_t(o) + 1]; ++i) {
+                    const Weight& weight = part.weights[i];
+                    const Source row = source(y, weight.row, margin, block_), column = source(x, weight.column, margin, block_);
+                    if (down.has(row, y, block_) && right.has(column, x, block_))
+                        add(sums, output, sign * double(weight.value), weight.channel, row, column, down, right);
                 }
+            }
+    }
+
+    // Which of the results' channels: depth-to-space makes the finest rows of those of the second convolution's phases.
+    int place(int output, int y, int x) const {
+        const int all = block_ * inner_, phase = output % (inner_ * inner_);
+        return output / (inner_ * inner_) * all * all + (y * inner_ + phase / inner_) * all + x * inner_ + phase % inner_;
+    }
+
+    bool has_bias(Direction direction, int phase) const {
+        return direction.border == direction.part && (!direction.border || phase == (direction.border < 0 ? 0 : block_ - 1));
     }
 
     // What one weight of the second convolution reads from one channel of the first.
-    template <class Taps>
-    void add(Sums& sums, int output, double factor, int channel, Source y, Source x, Taps taps) const {
+    void add(Sums& sums, int output, double factor, int channel, Source y, Source x, Direction down, Direction right) const {
         const auto from = size_t((channel * block_ + y.phase) * block_ + x.phase);
         sums.bias(output) += factor * double(first_.bias[from]);
         for (size_t i = first_.first[from]; i < first_.first[from + 1]; ++i) {
             const Weight& weight = first_.weights[i];
-            if (taps(weight))
-                sums.weight(output, y.row + weight.row - 1 + reach, x.row + weight.column - 1 + reach, weight.channel) +=
-                    factor * double(weight.value);
+            const int row = y.row + weight.row - 1, column = x.row + weight.column - 1;
+            if (down.sees(row) && right.sees(column))
+                sums.weight(output, row + reach, column + reach, weight.channel) += factor * double(weight.value);
         }
     }
 
     const Layer &first_, &second_;
-    int block_, channels_, outputs_;
+    int block_, inner_, channels_, outputs_;
+    std::vector<Part> parts_;
 };
 
 class Search {
@@ -139,44 +187,59 @@ public:
         ++readers_[size_t(program.output)];
     }
 
+    // From the end on, so that what is joined can be joined again.
     void run() {
-        for (size_t i = 0; i < program_.layers.size(); ++i) {
-            if (!is_plain_3x3(program_.layers[i]) || readers_[i + 1] != 1) continue;
+        for (size_t i = program_.layers.size(); i-- > 0;) {
+            if (!is_plain(program_.layers[i], 3) || readers_[i + 1] != 1) continue;
             const size_t middle = reader_[i + 1];
             if (program_.layers[middle].kind != Kind::depth_to_space || readers_[middle + 1] != 1) continue;
             const size_t last = reader_[middle + 1];
-            if (is_plain_3x3(program_.layers[last]) && pays(i, middle, last)) join(i, middle, last);
+            const Layer& second = program_.layers[last];
+            if ((is_plain(second, 3) || is_joined(second)) && pays(i, middle, last)) join(i, middle, last);
         }
     }
 
 private:
     int inputs(size_t layer) const { return program_.channels[size_t(program_.layers[layer].inputs[0])]; }
 
+    // By the products of whichever kernel needs fewer.
     bool pays(size_t first, size_t middle, size_t last) const {
         const Layer &one = program_.layers[first], &two = program_.layers[last];
         const int block = program_.layers[middle].block;
-        // Rows (and columns) of a window: all phases together read 2 + block of the first's rows, and each 3 from those.
-        const double windows = double(block + 2 + 2 * block) * double(block + 2 + 2 * block);
-        const double joined = double(two.outputs) * inputs(first) * windows;
-        const double all = double(one.outputs) * inputs(first) * 9;
-        const double before = std::min(double(one.weights.size()), winograd_share * all) +
-                              double(two.weights.size()) * block * block;
-        const double pairs = double(two.weights.size()) * block * block * inputs(first) * 9;
+        const auto products = [](int kernel, double outputs, double channels, double weights) {
+            return std::min(weights, winograd_products(kernel) * outputs * channels);
+        };
+        const double pixels = block * block;
+        const double joined = winograd_products(side) * two.outputs * pixels * inputs(first);
+        const double before = products(3, one.outputs, inputs(first), double(one.weights.size())) +
+                              pixels * products(two.kernel_h, two.outputs, inputs(last), double(two.weights.size()));
+        const double pairs = double(two.weights.size()) * pixels * inputs(first) * 9;
         return joined < before && pairs < most_pairs;
     }
 
+    // Depth-to-space in the middle then makes what a joined second convolution's own one made too.
     void join(size_t first, size_t middle, size_t last) {
-        Layer& one = program_.layers[first];
-        Layer& two = program_.layers[last];
-        one = Composer(one, two, program_.layers[middle].block, inputs(first)).compose();
-        program_.channels[first + 1] = one.outputs;
-        program_.channels[middle + 1] = two.outputs;
+        const size_t end = is_joined(program_.layers[last]) ? reader_[last + 1] : last;
+        Layer& between = program_.layers[middle];
+        const int inner = end == last ? 1 : program_.layers[end].block;
+        program_.layers[first] = Composer(program_.layers[first], program_.layers[last], between.block, inner, inputs(first)).compose();
+        between.block *= inner;
+        program_.channels[first + 1] = program_.layers[first].outputs;
+        const int channels = program_.layers[first].outputs / (between.block * between.block);
+        program_.channels[middle + 1] = channels;
+        pass_on(last, channels);
+        if (end != last) pass_on(end, channels);
+    }
+
+    // Makes a layer return what it gets.
+    void pass_on(size_t index, int channels) {
         Layer same{};
         same.kind = Kind::slice;
-        same.name = two.name;
-        same.inputs = two.inputs;
-        same.stop = two.outputs;
-        two = std::move(same);
+        same.name = program_.layers[index].name;
+        same.inputs = program_.layers[index].inputs;
+        same.stop = channels;
+        program_.layers[index] = std::move(same);
+        program_.channels[index + 1] = channels;
     }
 
     Program& program_;

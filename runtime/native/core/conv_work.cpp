@@ -4,6 +4,7 @@
 #include <tuple>
 #include <numeric>
 
+#include "borders.h"
 #include "winograd.h"
 #include "works.h"
 
@@ -20,7 +21,7 @@ constexpr int dense_part = 0, winograd_part = 1;  // of a layer's packing: sizes
 class ConvWork : public Work {
 public:
     ConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : op_(op), layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels) {
+        : op_(op), layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels), borders_(op_, operands_, kernels) {
         const View& out = operands_.output;
         const auto lanes = size_t(kernels.lanes);
         const auto block = size_t(op.block);
@@ -31,7 +32,7 @@ public:
 
     void run(int first, int last, float* scratch) override {
         compute(first / op_.block, (last - first) / op_.block, scratch);
-        correct_borders(op_, operands_, first / op_.block, last / op_.block, kernels_);
+        borders_.correct(first / op_.block, last / op_.block);
         if (storable(op_.activation)) return;
         for (int y = first; y < last; ++y) activate(op_.activation, operands_.output, y, kernels_);
     }
@@ -71,6 +72,7 @@ protected:
     const Layer& layer_;
     Operands operands_;
     const Kernels& kernels_;
+    Borders borders_;
     std::vector<ptrdiff_t> offsets_;
 };
 
@@ -181,49 +183,44 @@ private:
     std::vector<Family> families_;
 };
 
-constexpr int tile_rows = 4;
-
 class WinogradConvWork : public ConvWork {
 public:
     WinogradConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : ConvWork(op, std::move(operands), kernels), inputs_(in().channels), group_(kernels.winograd_group) {
-        whole_ = (layer_.outputs + group_ - 1) / group_ * group_;
-        weights_ = operands_.packing->weights(layer_, winograd_part, size_t(36) * size_t(whole_) * size_t(inputs_),
-                                              [this](float* to) { pack(to); });
+        : ConvWork(op, std::move(operands), kernels), side_(layer_.kernel_h), inputs_(size_t(in().channels)),
+          group_(size_t(kernels.winograd_group)) {
+        plane_ = (size_t(layer_.outputs) + group_ - 1) / group_ * group_ * inputs_;
+        weights_ = operands_.packing->weights(layer_, winograd_part, products() * plane_, [this](float* to) { pack(to); });
     }
 
-    size_t scratch() const override { return transformed() + products(); }
+    size_t scratch() const override { return planes(inputs_) + planes(winograd_chunk); }
 
 private:
     void pack(float* to) const {
-        std::vector<double> filter(size_t(inputs_) * 9);
-        for (int o = 0; o < layer_.outputs; ++o) {
+        const auto side = size_t(side_), places = side * side;
+        std::vector<double> filter(inputs_ * places);
+        for (size_t o = 0; o < size_t(layer_.outputs); ++o) {
             std::fill(filter.begin(), filter.end(), 0);
-            for (size_t i = layer_.first[size_t(o)]; i < layer_.first[size_t(o) + 1]; ++i) {
+            for (size_t i = layer_.first[o]; i < layer_.first[o + 1]; ++i) {
                 const Weight& weight = layer_.weights[i];
-                filter[size_t(weight.channel) * 9 + weight.row * size_t(3) + weight.column] += weight.value;
+                filter[weight.channel * places + weight.row * side + weight.column] += weight.value;
             }
-            for (int c = 0; c < inputs_; ++c) {
-                const size_t place = (size_t(o / group_) * size_t(inputs_) + size_t(c)) * size_t(group_) + size_t(o % group_);
-                winograd_filter(&filter[size_t(c) * 9], to + place, size_t(whole_) * size_t(inputs_));
-            }
+            for (size_t c = 0; c < inputs_; ++c)
+                winograd_filter(&filter[c * places], side_, to + (o / group_ * inputs_ + c) * group_ + o % group_, plane_);
         }
     }
 
-    size_t transformed() const { return planes(inputs_); }
-    size_t products() const { return planes(winograd_chunk); }
-    size_t planes(int channels) const {
-        return 36 * (size_t(channels) * winograd_tiles + 1) * size_t(kernels_.lanes);
-    }
+    size_t products() const { return size_t(winograd_spread(side_) * winograd_spread(side_)); }
+    size_t planes(size_t channels) const { return products() * (channels * winograd_tiles + 1) * size_t(kernels_.lanes); }
 
     void compute(int first, int rows, float* scratch) override {
-        for (int row = 0; row < rows; row += tile_rows)
-            kernels_.winograd_conv({in_rows(first + row), in_row(), ptrdiff_t(in().stride()), std::min(rows - row, tile_rows),
-                                    vectors(), inputs_, layer_.outputs, weights_, layer_.bias.data(), scratch,
-                                    scratch + transformed(), store(first + row), is_far()});
+        for (int row = 0; row < rows; row += winograd_tile)
+            kernels_.winograd_conv({side_, in_rows(first + row), in_row(), ptrdiff_t(in().stride()),
+                                    std::min(rows - row, winograd_tile), vectors(), int(inputs_), layer_.outputs, weights_,
+                                    layer_.bias.data(), scratch, scratch + planes(inputs_), store(first + row), is_far()});
     }
 
-    int inputs_, group_, whole_ = 0;
+    int side_;
+    size_t inputs_, group_, plane_ = 0;
     const float* weights_ = nullptr;
 };
 

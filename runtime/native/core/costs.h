@@ -21,6 +21,9 @@ struct Cost {
     double none = 0, dense = 0;
 };
 
+// Multiply-adds that a kernel computes for every pixel of a convolution of so many channels.
+double kernel_products(const Layer& layer, Choice::Kernel kernel, int channels);
+
 class Costs {
 public:
     // Measures only where there is a cache to keep the results in.

@@ -22,7 +22,7 @@ std::string quoted(const std::string& text) {
     return result + '"';
 }
 
-// Multiply-adds: of the weights that are not zero, and of all.
+// Multiply-adds: of the weights that are not zero, of all, and those that the kernel computes.
 void describe_conv(std::ostream& out, const Report& report) {
     const Layer& layer = *report.op->layer;
     const double pixels = double(report.size.height) * report.size.width;
@@ -30,6 +30,7 @@ void describe_conv(std::ostream& out, const Report& report) {
     out << ", \"kernel_size\": [" << layer.kernel_h << ", " << layer.kernel_w << "], \"groups\": " << layer.groups
         << ", \"weights\": " << layer.weights.size() << ", \"dense_weights\": " << all
         << ", \"macs\": " << double(layer.weights.size()) * pixels << ", \"dense_macs\": " << all * pixels
+        << ", \"kernel_macs\": " << kernel_products(layer, report.choice.kernel, report.inputs) * pixels
         << ", \"cost\": " << report.cost.seconds * report.size.height
         << ", \"measured\": " << (report.cost.measured ? "true" : "false");
 }

@@ -119,7 +119,7 @@ private:
         for (size_t place = 0; place < plane_; ++place) {
             double filter[9];
             for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
-            winograd_filter(filter, to + place, plane_);
+            winograd_filter(filter, 3, to + place, plane_);
         }
     }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "borders.h"
 #include "works.h"
 
 namespace sparsr::SPARSR_REAL {
@@ -49,7 +50,7 @@ protected:
 class PlainConv : public PlainWork {
 public:
     PlainConv(const Op& op, Operands operands, const Kernels& kernels)
-        : PlainWork(op, std::move(operands)), kernels_(kernels) {}
+        : PlainWork(op, std::move(operands)), borders_(op_, operands_, kernels) {}
 
     void run(int first, int last, float*) override {
         sums_.resize(size_t(out().width() / op_.block));
@@ -58,7 +59,7 @@ public:
                 sum_up(o, y);
                 store(o, y);
             }
-        correct_borders(op_, operands_, first / op_.block, last / op_.block, kernels_);
+        borders_.correct(first / op_.block, last / op_.block);
     }
 
 private:
@@ -85,7 +86,7 @@ private:
         }
     }
 
-    const Kernels& kernels_;
+    Borders borders_;
     std::vector<float> sums_;
 };
 

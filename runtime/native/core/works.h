@@ -12,8 +12,6 @@ std::unique_ptr<Work> make_line_work(const Op& op, Operands operands, const Kern
 std::unique_ptr<Work> make_resampling_work(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_plain_work(const Op& op, Operands operands, const Kernels& kernels);
 
-// Corrects the results of a convolution's rows first <= y < last, before depth-to-space, where they lie at a border.
-void correct_borders(const Op& op, const Operands& operands, int first, int last, const Kernels& kernels);
 // Fills the vectors beside `channels` lines, the first at `line`.
 void fill_sides(const Buffer& buffer, Real* line, int channels, const Kernels& kernels);
 // Applies an activation that no store can apply, in place.

@@ -54,19 +54,20 @@ struct DenseConv {
     Store store;
 };
 
-enum { sparse_sums = 16, dense_outputs = 4 };
+enum { sparse_sums = 16, dense_outputs = 4, sum_width = 16 };
 
-// Winograd F(4x4, 3x3): one row of 4x4 tiles, every lane a tile of its own.
+// Winograd F(4x4, 3x3) or F(4x4, 5x5): one row of 4x4 tiles, every lane a tile of its own.
 struct WinogradConv {
-    const Real* in;  // row above the tiles, vector -1
+    int side;        // of a filter: 3 or 5
+    const Real* in;  // what the first tile's first tap reads
     ptrdiff_t in_row, in_channel;
     int rows;     // 1..4 of the tiles' four are stored
     int vectors;  // at least 4
     int inputs, outputs;
-    const float* weights;  // [36][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
+    const float* weights;  // [(side + 3)^2][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
     const float* bias;
-    float* transformed;    // 36 * (inputs * winograd_tiles + 1) vectors
-    float* products;       // 36 * (winograd_chunk * winograd_tiles + 1) vectors
+    float* transformed;    // (side + 3)^2 * (inputs * winograd_tiles + 1) vectors
+    float* products;       // (side + 3)^2 * (winograd_chunk * winograd_tiles + 1) vectors
     Store store;
     bool far;  // inputs and results have left the second cache: to be fetched ahead
 };
@@ -140,6 +141,8 @@ struct Kernels : KernelSet {
     void (*affine)(const Real* x, int n, float factor, float offset, Real* out);
     void (*add)(const Real* x, const Real* y, int n, Real* out);
     void (*scaled_add)(const Real* x, int n, float factor, const Real* y, Real* out);
+    // out[j] += the sum over i of x[i] * rows[i * width + j]; width is a multiple of sum_width.
+    void (*weighted_sum)(const float* x, int count, const float* rows, int width, float* out);
     void (*mul)(const Real* x, const Real* y, int n, Real* out);
     // Means of 2 x 2 values: `vectors` of them from two lines of twice as many.
     void (*halve)(const Real* upper, const Real* lower, int vectors, Real* out);

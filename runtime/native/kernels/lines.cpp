@@ -85,6 +85,23 @@ void scaled_add(const Real* x, int n, float factor, const Real* y, Real* out) {
     each(n, out, [=](float a, float b) { return a * factor + b; }, x, y);
 }
 
+void weighted_sum(const float* x, int count, const float* rows, int width, float* out) {
+    typedef float Floats __attribute__((vector_size(sizeof(Vector)), may_alias, aligned(sizeof(float))));
+    constexpr int chains = 4, part = sizeof(Vector) / sizeof(float);  // one sum would wait for itself
+    for (int begin = 0; begin < width; begin += part) {
+        Floats sums[chains] = {};
+        const auto add = [&](int chain, int i) {
+            sums[chain] += x[i] * *reinterpret_cast<const Floats*>(rows + ptrdiff_t(i) * width + begin);
+        };
+        int i = 0;
+        for (; i + chains <= count; i += chains)
+#pragma GCC unroll 4
+            for (int chain = 0; chain < chains; ++chain) add(chain, i + chain);
+        for (; i < count; ++i) add(0, i);
+        *reinterpret_cast<Floats*>(out + begin) += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    }
+}
+
 void mul(const Real* x, const Real* y, int n, Real* out) {
     each_vector(n, out, [](auto a, auto b) { return a * b; }, x, y);
 }

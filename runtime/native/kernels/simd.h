@@ -48,6 +48,7 @@ void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int lef
 void affine(const Real* x, int n, float factor, float offset, Real* out);
 void add(const Real* x, const Real* y, int n, Real* out);
 void scaled_add(const Real* x, int n, float factor, const Real* y, Real* out);
+void weighted_sum(const float* x, int count, const float* rows, int width, float* out);
 void mul(const Real* x, const Real* y, int n, Real* out);
 void halve(const Real* upper, const Real* lower, int vectors, Real* out);
 void maximum(const Real* x, const Real* y, int n, Real* out);

@@ -1,4 +1,5 @@
-// Winograd's minimal filtering F(4x4, 3x3) (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016).
+// Winograd's minimal filtering F(4x4, 3x3) and F(4x4, 5x5) (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks,
+// CVPR 2016).
 // A tile is 4 rows of 4 neighbouring vectors; every lane is a tile of its own, so the transforms need no shuffles.
 #include "simd.h"
 #include "winograd.h"
@@ -13,7 +14,7 @@ constexpr int chunk = winograd_chunk;
 // Weights are fetched so many ahead: all of a layer's together leave the second cache between two rows of tiles.
 constexpr int weights_ahead = 1024;
 
-// Vectors between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
+// Vectors between two planes, of which there is one for every product of a tile: odd, so that a tile's places do not fall into one set of the cache.
 constexpr ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
 
 // Begins to load four vectors of some rows.
@@ -23,19 +24,19 @@ SPARSR_INLINE void fetch(const float* from, ptrdiff_t row_distance, int rows, pt
         for (int i = 0; i < tile_side; ++i) __builtin_prefetch(from + row * row_distance + i * step);
 }
 
-template <int T>
+template <int N, int T>
 void transform_tiles(const WinogradConv& conv, const int* starts) {
     const ptrdiff_t distance = plane(conv.inputs, T) * lanes, in_row = conv.in_row;
     float* to = conv.transformed;
     for (int c = 0; c < conv.inputs; ++c)
         for (int tile = 0; tile < T; ++tile, to += lanes) {
             const float* in = conv.in + c * conv.in_channel + starts[tile] * lanes;
-            if (conv.far && c + 1 < conv.inputs) fetch(in + conv.in_channel + 2 * lanes, in_row, spread, lanes);
-            transform_inputs([=](int row, int column) { return load(in + row * in_row + column * lanes); },
-                             [=](int row, const Vector* x) {
-#pragma GCC unroll 6
-                                 for (int i = 0; i < spread; ++i) save(to + (row * spread + i) * distance, x[i]);
-                             });
+            if (conv.far && c + 1 < conv.inputs) fetch(in + conv.in_channel + 2 * lanes, in_row, N, lanes);
+            transform_inputs<N>([=](int row, int column) { return load(in + row * in_row + column * lanes); },
+                                [=](int row, const Vector* x) {
+#pragma GCC unroll 8
+                                    for (int i = 0; i < N; ++i) save(to + (row * N + i) * distance, x[i]);
+                                });
         }
 }
 
@@ -67,7 +68,7 @@ void multiply(const WinogradConv& conv, int outputs, const float* weights, const
 int whole_groups(int outputs) { return (outputs + group - 1) / group * group; }
 
 // Rows of T tiles from their products; those of `count` outputs from `first` on lie behind each other.
-template <int T, int Rows>
+template <int N, int T, int Rows>
 void transform_products(const WinogradConv& conv, const int* starts, int first, int count) {
     constexpr ptrdiff_t distance = plane(chunk, T) * lanes;
     const Store store = conv.store;
@@ -81,8 +82,8 @@ void transform_products(const WinogradConv& conv, const int* starts, int first, 
             if (residual) residual += output * store.residual_channel + starts[tile] * lanes;
             if (conv.far && output + 2 < conv.outputs)
                 fetch(out + store.offsets[output + 2] - store.offsets[output], store.row, Rows, store.step);
-            transform_outputs<Rows>([=](int row, int column) { return load(from + (row * spread + column) * distance); },
-                                    [=](int row, Vector* x) {
+            transform_outputs<N, Rows>([=](int row, int column) { return load(from + (row * N + column) * distance); },
+                                       [=](int row, Vector* x) {
 #pragma GCC unroll 4
                                         for (int i = 0; i < tile_side; ++i) {
                                             x[i] += bias;
@@ -94,32 +95,33 @@ void transform_products(const WinogradConv& conv, const int* starts, int first, 
     }
 }
 
-template <int T>
+template <int N, int T>
 void all_outputs(const WinogradConv& conv, const int* starts) {
     using Transform = void (*)(const WinogradConv&, const int*, int, int);
-    static constexpr Transform transforms[] = {transform_products<T, 1>, transform_products<T, 2>, transform_products<T, 3>,
-                                               transform_products<T, 4>};
+    static constexpr Transform transforms[] = {transform_products<N, T, 1>, transform_products<N, T, 2>,
+                                               transform_products<N, T, 3>, transform_products<N, T, 4>};
     const ptrdiff_t plane_weights = static_cast<ptrdiff_t>(whole_groups(conv.outputs)) * conv.inputs;
     for (int output = 0; output < conv.outputs; output += chunk) {
         const int count = conv.outputs - output < chunk ? conv.outputs - output : chunk;
-        for (int i = 0; i < products; ++i)
+        for (int i = 0; i < N * N; ++i)
             multiply<T>(conv, count, conv.weights + i * plane_weights + output * conv.inputs,
                         conv.transformed + i * plane(conv.inputs, T) * lanes, conv.products + i * plane(chunk, T) * lanes);
         transforms[conv.rows - 1](conv, starts, output, count);
     }
 }
 
-template <int T>
+template <int N, int T>
 void tiles(const WinogradConv& conv, const int* starts) {
-    transform_tiles<T>(conv, starts);
-    all_outputs<T>(conv, starts);
+    transform_tiles<N, T>(conv, starts);
+    all_outputs<N, T>(conv, starts);
 }
 
 }  // namespace
 
 void winograd_conv(const WinogradConv& conv) {
     using Tiles = void (*)(const WinogradConv&, const int*);
-    static constexpr Tiles tiles_of[winograd_tiles] = {tiles<1>, tiles<2>, tiles<3>};
+    static constexpr Tiles tiles_of[][winograd_tiles] = {{tiles<6, 1>, tiles<6, 2>, tiles<6, 3>},
+                                                         {tiles<8, 1>, tiles<8, 2>, tiles<8, 3>}};
     const int all = (conv.vectors + tile_side - 1) / tile_side, parts = (all + winograd_tiles - 1) / winograd_tiles;
     for (int part = 0; part < parts; ++part) {
         const int first = all * part / parts, count = all * (part + 1) / parts - first;
@@ -129,7 +131,7 @@ void winograd_conv(const WinogradConv& conv) {
             const int start = (first + i) * tile_side;
             starts[i] = start + tile_side > conv.vectors ? conv.vectors - tile_side : start;
         }
-        tiles_of[count - 1](conv, starts);
+        tiles_of[conv.side == 5][count - 1](conv, starts);
     }
 }
 
