@@ -84,6 +84,12 @@ def test_only_the_last_of_several():
     assert composed(assert_equal(graphs.chain("x4", *layers, scale=4), sizes=SIZES[5:])) == ["n3+n5"]
 
 
+def test_depth_to_space_by_one():
+    """It halves no reach."""
+    model = assert_equal(graphs.chain("x2", *pyramid((1, 2)), scale=2), sizes=SIZES[5:])
+    assert composed(model) == ["n3+n5"]
+
+
 def test_more_behind():
     rng = np.random.default_rng(1)
     layers = [*pyramid((2, 2)), graphs.conv(rng, 3, 3)]

@@ -12,8 +12,9 @@ namespace {
 // A result's pixel reads the pixels of the first input at most this far around its own, however many convolutions are
 // joined: every depth-to-space halves the reach of what follows it, or more.
 constexpr int reach = 2, side = 2 * reach + 1;
-// Joining multiplies every pair of weights that meet: a time that a model file must not choose.
-constexpr double most_pairs = 2e8;
+// Joining multiplies every pair of weights that meet, and keeps a weight of every result for every channel and place: time
+// and memory that a model file must not choose.
+constexpr double most_pairs = 2e8, most_outputs = 1024;
 
 bool is_plain(const Layer& layer, int kernel) {
     const int margin = kernel / 2;
@@ -192,7 +193,8 @@ public:
         for (size_t i = program_.layers.size(); i-- > 0;) {
             if (!is_plain(program_.layers[i], 3) || readers_[i + 1] != 1) continue;
             const size_t middle = reader_[i + 1];
-            if (program_.layers[middle].kind != Kind::depth_to_space || readers_[middle + 1] != 1) continue;
+            const Layer& between = program_.layers[middle];
+            if (between.kind != Kind::depth_to_space || between.block < 2 || readers_[middle + 1] != 1) continue;
             const size_t last = reader_[middle + 1];
             const Layer& second = program_.layers[last];
             if ((is_plain(second, 3) || is_joined(second)) && pays(i, middle, last)) join(i, middle, last);
@@ -214,7 +216,7 @@ private:
         const double before = products(3, one.outputs, inputs(first), double(one.weights.size())) +
                               pixels * products(two.kernel_h, two.outputs, inputs(last), double(two.weights.size()));
         const double pairs = double(two.weights.size()) * pixels * inputs(first) * 9;
-        return joined < before && pairs < most_pairs;
+        return joined < before && pairs < most_pairs && two.outputs * pixels <= most_outputs;
     }
 
     // Depth-to-space in the middle then makes what a joined second convolution's own one made too.
