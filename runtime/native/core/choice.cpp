@@ -21,29 +21,24 @@ double density(const Layer& layer, int channels) {
     return double(layer.weights.size()) / dense_weights(layer, channels);
 }
 
-// Whether Winograd's 4x4 tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
+// Whether Winograd's tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
 // transforms.
 bool tileable(const Layer& layer, int channels, int vectors) {
     const bool fits = (layer.kernel_h == 3 || layer.kernel_h == 5) && layer.kernel_w == layer.kernel_h && layer.groups == 1 && layer.stride == 1;
-    return fits && vectors >= 4 && std::min(channels, layer.outputs) >= 12;
+    return fits && vectors >= winograd_results(winograd_narrow, layer.kernel_h) && std::min(channels, layer.outputs) >= 12;
 }
 
-// Output rows at once: two rows of tiles share the weights, which are many, while those are in the cache.
-constexpr int winograd_step = 2 * winograd_tile, masked_step = 8;
+constexpr int masked_step = 8;
 
 // Beyond this share of weights that are not zero no machine's sparse kernel is the fastest.
 constexpr double never_sparse = 0.75;
 
-Choice make_choice(const Op& op, Choice::Kernel kernel) {
+Choice make_choice(const Op& op, Choice::Kernel kernel, int vectors) {
     const Layer& layer = *op.layer;
     Choice choice;
     choice.kernel = kernel;
-    const bool tiles = kernel == Choice::Kernel::winograd;
-    if (tiles) choice.tile = winograd_tile * op.block;
-    choice.step = (tiles ? winograd_step : 2) * op.block;
+    choice.step = (kernel == Choice::Kernel::winograd ? winograd_rows(vectors, layer.kernel_h) : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
-    // The tiles of the last rows may reach further down.
-    if (tiles) choice.margin.bottom += winograd_tile - 1;
     return choice;
 }
 
@@ -69,11 +64,11 @@ Choice choose_masked(const Op& op) {
 
 std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
     if (!reachable(*op.layer, input)) return {};
-    std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense)};
-    if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse));
+    std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense, input.vectors)};
+    if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse, input.vectors));
     // Half precision would not survive Winograd's transforms.
     const bool tiles = input.real_bytes == sizeof(float) && tileable(*op.layer, channels, input.vectors);
-    if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd));
+    if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd, input.vectors));
     return choices;
 }
 

@@ -21,8 +21,8 @@ struct Cost {
     double none = 0, dense = 0;
 };
 
-// Multiply-adds that a kernel computes for every pixel of a convolution of so many channels.
-double kernel_products(const Layer& layer, Choice::Kernel kernel, int channels);
+// Multiply-adds that a kernel computes for every pixel of a convolution of so many channels, in lines of so many vectors.
+double kernel_products(const Layer& layer, Choice::Kernel kernel, int channels, int vectors);
 
 class Costs {
 public:

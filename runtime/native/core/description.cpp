@@ -30,7 +30,7 @@ void describe_conv(std::ostream& out, const Report& report) {
     out << ", \"kernel_size\": [" << layer.kernel_h << ", " << layer.kernel_w << "], \"groups\": " << layer.groups
         << ", \"weights\": " << layer.weights.size() << ", \"dense_weights\": " << all
         << ", \"macs\": " << double(layer.weights.size()) * pixels << ", \"dense_macs\": " << all * pixels
-        << ", \"kernel_macs\": " << kernel_products(layer, report.choice.kernel, report.inputs) * pixels
+        << ", \"kernel_macs\": " << kernel_products(layer, report.choice.kernel, report.inputs, report.vectors) * pixels
         << ", \"cost\": " << report.cost.seconds * report.size.height
         << ", \"measured\": " << (report.cost.measured ? "true" : "false");
 }

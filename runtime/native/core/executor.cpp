@@ -298,11 +298,8 @@ int Executor::step_end(const Task& task) const {
     return std::min(task.height, task.done + step - (task.done + step - task.phase) % step);
 }
 
-// The end of the input's rows that the next step reads; tiles are read as a whole.
-int Executor::reach(const Task& task, size_t input) const {
-    const int tiles = round_up(step_end(task) - task.done, task.choice.tile);
-    return rows_of(task, input, task.done, task.done + tiles * task.choice.tile).last;
-}
+// The end of the input's rows that the next step reads.
+int Executor::reach(const Task& task, size_t input) const { return rows_of(task, input, task.done, step_end(task)).last; }
 
 // How many rows every buffer must hold: the whole run without its arithmetic, every row computed only when asked for.
 // A run may then take any order that these capacities allow.
@@ -565,7 +562,7 @@ std::vector<Report> Executor::report() const {
         const Buffer& out = maps_[task.buffer].buffer;
         const int outputs = plan_.channels[size_t(op.output)] * op.block * op.block;
         reports.push_back({&op, task.choice, task.cost, plan_.channels[size_t(op.inputs[0])], outputs,
-                           {out.height / op.block, out.width / op.block}, out.capacity, out.bytes(), task.seconds,
+                           {out.height / op.block, out.width / op.block}, out.vectors / op.block, out.capacity, out.bytes(), task.seconds,
                            task.work->important_pixels()});
     }
     return reports;

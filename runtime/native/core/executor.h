@@ -30,6 +30,7 @@ struct Report {
     Cost cost;                 // of convolutions, those of masked blocks too
     int inputs, outputs;       // channels, the inputs' of the first one
     Size size;                 // of the result, before depth-to-space
+    int vectors;               // of a line of that
     int ring_rows;
     size_t ring_bytes;         // of the buffer that holds the result, maybe together with others'
     double seconds;            // of the last run, all threads' together; 0 if it was not profiled

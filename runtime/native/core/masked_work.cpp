@@ -116,10 +116,11 @@ public:
 private:
     void pack(float* to) const {
         const float* weights = to_.weights.data();
+        const WinogradFilter winograd(3, winograd_narrow, winograd_narrow);
         for (size_t place = 0; place < plane_; ++place) {
             double filter[9];
             for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
-            winograd_filter(filter, 3, to + place, plane_);
+            winograd.transform(filter, to + place, plane_);
         }
     }
 

@@ -34,7 +34,6 @@ struct Choice {
     enum class Kernel { plain, lines, resampling, sparse, dense, winograd, masked };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
-    int tile = 1;  // a run reads its input as for so many rows or a multiple, even if it computes fewer
     Margin margin;
 };
 

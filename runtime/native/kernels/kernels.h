@@ -56,23 +56,25 @@ struct DenseConv {
 
 enum { sparse_sums = 16, dense_outputs = 4, sum_width = 16 };
 
-// Winograd F(4x4, 3x3) or F(4x4, 5x5): one row of 4x4 tiles, every lane a tile of its own.
+// Winograd's minimal filtering: two rows of tiles of 8 x `points` inputs or the upper one, every lane a tile of its own.
 struct WinogradConv {
     int side;        // of a filter: 3 or 5
-    const Real* in;  // what the first tile's first tap reads
+    int points;      // 8 or 6; a tile has 9 - side rows of points + 1 - side results
+    const Real* in;  // what the first tap of vector 0 reads
     ptrdiff_t in_row, in_channel;
-    int rows;     // 1..4 of the tiles' four are stored
-    int vectors;  // at least 4
+    int rows;            // 1..2 * (9 - side) to be stored
+    int vectors;         // of a line, at least a tile's
+    int first, columns;  // tiles of a row lie side by side from vector `first` on; what would go beyond the line ends with it
     int inputs, outputs;
-    const float* weights;  // [(side + 3)^2][outputs / group, rounded up][inputs][group], group = Kernels::winograd_group
+    const float* weights;  // of every block of outputs [8 * points][outputs / group, rounded up][inputs][group]
     const float* bias;
-    float* transformed;    // (side + 3)^2 * (inputs * winograd_tiles + 1) vectors
-    float* products;       // (side + 3)^2 * (winograd_chunk * winograd_tiles + 1) vectors
+    float* transformed;  // of every block of inputs 8 * points * winograd_plane vectors
+    float* products;     // of one block
     Store store;
-    bool far;  // inputs and results have left the second cache: to be fetched ahead
 };
 
-enum { winograd_tiles = 3, winograd_chunk = 64 };
+// Channels of a block, tiles at once; group = Kernels::winograd_group.
+enum { winograd_block = 24, winograd_tiles = 3, winograd_plane = winograd_block * winograd_tiles | 1 };
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 

@@ -9,7 +9,7 @@ namespace {
 // Rows of a product at once, and the vectors of each: as many sums as there are registers for.
 constexpr int product_rows = 6, product_vectors = SPARSR_REGISTERS == 32 ? 4 : 2;
 
-constexpr int spread = 6, products = spread * spread;
+constexpr int tile_side = 4, spread = 6, products = spread * spread;
 
 // Lines between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
 SPARSR_INLINE ptrdiff_t plane(int tiles, int vectors) { return ((static_cast<ptrdiff_t>(tiles) * vectors) | 1) * lanes; }
@@ -25,7 +25,7 @@ void transform_tiles(const MaskedTiles& work, int first, int tiles) {
             const MaskedTile& from = work.tiles[first + tile];
             const TileRows& rows = *from.rows;
             const ptrdiff_t place = from.column - pixel + v * lanes;
-            transform_inputs<spread>([&](int row, int column) { return load(rows.in[row] + place + column * pixel); },
+            transform_inputs<spread, spread>([&](int row, int column) { return load(rows.in[row] + place + column * pixel); },
                                      [=](int row, const Vector* x) {
 #pragma GCC unroll 6
                                          for (int i = 0; i < spread; ++i) save(to + (row * spread + i) * distance, x[i]);
@@ -92,18 +92,19 @@ void transform_products(const MaskedTiles& work, int first, int tiles) {
             const TileRows& rows = *tile.rows;
             const ptrdiff_t out = tile.column + v * lanes;
             const Vector keep = load(work.keep + v * lanes);
-            transform_outputs<spread, tile_side>([=](int row, int column) { return load(from + (row * spread + column) * distance); },
-                                         [&](int row, const Vector* x) {
+            transform_outputs<spread, spread, tile_side, tile_side>(
+                Constant<tile_side>(), [=](int row, int column) { return load(from + (row * spread + column) * distance); },
+                [&](int row, const Vector* x) {
 #pragma GCC unroll 4
-                                             for (int column = 0; column < tile_side; ++column) {
-                                                 const uint32_t place = 1u << (row * tile_side + column);
-                                                 float* to = rows.out[row] + out + column * pixel;
-                                                 if (tile.whole & place)
-                                                     save(to, positive(x[column]));
-                                                 else if (tile.part & place)
-                                                     save(to, positive(x[column]) * keep);
-                                             }
-                                         });
+                    for (int column = 0; column < tile_side; ++column) {
+                        const uint32_t place = 1u << (row * tile_side + column);
+                        float* to = rows.out[row] + out + column * pixel;
+                        if (tile.whole & place)
+                            save(to, positive(x[column]));
+                        else if (tile.part & place)
+                            save(to, positive(x[column]) * keep);
+                    }
+                });
         }
     }
 }

@@ -1,13 +1,10 @@
-// The transforms of Winograd's minimal filtering F(4x4, 3x3) and F(4x4, 5x5), one vector of values at a time. Rows are
-// transformed two at a time, those that share terms, so that everything stays in registers; what the others need is loaded
-// again.
+// The transforms of Winograd's minimal filtering with tiles of 6 or 8 points a side, one vector of values at a time. Rows that
+// share terms are transformed together, so that little leaves the registers; what the others need is loaded again.
 #pragma once
 
 #include "simd.h"
 
 namespace sparsr::SPARSR_ISA {
-
-constexpr int tile_side = 4;
 
 // The points at which a product of polynomials is taken: 0, those here with both signs, infinity. `N`: how many in all, the
 // side of what a tile reads.
@@ -65,86 +62,95 @@ SPARSR_INLINE void transform_input(Vector (&x)[N]) {
     for (int i = 0; i < N; ++i) x[i] = result[i];
 }
 
-template <int N, int Pair, class At, class Put>
+template <int Rows, int Columns, int Pair, class At, class Put>
 SPARSR_INLINE void transform_input_pair(At at, Put put) {
-    Vector x[N], y[N];
+    Vector x[Columns], y[Columns];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
+    for (int i = 0; i < Columns; ++i) {
         const auto column = [&](int row) { return at(row, i); };
         if constexpr (Pair < 0) {
-            x[i] = roots<N, -1>(column, 0);
-            y[i] = roots<N, -1>(column, 1);
+            x[i] = roots<Rows, -1>(column, 0);
+            y[i] = roots<Rows, -1>(column, 1);
         } else {
-            transform_pair<N, Pair>(column, x[i], y[i]);
+            transform_pair<Rows, Pair>(column, x[i], y[i]);
         }
     }
     transform_input(x);
     put(Pair < 0 ? 0 : 2 * Pair + 1, x);
     transform_input(y);
-    put(Pair < 0 ? N - 1 : 2 * Pair + 2, y);
+    put(Pair < 0 ? Rows - 1 : 2 * Pair + 2, y);
 }
 
-// B^T X B of the NxN values that at(row, column) loads; put(row, values) is given the rows of the result.
-template <int N, class At, class Put>
+// B^T X B of the values that at(row, column) loads; put(row, values) is given the rows of the result.
+template <int Rows, int Columns, class At, class Put>
 SPARSR_INLINE void transform_inputs(At at, Put put) {
-    transform_input_pair<N, 0>(at, put);
-    transform_input_pair<N, 1>(at, put);
-    if constexpr (N == 8) transform_input_pair<N, 2>(at, put);
-    transform_input_pair<N, -1>(at, put);
+    transform_input_pair<Rows, Columns, 0>(at, put);
+    transform_input_pair<Rows, Columns, 1>(at, put);
+    if constexpr (Rows == 8) transform_input_pair<Rows, Columns, 2>(at, put);
+    transform_input_pair<Rows, Columns, -1>(at, put);
 }
 
-// Rows 0 and 2 of A^T x, or 1 and 3: sums or differences of the values at both signs, times the point to the row's power.
-template <int N, int Odd, class At>
-SPARSR_INLINE void transform_output_pair(At x, Vector& low, Vector& high) {
+constexpr float power(float x, int exponent) { return exponent ? x * power(x, exponent - 1) : 1; }
+
+// Rows Odd, Odd + 2 and so on of A^T x, which has 2 M rows: sums or differences of the values at both signs, times the point
+// to the row's power.
+template <int N, int Odd, int M, class At>
+SPARSR_INLINE void transform_output_half(At x, Vector (&result)[M]) {
     constexpr const float (&at)[N / 2 - 1] = Points<N>::at;
-    const auto both = [&](int pair) { return Odd ? x(2 * pair + 1) - x(2 * pair + 2) : x(2 * pair + 1) + x(2 * pair + 2); };
-    constexpr float b = Odd ? at[1] : 1, c = Odd ? at[N / 2 - 2] : 1;
-    const Vector p = both(0), q = both(1);
-    low = p + b * q;
-    high = p + square(at[1]) * b * q;
-    if constexpr (N == 8) {
-        const Vector r = both(2);
-        low += c * r;
-        high += square(at[2]) * c * r;
+#pragma GCC unroll 3
+    for (int pair = 0; pair < N / 2 - 1; ++pair) {
+        const Vector both = Odd ? x(2 * pair + 1) - x(2 * pair + 2) : x(2 * pair + 1) + x(2 * pair + 2);
+#pragma GCC unroll 3
+        for (int i = 0; i < M; ++i) result[i] = pair ? result[i] + power(at[pair], 2 * i + Odd) * both : both;
     }
     if constexpr (Odd)
-        high += x(N - 1);
+        result[M - 1] += x(N - 1);
     else
-        low += x(0);
+        result[0] += x(0);
 }
 
-// The first four values of A^T x, in place.
-template <int N>
+// A^T x: the first 2 M of x.
+template <int M, int N>
 SPARSR_INLINE void transform_output(Vector (&x)[N]) {
-    Vector result[tile_side];
+    Vector even[M], odd[M];
     const auto at = [&](int i) { return x[i]; };
-    transform_output_pair<N, 0>(at, result[0], result[2]);
-    transform_output_pair<N, 1>(at, result[1], result[3]);
-#pragma GCC unroll 4
-    for (int i = 0; i < tile_side; ++i) x[i] = result[i];
+    transform_output_half<N, 0>(at, even);
+    transform_output_half<N, 1>(at, odd);
+#pragma GCC unroll 3
+    for (int i = 0; i < M; ++i) {
+        x[2 * i] = even[i];
+        x[2 * i + 1] = odd[i];
+    }
 }
 
-// The first `Rows` rows of A^T X A of the NxN values that at(row, column) loads; put(row, values) is given four values each.
-template <int N, int Rows, class At, class Put>
-SPARSR_INLINE void transform_outputs(At at, Put put) {
-    Vector x[N], y[N];
+// A number that is known when the code is compiled.
+template <int N>
+struct Constant {
+    constexpr operator int() const { return N; }
+};
+
+// The first `count` rows of A^T X A, OutRows x OutColumns values, of the Rows x Columns that at(row, column) loads;
+// put(row, values) is given each.
+template <int Rows, int Columns, int OutRows, int OutColumns, int Odd = 0, class Count, class At, class Put>
+SPARSR_INLINE void transform_outputs(Count count, At at, Put put) {
+    constexpr int half = OutRows / 2;
+    Vector rows[half][Columns];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) transform_output_pair<N, 0>([&](int row) { return at(row, i); }, x[i], y[i]);
-    transform_output(x);
-    put(0, x);
-    if constexpr (Rows > 2) {
-        transform_output(y);
-        put(2, y);
+    for (int i = 0; i < Columns; ++i) {
+        Vector column[half];
+        transform_output_half<Rows, Odd>([&](int row) { return at(row, i); }, column);
+#pragma GCC unroll 3
+        for (int j = 0; j < half; ++j) rows[j][i] = column[j];
     }
-    if constexpr (Rows > 1) {
-#pragma GCC unroll 8
-        for (int i = 0; i < N; ++i) transform_output_pair<N, 1>([&](int row) { return at(row, i); }, x[i], y[i]);
-        transform_output(x);
-        put(1, x);
-        if constexpr (Rows > 3) {
-            transform_output(y);
-            put(3, y);
-        }
+#pragma GCC unroll 3
+    for (int j = 0; j < half; ++j) {
+        if (2 * j + Odd >= count) continue;
+        transform_output<OutColumns / 2>(rows[j]);
+        put(2 * j + Odd, rows[j]);
+    }
+    if constexpr (!Odd) {
+        asm volatile("" : : : "memory");  // what both halves need is loaded again: there are no registers to keep it
+        transform_outputs<Rows, Columns, OutRows, OutColumns, 1>(count, at, put);
     }
 }
 

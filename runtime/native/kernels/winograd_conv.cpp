@@ -1,6 +1,6 @@
-// Winograd's minimal filtering F(4x4, 3x3) and F(4x4, 5x5) (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks,
-// CVPR 2016).
-// A tile is 4 rows of 4 neighbouring vectors; every lane is a tile of its own, so the transforms need no shuffles.
+// Winograd's minimal filtering F(6x6, 3x3), F(6x4, 3x3) and F(4x4, 5x5) (Lavin & Gray, Fast Algorithms for Convolutional Neural
+// Networks, CVPR 2016).
+// A tile is a rectangle of neighbouring vectors; every lane is a tile of its own, so the transforms need no shuffles.
 #include "simd.h"
 #include "winograd.h"
 
@@ -8,58 +8,123 @@ namespace sparsr::SPARSR_ISA {
 
 namespace {
 
-constexpr int group = SPARSR_REGISTERS == 32 ? 8 : 4;
-// Outputs whose products are computed before they are transformed: few enough to stay in the second cache.
-constexpr int chunk = winograd_chunk;
+// Outputs whose weights lie side by side, and how many are computed at once: as many as there are registers for their sums.
+constexpr int group = SPARSR_REGISTERS == 32 ? 8 : 12;
+constexpr int outputs_of(int tiles) { return SPARSR_REGISTERS == 32 ? group : group / tiles; }
 // Weights are fetched so many ahead: all of a layer's together leave the second cache between two rows of tiles.
 constexpr int weights_ahead = 1024;
+// Vectors of a line of the cache.
+constexpr int line = 64 / sizeof(Vector);
+// Between two planes, of which there is one for every product of a tile: an odd number of vectors, so that a tile's places do
+// not fall into one set of the cache, and known here, so that they need no arithmetic.
+constexpr ptrdiff_t plane(int tiles) { return (winograd_block * tiles | 1) * lanes; }
 
-// Vectors between two planes, of which there is one for every product of a tile: odd, so that a tile's places do not fall into one set of the cache.
-constexpr ptrdiff_t plane(int channels, int tiles) { return (static_cast<ptrdiff_t>(channels) * tiles) | 1; }
-
-// Begins to load four vectors of some rows.
-SPARSR_INLINE void fetch(const float* from, ptrdiff_t row_distance, int rows, ptrdiff_t step) {
-    for (int row = 0; row < rows; ++row)
-#pragma GCC unroll 4
-        for (int i = 0; i < tile_side; ++i) __builtin_prefetch(from + row * row_distance + i * step);
+// A pointer about which the compiler knows nothing: it would rather keep the places of all of a tile's values in memory than
+// few registers to compute them from.
+template <class T>
+SPARSR_INLINE T* opaque(T* pointer) {
+    asm("" : "+r"(pointer));
+    return pointer;
 }
 
-template <int N, int T>
-void transform_tiles(const WinogradConv& conv, const int* starts) {
-    const ptrdiff_t distance = plane(conv.inputs, T) * lanes, in_row = conv.in_row;
-    float* to = conv.transformed;
-    for (int c = 0; c < conv.inputs; ++c)
-        for (int tile = 0; tile < T; ++tile, to += lanes) {
-            const float* in = conv.in + c * conv.in_channel + starts[tile] * lanes;
-            if (conv.far && c + 1 < conv.inputs) fetch(in + conv.in_channel + 2 * lanes, in_row, N, lanes);
-            transform_inputs<N>([=](int row, int column) { return load(in + row * in_row + column * lanes); },
-                                [=](int row, const Vector* x) {
+// Visits so many vectors that lie `step` apart.
+template <int Vectors, class T, class Visit>
+SPARSR_INLINE void along(T* place, ptrdiff_t step, Visit visit) {
+#pragma GCC unroll 6
+    for (int i = 0; i < Vectors; ++i, place = opaque(place + step)) visit(i, place);
+}
+
+// The upper left result of a tile.
+struct Place {
+    int row, vector;
+};
+
+constexpr int points = 8;  // rows that a tile reads
+
+// Tiles that read `Points` columns, for filters of Side x Side.
+template <int Points, int Side>
+struct Shape {
+    static constexpr int Rows = points, Columns = Points, OutRows = Rows + 1 - Side, OutColumns = Columns + 1 - Side;
+    static constexpr int products = Rows * Columns;
+
+    // Tile i, those below each other first.
+    static Place place(const WinogradConv& conv, int i) {
+        const int rows = conv.rows > OutRows ? 2 : 1, vector = conv.first + i / rows * OutColumns;
+        return {i % rows * OutRows, vector + OutColumns > conv.vectors ? conv.vectors - OutColumns : vector};
+    }
+};
+
+// Where a tile's rows begin in channel 0.
+struct TileRows {
+    ptrdiff_t at[points];
+};
+
+// Below the rows that stored results need the last one is repeated.
+TileRows rows_of(const WinogradConv& conv, Place place) {
+    const int last = conv.rows + conv.side - 2;
+    TileRows rows;
+    for (int i = 0; i < points; ++i) {
+        const int row = place.row + i < last ? place.row + i : last;
+        rows.at[i] = row * conv.in_row + place.vector * lanes;
+    }
+    return rows;
+}
+
+template <class Shape, int T>
+void transform_tile(const WinogradConv& conv, const TileRows& tile, int channel, float* to) {
+    const float* rows[Shape::Rows];
 #pragma GCC unroll 8
-                                    for (int i = 0; i < N; ++i) save(to + (row * N + i) * distance, x[i]);
-                                });
-        }
+    for (int row = 0; row < Shape::Rows; ++row) rows[row] = opaque(conv.in + channel * conv.in_channel + tile.at[row]);
+    if (channel + 1 < conv.inputs)
+#pragma GCC unroll 8
+        for (int row = 0; row < Shape::Rows; ++row)
+#pragma GCC unroll 8
+            for (int i = 0; i < Shape::Columns; i += line) __builtin_prefetch(rows[row] + conv.in_channel + i * lanes);
+    transform_inputs<Shape::Rows, Shape::Columns>(
+        [&](int row, int column) { return load(rows[row] + column * lanes); },
+        [=](int row, const Vector* x) {
+#pragma GCC unroll 8
+            for (int i = 0; i < Shape::Columns; ++i) save(to + (row * Shape::Columns + i) * plane(T), x[i]);
+        });
 }
 
-// One plane's product of weights [outputs][inputs] and inputs [inputs][T vectors], a group of outputs at a time.
+template <class Shape, int T>
+void transform_tiles(const WinogradConv& conv, const Place* places) {
+    TileRows rows[T];
+    for (int tile = 0; tile < T; ++tile) rows[tile] = rows_of(conv, places[tile]);
+    for (int c = 0; c < conv.inputs; ++c) {
+        float* to = conv.transformed + (c / winograd_block * Shape::products * plane(T) + c % winograd_block * T * lanes);
+        for (int tile = 0; tile < T; ++tile, to += lanes) transform_tile<Shape, T>(conv, rows[tile], c, to);
+    }
+}
+
+// One plane's product of weights [outputs / group][inputs][group] and inputs [inputs][T vectors].
 template <int T>
 void multiply(const WinogradConv& conv, int outputs, const float* weights, const float* in, float* out) {
-    for (int output = 0; output < outputs; output += group) {
-        Vector sum[group][T] = {};
-        const float* x = in;
-        for (int c = 0; c < conv.inputs; ++c, x += T * lanes, weights += group) {
-            __builtin_prefetch(weights + weights_ahead);
-            Vector seen[T];
+    constexpr int at_once = outputs_of(T);
+    const ptrdiff_t planes = points * conv.points * plane(T);  // of a block
+    for (int output = 0; output < outputs; output += at_once) {
+        Vector sum[at_once][T] = {};
+        const float* w = weights + output / group * group * conv.inputs + output % group;
+        const float* block = in;
+        for (int first = 0; first < conv.inputs; first += winograd_block, block += planes) {
+            const int count = conv.inputs - first < winograd_block ? conv.inputs - first : winograd_block;
+            const float* x = block;
+            for (int c = 0; c < count; ++c, x += T * lanes, w += group) {
+                __builtin_prefetch(w + weights_ahead);
+                Vector seen[T];
 #pragma GCC unroll 4
-            for (int t = 0; t < T; ++t) seen[t] = load(x + t * lanes);
-#pragma GCC unroll 8
-            for (int o = 0; o < group; ++o) {
-                const Vector weight = broadcast(weights[o]);
+                for (int t = 0; t < T; ++t) seen[t] = load(x + t * lanes);
+#pragma GCC unroll 12
+                for (int o = 0; o < at_once; ++o) {
+                    const Vector weight = broadcast(w[o]);
 #pragma GCC unroll 4
-                for (int t = 0; t < T; ++t) sum[o][t] += seen[t] * weight;
+                    for (int t = 0; t < T; ++t) sum[o][t] += seen[t] * weight;
+                }
             }
         }
-#pragma GCC unroll 8
-        for (int o = 0; o < group; ++o)
+#pragma GCC unroll 12
+        for (int o = 0; o < at_once; ++o)
 #pragma GCC unroll 4
             for (int t = 0; t < T; ++t) save(out + ((output + o) * T + t) * lanes, sum[o][t]);
     }
@@ -67,72 +132,80 @@ void multiply(const WinogradConv& conv, int outputs, const float* weights, const
 
 int whole_groups(int outputs) { return (outputs + group - 1) / group * group; }
 
-// Rows of T tiles from their products; those of `count` outputs from `first` on lie behind each other.
-template <int N, int T, int Rows>
-void transform_products(const WinogradConv& conv, const int* starts, int first, int count) {
-    constexpr ptrdiff_t distance = plane(chunk, T) * lanes;
+// Tiles from their products; those of `count` outputs from `first` on lie behind each other.
+template <class Shape, int T>
+void transform_products(const WinogradConv& conv, const Place* places, int first, int count) {
     const Store store = conv.store;
     const Vector slope = broadcast(store.slope);
     const float* from = conv.products;
     for (int output = first; output < first + count; ++output) {
         const Vector bias = broadcast(conv.bias[output]);
         for (int tile = 0; tile < T; ++tile, from += lanes) {
-            float* out = store.out + store.offsets[output] + starts[tile] * store.step;
+            const Place place = places[tile];
+            const int rows = conv.rows - place.row < Shape::OutRows ? conv.rows - place.row : Shape::OutRows;
+            float* out = store.out + store.offsets[output] + place.row * store.row + place.vector * store.step;
             const float* residual = store.residual;
-            if (residual) residual += output * store.residual_channel + starts[tile] * lanes;
-            if (conv.far && output + 2 < conv.outputs)
-                fetch(out + store.offsets[output + 2] - store.offsets[output], store.row, Rows, store.step);
-            transform_outputs<N, Rows>([=](int row, int column) { return load(from + (row * N + column) * distance); },
-                                       [=](int row, Vector* x) {
-#pragma GCC unroll 4
-                                        for (int i = 0; i < tile_side; ++i) {
-                                            x[i] += bias;
-                                            if (residual) x[i] += load(residual + row * store.residual_row + i * lanes);
-                                            save(out + row * store.row + i * store.step, leaky(x[i], slope));
-                                        }
-                                    });
+            if (residual) residual += output * store.residual_channel + place.row * store.residual_row + place.vector * lanes;
+            if (output + 2 < conv.outputs) {
+                const float* next = out + store.offsets[output + 2] - store.offsets[output];
+                for (int row = 0; row < rows; ++row)
+                    along<Shape::OutColumns>(next + row * store.row, store.step,
+                                             [](int, const float* to) { __builtin_prefetch(to); });
+            }
+            const auto transform = [&](auto stored) {
+                transform_outputs<Shape::Rows, Shape::Columns, Shape::OutRows, Shape::OutColumns>(
+                    stored, [=](int row, int column) { return load(from + (row * Shape::Columns + column) * plane(T)); },
+                    [=](int row, Vector* x) {
+                        const float* add = residual ? opaque(residual + row * store.residual_row) : nullptr;
+                        along<Shape::OutColumns>(out + row * store.row, store.step, [&](int i, float* to) {
+                            x[i] += bias;
+                            if (add) x[i] += load(add + i * lanes);
+                            save(to, leaky(x[i], slope));
+                        });
+                    });
+            };
+            if (rows == Shape::OutRows)
+                transform(Constant<Shape::OutRows>());
+            else
+                transform(rows);
         }
     }
 }
 
-template <int N, int T>
-void all_outputs(const WinogradConv& conv, const int* starts) {
-    using Transform = void (*)(const WinogradConv&, const int*, int, int);
-    static constexpr Transform transforms[] = {transform_products<N, T, 1>, transform_products<N, T, 2>,
-                                               transform_products<N, T, 3>, transform_products<N, T, 4>};
-    const ptrdiff_t plane_weights = static_cast<ptrdiff_t>(whole_groups(conv.outputs)) * conv.inputs;
-    for (int output = 0; output < conv.outputs; output += chunk) {
-        const int count = conv.outputs - output < chunk ? conv.outputs - output : chunk;
-        for (int i = 0; i < N * N; ++i)
-            multiply<T>(conv, count, conv.weights + i * plane_weights + output * conv.inputs,
-                        conv.transformed + i * plane(conv.inputs, T) * lanes, conv.products + i * plane(chunk, T) * lanes);
-        transforms[conv.rows - 1](conv, starts, output, count);
+template <class Shape, int T>
+void tiles(const WinogradConv& conv, const Place* places) {
+    transform_tiles<Shape, T>(conv, places);
+    const float* weights = conv.weights;
+    for (int output = 0; output < conv.outputs; output += winograd_block) {
+        const int outputs = conv.outputs - output < winograd_block ? conv.outputs - output : winograd_block;
+        for (int i = 0; i < Shape::products; ++i, weights += whole_groups(outputs) * conv.inputs)
+            multiply<T>(conv, outputs, weights, conv.transformed + i * plane(T), conv.products + i * plane(T));
+        transform_products<Shape, T>(conv, places, output, outputs);
     }
 }
 
-template <int N, int T>
-void tiles(const WinogradConv& conv, const int* starts) {
-    transform_tiles<N, T>(conv, starts);
-    all_outputs<N, T>(conv, starts);
+// All tiles, as evenly as their number allows.
+template <class Shape>
+void all_tiles(const WinogradConv& conv) {
+    using Tiles = void (*)(const WinogradConv&, const Place*);
+    static constexpr Tiles tiles_of[winograd_tiles] = {tiles<Shape, 1>, tiles<Shape, 2>, tiles<Shape, 3>};
+    const int all = conv.columns * (conv.rows > Shape::OutRows ? 2 : 1), parts = (all + winograd_tiles - 1) / winograd_tiles;
+    for (int part = 0; part < parts; ++part) {
+        const int first = all * part / parts, count = all * (part + 1) / parts - first;
+        Place places[winograd_tiles];
+        for (int i = 0; i < count; ++i) places[i] = Shape::place(conv, first + i);
+        tiles_of[count - 1](conv, places);
+    }
 }
 
 }  // namespace
 
 void winograd_conv(const WinogradConv& conv) {
-    using Tiles = void (*)(const WinogradConv&, const int*);
-    static constexpr Tiles tiles_of[][winograd_tiles] = {{tiles<6, 1>, tiles<6, 2>, tiles<6, 3>},
-                                                         {tiles<8, 1>, tiles<8, 2>, tiles<8, 3>}};
-    const int all = (conv.vectors + tile_side - 1) / tile_side, parts = (all + winograd_tiles - 1) / winograd_tiles;
-    for (int part = 0; part < parts; ++part) {
-        const int first = all * part / parts, count = all * (part + 1) / parts - first;
-        int starts[winograd_tiles];
-        // The last tile ends with the line and shares columns with the one before.
-        for (int i = 0; i < count; ++i) {
-            const int start = (first + i) * tile_side;
-            starts[i] = start + tile_side > conv.vectors ? conv.vectors - tile_side : start;
-        }
-        tiles_of[conv.side == 5][count - 1](conv, starts);
-    }
+    const bool wide = conv.points == points;
+    if (conv.side == 5)
+        wide ? all_tiles<Shape<points, 5>>(conv) : all_tiles<Shape<6, 5>>(conv);
+    else
+        wide ? all_tiles<Shape<points, 3>>(conv) : all_tiles<Shape<6, 3>>(conv);
 }
 
 }  // namespace sparsr::SPARSR_ISA
