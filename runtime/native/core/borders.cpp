@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <utility>
 
 namespace sparsr::SPARSR_REAL {
 
@@ -27,50 +27,62 @@ Borders::Borders(const Op& op, const Operands& operands, const Kernels& kernels)
 
 void Borders::correct(int first, int last) const {
     const int height = out_.height() / op_.block, width = out_.width() / op_.block;
-    for (int y = first; y < last; ++y) {
-        for (const Border* border : rows_)
+    for (const Border* border : rows_)
+        for (int y = first; y < last; ++y)
             if (is_at(border->row, y, height)) correct_row(*border, y);
-        for (const Pixel& pixel : pixels_) {
-            if (!is_at(pixel.border->row, y, height)) continue;
-            for (int x = 0; x < width; ++x)
-                if (is_at(pixel.border->column, x, width)) correct_pixel(pixel, y, x);
-        }
+    for (const Pixels& pixels : pixels_) {
+        const int row = pixels.border->row;
+        const int begin = row > 0 ? std::max(first, height - 1) : first, end = row < 0 ? std::min(last, 1) : last;
+        for (int x = 0; x < width && begin < end; ++x)
+            if (is_at(pixels.border->column, x, width)) correct_pixels(pixels, begin, end, x);
     }
 }
 
-Borders::Pixel Borders::pack(const Border& border) const {
-    std::map<std::tuple<int, int, int>, size_t> places;
-    for (const Weight& weight : border.weights) places[{weight.row, weight.channel, weight.column}];
-    Pixel pixel{&border, {}, {}};  // its places row by row
+Borders::Pixels Borders::pack(const Border& border) const {
+    std::map<std::pair<int, int>, size_t> places;  // of channel and column
+    for (const Weight& weight : border.weights) places[{weight.channel, weight.column}];
+    Pixels pixels{&border, {}, {}};
     for (auto& [place, index] : places) {
-        index = pixel.places.size();
-        pixel.places.push_back({uint16_t(std::get<1>(place)), uint8_t(std::get<0>(place)), uint8_t(std::get<2>(place)), 0});
+        index = pixels.places.size();
+        pixels.places.push_back({uint16_t(place.first), 0, uint8_t(place.second), 0});
     }
-    pixel.weights.resize(places.size() * width_);
+    pixels.weights.resize(size_t(op_.layer->kernel_h) * places.size() * width_);
     for (size_t o = 0; o < border.bias.size(); ++o)
         for (size_t i = border.first[o]; i < border.first[o + 1]; ++i) {
             const Weight& weight = border.weights[i];
-            pixel.weights[places[{weight.row, weight.channel, weight.column}] * width_ + o] = weight.value;
+            const size_t place = weight.row * places.size() + places[{weight.channel, weight.column}];
+            pixels.weights[place * width_ + o] = weight.value;
         }
-    return pixel;
+    return pixels;
 }
 
-void Borders::correct_pixel(const Pixel& pixel, int y, int x) const {
-    std::vector<float> seen(pixel.places.size()), sums(width_);
-    const Real* line = nullptr;  // of channel 0 in row `current`
-    int current = -1;
-    for (size_t i = 0; i < seen.size(); ++i) {
-        const Weight& place = pixel.places[i];
-        const int row = y + place.row - op_.layer->top, column = x + place.column - op_.layer->left;
-        if (row < 0 || row >= in_.height() || column < 0 || column >= in_.width()) continue;
-        if (row != current) line = in_.row<Real>(current = row);
-        seen[i] = float(line[place.channel * in_.stride() + size_t(in_.buffer->columns[size_t(column)])]);
-    }
-    std::copy(pixel.border->bias.begin(), pixel.border->bias.end(), sums.begin());
-    kernels_.weighted_sum(seen.data(), int(seen.size()), pixel.weights.data(), int(width_), sums.data());
-    for (int o = 0; o < op_.layer->outputs; ++o) {
-        Real& to = this->line(o, y)[out_.buffer->columns[size_t(x * op_.block + o % op_.block)]];
-        to = Real(float(to) + sums[size_t(o)]);
+// Row by row of the kernel, whose weights then stay in the first cache for all pixels.
+void Borders::correct_pixels(const Pixels& pixels, int first, int last, int x) const {
+    const int kernel = op_.layer->kernel_h;
+    const size_t places = pixels.places.size(), rows = size_t(last - first);
+    std::vector<float> seen(places * (rows + size_t(kernel) - 1)), sums(rows * width_);
+    for (size_t row = 0; row < rows + size_t(kernel) - 1; ++row)
+        see(pixels.places, first - op_.layer->top + int(row), x, seen.data() + row * places);
+    for (size_t row = 0; row < rows; ++row)
+        std::copy(pixels.border->bias.begin(), pixels.border->bias.end(), sums.data() + row * width_);
+    for (size_t i = 0; i < size_t(kernel); ++i)
+        for (size_t row = 0; row < rows; ++row)
+            kernels_.weighted_sum(seen.data() + (row + i) * places, int(places), pixels.weights.data() + i * places * width_,
+                                  int(width_), sums.data() + row * width_);
+    for (size_t row = 0; row < rows; ++row)
+        for (int o = 0; o < op_.layer->outputs; ++o) {
+            Real& to = line(o, first + int(row))[out_.buffer->columns[size_t(x * op_.block + o % op_.block)]];
+            to = Real(float(to) + sums[row * width_ + size_t(o)]);
+        }
+}
+
+void Borders::see(const std::vector<Weight>& places, int y, int x, float* seen) const {
+    if (y < 0 || y >= in_.height()) return;
+    const Real* line = in_.row<Real>(y);
+    for (size_t i = 0; i < places.size(); ++i) {
+        const int column = x + places[i].column - op_.layer->left;
+        if (column < 0 || column >= in_.width()) continue;
+        seen[i] = float(line[places[i].channel * in_.stride() + size_t(in_.buffer->columns[size_t(column)])]);
     }
 }
 

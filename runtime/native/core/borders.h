@@ -17,15 +17,17 @@ public:
     void correct(int first, int last) const;
 
 private:
-    // A corner's or column's outputs side by side, for all places that any of them reads.
-    struct Pixel {
+    // A corner's or column's outputs side by side, for what any of them reads of any row.
+    struct Pixels {
         const Border* border;
-        std::vector<Weight> places;  // without values
-        std::vector<float> weights;  // [places][width_]
+        std::vector<Weight> places;  // of a row, without values
+        std::vector<float> weights;  // [rows of the kernel][places][width_]
     };
 
-    Pixel pack(const Border& border) const;
-    void correct_pixel(const Pixel& pixel, int y, int x) const;
+    Pixels pack(const Border& border) const;
+    void correct_pixels(const Pixels& pixels, int first, int last, int x) const;
+    // Of row y what `places` see from column x.
+    void see(const std::vector<Weight>& places, int y, int x, float* seen) const;
     void correct_row(const Border& border, int y) const;
     const Real* line(const Weight& weight, int y) const;
     Real* line(int output, int y) const;
@@ -34,7 +36,7 @@ private:
     const View &in_, &out_;
     const Kernels& kernels_;
     size_t width_;  // the outputs, and zeros up to a multiple of sum_width
-    std::vector<Pixel> pixels_;
+    std::vector<Pixels> pixels_;
     std::vector<const Border*> rows_;
 };
 
