@@ -24,7 +24,8 @@ double density(const Layer& layer, int channels) {
 // Whether Winograd's tiles fit the layer and its lines, and it has channels enough for the products to outweigh the
 // transforms.
 bool tileable(const Layer& layer, int channels, int vectors) {
-    const bool fits = (layer.kernel_h == 3 || layer.kernel_h == 5) && layer.kernel_w == layer.kernel_h && layer.groups == 1 && layer.stride == 1;
+    const bool side = (layer.kernel_h == 3 || layer.kernel_h == 5) && layer.kernel_w == layer.kernel_h;
+    const bool fits = side && layer.groups == 1 && layer.stride == 1;
     return fits && vectors >= winograd_results(winograd_narrow, layer.kernel_h) && std::min(channels, layer.outputs) >= 12;
 }
 

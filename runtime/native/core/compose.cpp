@@ -1,7 +1,6 @@
 #include "compose.h"
 
 #include <algorithm>
-#include <array>
 
 #include "winograd.h"
 
@@ -224,7 +223,8 @@ private:
         const size_t end = is_joined(program_.layers[last]) ? reader_[last + 1] : last;
         Layer& between = program_.layers[middle];
         const int inner = end == last ? 1 : program_.layers[end].block;
-        program_.layers[first] = Composer(program_.layers[first], program_.layers[last], between.block, inner, inputs(first)).compose();
+        Composer composer(program_.layers[first], program_.layers[last], between.block, inner, inputs(first));
+        program_.layers[first] = composer.compose();
         between.block *= inner;
         program_.channels[first + 1] = program_.layers[first].outputs;
         const int channels = program_.layers[first].outputs / (between.block * between.block);

@@ -562,8 +562,8 @@ std::vector<Report> Executor::report() const {
         const Buffer& out = maps_[task.buffer].buffer;
         const int outputs = plan_.channels[size_t(op.output)] * op.block * op.block;
         reports.push_back({&op, task.choice, task.cost, plan_.channels[size_t(op.inputs[0])], outputs,
-                           {out.height / op.block, out.width / op.block}, out.vectors / op.block, out.capacity, out.bytes(), task.seconds,
-                           task.work->important_pixels()});
+                           {out.height / op.block, out.width / op.block}, out.vectors / op.block, out.capacity,
+                           out.bytes(), task.seconds, task.work->important_pixels()});
     }
     return reports;
 }
