@@ -111,23 +111,24 @@ public:
 private:
     // One direction of a part at a border, 0 standing for everywhere.
     struct Direction {
-        int border, part;
+        int border, part, block;
 
         bool matters() const { return part == 0 || part == border; }
         // Correcting what is computed everywhere takes away what that reads outside.
         bool takes() const { return border && !part; }
-        bool has(Source from, int phase, int block) const {
-            if (!border) return true;
-            const bool outside = from.row == border;
-            return takes() ? outside : !outside && phase == (border < 0 ? 0 : block - 1);
+        bool applies(int phase) const { return !border || phase == (border < 0 ? 0 : block - 1); }
+        bool has(Source from, int phase) const {
+            const bool outside = border && from.row == border;
+            return takes() ? outside : !outside && applies(phase);
         }
+        bool has_bias(int phase) const { return part == border && applies(phase); }
         bool sees(int row) const { return row * border <= 0; }  // there are only zeros outside
     };
 
     Sums sum(int row, int column) const {
         Sums sums(outputs_, channels_);
         for (const Part& part : parts_) {
-            const Direction down{row, part.row}, right{column, part.column};
+            const Direction down{row, part.row, block_}, right{column, part.column, block_};
             if (down.matters() && right.matters()) add(sums, part, down, right);
         }
         return sums;
@@ -139,11 +140,11 @@ private:
         for (int o = 0; o < second_.outputs; ++o)
             for (int phase = 0; phase < block_ * block_; ++phase) {
                 const int y = phase / block_, x = phase % block_, output = place(o, y, x);
-                if (has_bias(down, y) && has_bias(right, x)) sums.bias(output) += double(part.bias[size_t(o)]);
+                if (down.has_bias(y) && right.has_bias(x)) sums.bias(output) += double(part.bias[size_t(o)]);
                 for (size_t i = part.first[size_t(o)]; i < part.first[size_t(o) + 1]; ++i) {
                     const Weight& weight = part.weights[i];
                     const Source row = source(y, weight.row, margin, block_), column = source(x, weight.column, margin, block_);
-                    if (down.has(row, y, block_) && right.has(column, x, block_))
+                    if (down.has(row, y) && right.has(column, x))
                         add(sums, output, sign * double(weight.value), weight.channel, row, column, down, right);
                 }
             }
@@ -153,10 +154,6 @@ private:
     int place(int output, int y, int x) const {
         const int all = block_ * inner_, phase = output % (inner_ * inner_);
         return output / (inner_ * inner_) * all * all + (y * inner_ + phase / inner_) * all + x * inner_ + phase % inner_;
-    }
-
-    bool has_bias(Direction direction, int phase) const {
-        return direction.border == direction.part && (!direction.border || phase == (direction.border < 0 ? 0 : block_ - 1));
     }
 
     // What one weight of the second convolution reads from one channel of the first.

@@ -39,7 +39,7 @@ struct Place {
     int row, vector;
 };
 
-constexpr int points = 8;  // rows that a tile reads
+constexpr int points = 8, narrow = 6;  // rows that a tile reads, and columns of the narrower ones
 
 // Tiles that read `Points` columns, for filters of Side x Side.
 template <int Points, int Side>
@@ -203,9 +203,9 @@ void all_tiles(const WinogradConv& conv) {
 void winograd_conv(const WinogradConv& conv) {
     const bool wide = conv.points == points;
     if (conv.side == 5)
-        wide ? all_tiles<Shape<points, 5>>(conv) : all_tiles<Shape<6, 5>>(conv);
+        wide ? all_tiles<Shape<points, 5>>(conv) : all_tiles<Shape<narrow, 5>>(conv);
     else
-        wide ? all_tiles<Shape<points, 3>>(conv) : all_tiles<Shape<6, 3>>(conv);
+        wide ? all_tiles<Shape<points, 3>>(conv) : all_tiles<Shape<narrow, 3>>(conv);
 }
 
 }  // namespace sparsr::SPARSR_ISA
