@@ -15,12 +15,12 @@
 
 #include <unistd.h>
 
-#include "core/description.h"
-#include "core/error.h"
-#include "core/executor.h"
-#include "core/layer_cost.h"
-#include "core/measure.h"
-#include "core/safetensors.h"
+#include "run/describe.h"
+#include "error.h"
+#include "run/executor.h"
+#include "cost/shapes.h"
+#include "cost/measure.h"
+#include "model/safetensors.h"
 
 using namespace sparsr;
 

@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
 

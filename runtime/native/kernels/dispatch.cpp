@@ -6,7 +6,7 @@
 #include <sys/auxv.h>
 #endif
 
-#include "kernel_set.h"
+#include "kernels/kernel_set.h"
 
 namespace sparsr {
 

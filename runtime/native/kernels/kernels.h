@@ -2,8 +2,8 @@
 // instruction set, and a shared inline function would let one set's code leak into another's.
 #pragma once
 
-#include "kernel_set.h"
-#include "real.h"
+#include "kernels/kernel_set.h"
+#include "kernels/real.h"
 
 namespace sparsr::SPARSR_REAL {
 

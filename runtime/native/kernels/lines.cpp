@@ -1,6 +1,6 @@
 // Operations on single lines of n values, for maxima and sigmoids any number of them, else whole vectors; the compiler turns
 // these loops into vectors.
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
 

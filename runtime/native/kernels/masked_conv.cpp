@@ -1,6 +1,6 @@
 // Convolutions of single tiles and pixels, the channels of a pixel lying side by side: a vector holds channels.
-#include "simd.h"
-#include "winograd.h"
+#include "kernels/simd.h"
+#include "kernels/winograd.h"
 
 namespace sparsr::SPARSR_ISA {
 

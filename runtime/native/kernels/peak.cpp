@@ -1,6 +1,6 @@
 // What the processor can do at best: multiply-adds on registers, with one operand from one place in the first cache each,
 // and with one from where the weights say.
-#include "taps.h"
+#include "kernels/taps.h"
 
 namespace sparsr::SPARSR_ISA {
 

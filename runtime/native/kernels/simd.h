@@ -5,7 +5,7 @@
 #include <arm_neon.h>
 #endif
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 namespace sparsr::SPARSR_ISA {
 

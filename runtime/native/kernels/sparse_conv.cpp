@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "taps.h"
+#include "kernels/taps.h"
 
 namespace sparsr::SPARSR_ISA {
 

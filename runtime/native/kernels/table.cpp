@@ -1,4 +1,4 @@
-#include "simd.h"
+#include "kernels/simd.h"
 
 #define SPARSR_TEXT2(x) #x
 #define SPARSR_TEXT(x) SPARSR_TEXT2(x)

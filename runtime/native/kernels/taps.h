@@ -1,7 +1,7 @@
 // The inner loop of the sparse convolution.
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
 

@@ -1,5 +1,5 @@
 // Rows of lines, where a vector holds columns, as rows of pixels, where it holds channels, and back.
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
 

@@ -2,7 +2,7 @@
 // share terms are transformed together, so that little leaves the registers; what the others need is loaded again.
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
 

@@ -1,8 +1,8 @@
 // Winograd's minimal filtering F(6x6, 3x3), F(6x4, 3x3), F(4x4, 5x5) and F(4x2, 5x5) (Lavin & Gray, Fast Algorithms for
 // Convolutional Neural Networks, CVPR 2016).
 // A tile is a rectangle of neighbouring vectors; every lane is a tile of its own, so the transforms need no shuffles.
-#include "simd.h"
-#include "winograd.h"
+#include "kernels/simd.h"
+#include "kernels/winograd.h"
 
 namespace sparsr::SPARSR_ISA {
 

@@ -1,4 +1,4 @@
-#include "heap.h"
+#include "tools/heap.h"
 
 #include <malloc.h>
 

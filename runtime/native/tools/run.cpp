@@ -18,8 +18,8 @@
 #include <string>
 #include <utility>
 
-#include "../c_api.h"
-#include "heap.h"
+#include "c_api.h"
+#include "tools/heap.h"
 
 namespace {
 

@@ -1,0 +1,44 @@
+#include "run/planning.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "error.h"
+#include "model/json.h"
+
+namespace sparsr {
+
+namespace {
+
+constexpr std::streamsize longest = 4 << 20;
+
+std::string read_text(const std::string& name) {
+    std::ifstream file(name, std::ios::binary);
+    require(bool(file), "the plan " + name + " cannot be read");
+    std::string text(size_t(longest), '\0');
+    file.read(text.data(), longest);
+    text.resize(size_t(file.gcount()));
+    return text;
+}
+
+Planning read_pins(const std::string& text) {
+    Planning planning;
+    const Json json = Json::parse(text);
+    for (const Json& operation : json.at("operations").array("a plan's operations")) {
+        const std::string& layer = operation.at("layer").string("a plan's layer");
+        planning.pinned[layer] = find_kernel(operation.at("kernel").string("a plan's kernel"));
+    }
+    return planning;
+}
+
+}  // namespace
+
+Planning read_planning(const char* text) {
+    if (!text) text = std::getenv("SPARSR_PLAN");
+    const std::string plan = text && *text ? text : "measure";
+    if (plan == "measure" || plan == "estimate") return {plan == "measure", {}};
+    return read_pins(plan[0] == '{' ? plan : read_text(plan));
+}
+
+}  // namespace sparsr
