@@ -1,16 +1,15 @@
 #include "cost/file.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <locale>
-#include <sstream>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "model/json.h"
+#include "model/text.h"
 
 #ifndef SPARSR_DIGEST
 #define SPARSR_DIGEST ""
@@ -19,6 +18,8 @@
 namespace sparsr {
 
 namespace {
+
+constexpr size_t longest = 4 << 20;  // bytes of a file that we read
 
 std::string folder() {
     const char* cache = std::getenv("XDG_CACHE_HOME");
@@ -36,10 +37,15 @@ void make_folders(const std::string& name) {
 }
 
 std::string read_processor() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
+    std::string text;
+    read_file("/proc/cpuinfo", longest, text);
+    for (size_t begin = 0; begin < text.size();) {
+        const size_t end = std::min(text.find('\n', begin), text.size());
+        const std::string line = text.substr(begin, end - begin);
         for (const char* name : {"model name", "CPU part"})
             if (line.rfind(name, 0) == 0 && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
+        begin = end + 1;
+    }
     return "processor";
 }
 
@@ -57,9 +63,9 @@ bool cost_file_exists() { return *SPARSR_DIGEST && !folder().empty(); }
 std::map<std::string, double> read_costs() {
     std::map<std::string, double> costs;
     try {
-        std::ostringstream text;
-        text << std::ifstream(path(), std::ios::binary).rdbuf();
-        const Json json = Json::parse(text.str());
+        std::string text;
+        read_file(path(), longest, text);
+        const Json json = Json::parse(text);
         for (const auto& [name, value] : json.object("costs")) {
             const double seconds = value.number("a cost");
             require(seconds > 0 && seconds < 1e3, "a cost is out of range");
@@ -75,18 +81,16 @@ void write_costs(std::map<std::string, double> costs) {
     make_folders(folder());
     costs.merge(read_costs());  // what others have measured in the meantime
     const std::string temporary = path() + "." + std::to_string(getpid());
-    std::ofstream file(temporary, std::ios::binary);
-    file.imbue(std::locale::classic());
-    file.precision(17);
+    TextWriter text;
     const char* separator = "{\n";
     for (const auto& [name, seconds] : costs) {
         if (!plain(name)) continue;
-        file << separator << '"' << name << "\": " << seconds;
+        text << separator << "\"" << name << "\": " << seconds;
         separator = ",\n";
     }
-    file << "\n}\n";
-    file.close();
-    if (!file || std::rename(temporary.c_str(), path().c_str()) != 0) std::remove(temporary.c_str());
+    text << "\n}\n";
+    const bool written = write_file(temporary, text.text());
+    if (!written || std::rename(temporary.c_str(), path().c_str()) != 0) std::remove(temporary.c_str());
 }
 
 }  // namespace sparsr

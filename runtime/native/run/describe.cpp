@@ -1,7 +1,6 @@
 #include "run/describe.h"
 
-#include <locale>
-#include <sstream>
+#include "model/text.h"
 
 namespace sparsr {
 
@@ -23,7 +22,7 @@ std::string quoted(const std::string& text) {
 }
 
 // Multiply-adds: of the weights that are not zero, of all, and those that the kernel computes.
-void describe_conv(std::ostream& out, const Report& report) {
+void describe_conv(TextWriter& out, const Report& report) {
     const Layer& layer = *report.op->layer;
     const double pixels = double(report.size.height) * report.size.width;
     const double all = dense_weights(layer, report.inputs);
@@ -36,13 +35,13 @@ void describe_conv(std::ostream& out, const Report& report) {
 }
 
 // The time for the image by how much of it is important; and without masks.
-void describe_masked(std::ostream& out, const Report& report) {
+void describe_masked(TextWriter& out, const Report& report) {
     const double rows = report.size.height;
     out << ", \"cost\": {\"all\": " << report.cost.seconds * rows << ", \"none\": " << report.cost.none * rows
         << ", \"without_masks\": " << report.cost.dense * rows << "}, \"measured\": " << (report.cost.measured ? "true" : "false");
 }
 
-void describe(std::ostream& out, const Report& report) {
+void describe(TextWriter& out, const Report& report) {
     const Layer* layer = report.op->layer;
     out << "{\"layer\": " << quoted(layer ? layer->name : "") << ", \"kind\": " << quoted(layer ? kind_name(layer->kind) : "")
         << ", \"kernel\": " << quoted(kernel_name(report.choice.kernel)) << ", \"inputs\": " << report.inputs
@@ -58,9 +57,7 @@ void describe(std::ostream& out, const Report& report) {
 }  // namespace
 
 std::string describe(const Executor& executor) {
-    std::ostringstream out;
-    out.imbue(std::locale::classic());
-    out.precision(10);
+    TextWriter out;
     out << "{\"height\": " << executor.size().height << ", \"width\": " << executor.size().width
         << ", \"threads\": " << executor.threads() << ", \"instruction_set\": " << quoted(executor.kernels().name)
         << ", \"buffer_bytes\": " << executor.buffer_bytes() << ", \"operations\": [";
@@ -71,7 +68,7 @@ std::string describe(const Executor& executor) {
         separator = ",\n";
     }
     out << "\n]}\n";
-    return out.str();
+    return out.text();
 }
 
 }  // namespace sparsr

@@ -1,24 +1,20 @@
 #include "run/planning.h"
 
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include "error.h"
 #include "model/json.h"
+#include "model/text.h"
 
 namespace sparsr {
 
 namespace {
 
-constexpr std::streamsize longest = 4 << 20;
+constexpr size_t longest = 4 << 20;
 
 std::string read_text(const std::string& name) {
-    std::ifstream file(name, std::ios::binary);
-    require(bool(file), "the plan " + name + " cannot be read");
-    std::string text(size_t(longest), '\0');
-    file.read(text.data(), longest);
-    text.resize(size_t(file.gcount()));
+    std::string text;
+    require(read_file(name, longest, text), "the plan " + name + " cannot be read");
     return text;
 }
 
