@@ -12,11 +12,19 @@ $(VENV)/.installed: requirements.txt runtime/requirements.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.installed
+# The folders at the top are the package sparsr: in a checkout links say so, installed the build does (pyproject.toml).
+$(VENV)/.linked: $(VENV)/.installed
+	mkdir -p $(VENV)/checkout/sparsr
+	for folder in train export runtime bench; do ln -sfn ../../../$$folder $(VENV)/checkout/sparsr/$$folder; done
+	for file in __init__.py py.typed; do ln -sfn ../../../runtime/sparsr/$$file $(VENV)/checkout/sparsr/$$file; done
+	$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "sparsr-checkout.pth").write_text("$(CURDIR)/$(VENV)/checkout\n")'
+	@touch $@
+
+$(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.linked
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-$(VENV)/.installed-rivals: bench/requirements-rivals.txt $(VENV)/.installed
+$(VENV)/.installed-rivals: bench/requirements-rivals.txt $(VENV)/.linked
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r bench/requirements-rivals.txt
 	@touch $@
 
@@ -28,7 +36,7 @@ SPARSE := rfdn64_x4_sls_16
 ADAPTIVE := $(ZOO)/rfdn64_x4.safetensors $(foreach n,_sls_4 _sls_8 _sls_16,$(ZOO)/rfdn64_x4$(n).safetensors)
 
 # The dense LEDSR's weights are too large for the repository. Time and memory do not depend on them: random ones do.
-demo: $(VENV)/.installed
+demo: $(VENV)/.linked
 	@echo "1/6  export a network pruned by channels and prove that the files compute the same"
 	$(RUN) -m export $(MODEL) --out demo/assln_x4 --verify $(PHOTO)
 	@echo "2/6  upscale a photograph"
@@ -72,12 +80,12 @@ sanitize: $(VENV)/.installed-tests
 		-DSPARSR_TOOLS=ON
 	cmake --build build/sanitize-address --parallel
 	LD_PRELOAD="$(call RUNTIME_OF,asan) $(call RUNTIME_OF,ubsan)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
-		SPARSR_MUTATIONS=2500 $(call SANITIZED,address) tests/export/test_native*.py tests/export/test_stream_*.py
+		SPARSR_MUTATIONS=2500 $(call SANITIZED,address) tests/runtime/native
 	cmake -S runtime/native -B build/sanitize-thread -DSPARSR_SANITIZE=thread -DSPARSR_DIGEST=sanitize
 	cmake --build build/sanitize-thread --parallel
 	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
-		$(call SANITIZED,thread) tests/export/test_native_threads.py tests/export/test_native_memory.py \
-		tests/export/test_stream_tflite.py
+		$(call SANITIZED,thread) tests/runtime/native/test_native_threads.py tests/runtime/native/test_native_memory.py \
+		tests/runtime/native/test_stream_tflite.py
 
 # What SparSR promises, against OpenVINO, ncnn, MNN, ONNX Runtime and LiteRT on the dense networks. Random weights: speed
 # and memory do not depend on them.

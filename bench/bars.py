@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from runtime.bundle import Bundle
-from runtime.errors import SparsrError
-from runtime.files import write_text
-from runtime.images import read_image
-
-from .engines import ENGINES, SINGLE_PRECISION
-from .measure import Plan, Subject, measure
-from .results import Results, Row
-from .statistics import PairedRatio, paired_ratio
-from .units import MIB, milliseconds
+from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
+from sparsr.bench.measure.measure import Plan, Subject, measure
+from sparsr.bench.measure.results import Results, Row
+from sparsr.bench.measure.statistics import PairedRatio, paired_ratio
+from sparsr.bench.report.units import MIB, milliseconds
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import write_text
+from sparsr.runtime.media.images import read_image
+from sparsr.runtime.model.bundle import Bundle
 
 _PHOTO = Path(__file__).parent / "demo" / "photo.png"
 OURS = tuple(name for name, engine in ENGINES.items() if engine.format == "native" or "sparsr" in name)

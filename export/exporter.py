@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from runtime.card import CARD_NAME, BundleCard, ModelFormat
-from runtime.errors import SparsrError
-from runtime.files import atomic_folder
-from runtime.native.builder import library_path
-from train.models import load_model
-from train.pruning.nm import Sparsity, prune_by_magnitude
-
-from . import mask_flips, native_writer, onnx_writer, parity, stages, tflite_writer
-from .bundle_writer import ModelFile, make_card, metadata, write_bundle
-from .graph import DeployGraph
-from .lowering import lower
-from .passes import optimise
+from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.parity import certificate as parity
+from sparsr.export.parity import mask_flips, stages
+from sparsr.export.passes import optimise
+from sparsr.export.writers import native as native_writer
+from sparsr.export.writers import onnx as onnx_writer
+from sparsr.export.writers import tflite as tflite_writer
+from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
+from sparsr.runtime.engines.native.build import library_path
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import atomic_folder
+from sparsr.runtime.model.card import CARD_NAME, BundleCard, ModelFormat
+from sparsr.train.importers.models import load_model
+from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
 
 Report = Callable[[str], None]
 _GENERIC_NAMES = ("best", "last")  # what training calls its checkpoints

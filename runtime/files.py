@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import SparsrError
+from sparsr.runtime.errors import SparsrError
 
 
 def _fsync(path: Path) -> None:

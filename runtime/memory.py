@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from .errors import SparsrError
+from sparsr.runtime.errors import SparsrError
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _TYPICAL_PROCESS = 150 * 2**20  # Python, numpy, Pillow and an engine with a small model

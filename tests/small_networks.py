@@ -6,11 +6,11 @@ import random
 
 import torch
 
-from train.networks import ARCHITECTURES, SRNetwork, build
-from train.networks.base import MeanShift
-from train.networks.weight_norm import WeightNormConv2d
-from train.networks.widths import convolutions
-from train.pruning.channel_groups import channel_groups
+from sparsr.train.networks import ARCHITECTURES, SRNetwork, build
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.weight_norm import WeightNormConv2d
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.channel_groups import channel_groups
 
 torch.set_num_threads(1)  # these networks are too small for two: the second would only wait
 

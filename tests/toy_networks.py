@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.networks import SRNetwork
-from train.networks.base import ResBlock, conv1x1, conv3x3
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.base import ResBlock, conv1x1, conv3x3
 
 
 class Toy(SRNetwork):

@@ -1,92 +1,9 @@
-"""Command line: `python -m train run | init | eval | costs | compare | list`."""
+"""`python -m train`."""
 
-from __future__ import annotations
-
-import argparse
 import sys
-from pathlib import Path
 
-import torch
-
-from runtime.errors import SparsrError, run_cli
-
-from . import checkpoint, comparison, evaluate, layer_costs, recipe
-from .loop import train
-from .models import load_model
-from .networks import ARCHITECTURES
-from .prepare import first_network, prepare
-
-ZOO = Path(__file__).parent / "zoo"
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    chosen = recipe.load(arguments.recipe, arguments.set)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    with prepare(chosen, arguments.out, arguments.resume, arguments.device) as run:
-        train(run)
-        if run.team.leads:
-            print(f"done: {run.out / 'best.safetensors'}")
-    return 0
-
-
-def _init(arguments: argparse.Namespace) -> int:
-    chosen = recipe.load(arguments.recipe, [*arguments.set, "network.start="])
-    torch.manual_seed(chosen.seed)
-    network = first_network(chosen)
-    checkpoint.save(arguments.out, network, checkpoint.card_for(network, "dense", training={"steps": 0}))
-    print(f"{arguments.out}: random weights, for measuring time and memory before training")
-    return 0
-
-
-def _list(_: argparse.Namespace) -> int:
-    print("architectures")
-    for name, entry in sorted(ARCHITECTURES.items()):
-        scales = " ".join(f"x{scale}" for scale in entry.scales)
-        print(f"  {name:12s} {scales:9s} {entry.summary}")
-    print("recipes")
-    for name in recipe.shipped():
-        first = (recipe.RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
-        print(f"  {name:24s} {first.lstrip('# ')}")
-    print("trained models")
-    for path in sorted(ZOO.glob("*.safetensors")):
-        card = load_model(path)[1]
-        quality = ", ".join(f"{name} {entry['psnr_y']:.2f} dB" for name, entry in card.metrics.items())
-        print(f"  {path.relative_to(ZOO.parent.parent)}  {card.method} x{card.scale}  {quality}")
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m train", description="Train, prune and evaluate networks.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="train or prune by a recipe")
-    run.add_argument("recipe", help="a TOML file, or the name of one that `list` shows")
-    run.add_argument("--out", required=True, type=Path, help="folder for checkpoints, log and state")
-    run.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
-    run.add_argument("--device", default="auto", help="auto, cpu or cuda (several: start with torchrun)")
-    run.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    run.set_defaults(action=_run)
-    init = commands.add_parser("init", help="an untrained network, to measure time and memory before training")
-    init.add_argument("recipe", help="the dense recipe that describes the network")
-    init.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
-    init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
-    init.set_defaults(action=_init)
-    evaluate.add_command(commands)
-    layer_costs.add_command(commands)
-    comparison.add_command(commands)
-    listing = commands.add_parser("list", help="architectures, recipes and trained models")
-    listing.set_defaults(action=_list)
-    return parser
-
-
-def main() -> int:
-    """Entry point; returns the exit code."""
-    arguments = _parser().parse_args()
-    if getattr(arguments, "resume", False) and not arguments.out.is_dir():
-        raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
-    return int(arguments.action(arguments) or 0)
-
+from sparsr.runtime.errors import run_cli
+from sparsr.train.cli import main
 
 if __name__ == "__main__":
     sys.exit(run_cli(main))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..results import Results, Row
-from ..statistics import Summary
-from ..units import milliseconds
-from .markup import tag, text
+from sparsr.bench.measure.results import Results, Row
+from sparsr.bench.measure.statistics import Summary
+from sparsr.bench.report.markup import tag, text
+from sparsr.bench.report.units import milliseconds
 
 _BAR, _HEIGHT = 12, 22  # pixels
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.card import BundleCard, BundleFile
-
-from ..layers import LEGEND
-from ..results import LayerGroup, Results, Row
-from ..units import count, mebibytes, milliseconds, percent_floor
-from .markup import table, tag, text
+from sparsr.bench.measure.layers import LEGEND
+from sparsr.bench.measure.results import LayerGroup, Results, Row
+from sparsr.bench.report.markup import table, tag, text
+from sparsr.bench.report.units import count, mebibytes, milliseconds, percent_floor
+from sparsr.runtime.model.card import BundleCard, BundleFile
 
 
 def measurements(results: Results) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runtime.card import BundleCard
-
-from ..engines import ENGINES
-from ..results import BundleInfo, Results, Row
-from ..statistics import PairedRatio
-from ..units import count, giga, mebibytes, milliseconds, percent_floor, times
-from .markup import tag, text
+from sparsr.bench.measure.engines import ENGINES
+from sparsr.bench.measure.results import BundleInfo, Results, Row
+from sparsr.bench.measure.statistics import PairedRatio
+from sparsr.bench.report.markup import tag, text
+from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
+from sparsr.runtime.model.card import BundleCard
 
 
 @dataclass(frozen=True)

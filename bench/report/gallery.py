@@ -6,11 +6,10 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.errors import SparsrError
-from runtime.images import read_image
-
-from .markup import tag, text
-from .pictures import embedded
+from sparsr.bench.report.markup import tag, text
+from sparsr.bench.report.pictures import embedded
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import read_image
 
 _MAX_SVG = 2_000_000  # bytes
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from runtime.card import BundleCard
-from runtime.errors import SparsrError
-from runtime.files import write_text
-from runtime.images import write_image
-
-from ..results import Results
-from . import chart, details, figures, gallery
-from .markup import tag, text
-from .pictures import DETAIL, SHOWN, Pictures, embedded
+from sparsr.bench.measure.results import Results
+from sparsr.bench.report import chart, details, figures, gallery
+from sparsr.bench.report.markup import tag, text
+from sparsr.bench.report.pictures import DETAIL, SHOWN, Pictures, embedded
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import write_text
+from sparsr.runtime.media.images import write_image
+from sparsr.runtime.model.card import BundleCard
 
 _HERE = Path(__file__).parent
 COMPARISON = "comparison.png"

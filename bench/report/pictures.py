@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.errors import SparsrError
-from runtime.images import read_image
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import read_image
 
 ByteArray = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..engines import FloatArray, Run, convert
+from sparsr.bench.measure.engines import FloatArray, Run, convert
 
 # The converter's extension module, called directly: its official wrapper, MNN.tools.mnnconvert, installs a
 # telemetry package with pip and reports the conversion.

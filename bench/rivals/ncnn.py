@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import SparsrError
-
-from ..engines import FloatArray, Run, convert
+from sparsr.bench.measure.engines import FloatArray, Run, convert
+from sparsr.runtime.errors import SparsrError
 
 _INPUT, _OUTPUT = "in0", "out0"  # names pnnx gives
 # Two different sizes make pnnx keep height and width open.

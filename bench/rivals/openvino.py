@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engines import FloatArray, Precision, Run
+from sparsr.bench.measure.engines import FloatArray, Precision, Run
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 _CALIBRATION = (4, 3, 64, 64)

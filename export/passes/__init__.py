@@ -5,17 +5,17 @@ Every rule's file starts with its pattern and result. A rule rewrites at one nod
 
 from __future__ import annotations
 
-from ..graph import DeployGraph
-from .block_without_logits import block_without_logits
-from .compose_affines import compose_affines
-from .dead_nodes import remove_dead_nodes
-from .diagonal_conv import diagonal_conv
-from .fold_into_next import fold_into_next
-from .fold_into_previous import fold_into_previous
-from .fuse_activation import fuse_activation
-from .identities import remove_identities
-from .rewrite import Rule, rewrite
-from .shift_before_add import shift_before_add
+from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.passes.common.block_without_logits import block_without_logits
+from sparsr.export.passes.common.compose_affines import compose_affines
+from sparsr.export.passes.common.dead_nodes import remove_dead_nodes
+from sparsr.export.passes.common.diagonal_conv import diagonal_conv
+from sparsr.export.passes.common.fold_into_next import fold_into_next
+from sparsr.export.passes.common.fold_into_previous import fold_into_previous
+from sparsr.export.passes.common.fuse_activation import fuse_activation
+from sparsr.export.passes.common.identities import remove_identities
+from sparsr.export.passes.common.shift_before_add import shift_before_add
+from sparsr.export.passes.rewrite import Rule, rewrite
 
 # Colour convolutions become affine maps, which then meet and disappear into convolutions, the earlier one first
 # because only there an offset always folds. Activations last: they would stand in the way of folding.

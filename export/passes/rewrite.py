@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.layers import ChannelAffine, Conv, Layer
-
-from ..graph import DeployGraph, Node
+from sparsr.export.ir.graph import DeployGraph, Node
+from sparsr.export.ir.layers import ChannelAffine, Conv, Layer
 
 Rule = Callable[[DeployGraph, Node], DeployGraph | str | None]
 """Tries to rewrite at one node. The new graph; or why it does not apply, though the pattern is there; or None."""

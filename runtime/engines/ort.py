@@ -6,10 +6,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from ..errors import SparsrError
-from ..native.builder import digest, library_path
-from . import WITH_SPARSR, FloatArray, failures_told
-from .onnx_external import domains, refuse_external_data
+from sparsr.runtime.engines.native.build import digest, library_path
+from sparsr.runtime.engines.onnx_external import domains, refuse_external_data
+from sparsr.runtime.engines.registry import WITH_SPARSR, FloatArray, failures_told
+from sparsr.runtime.errors import SparsrError
 
 _SILENT = 3  # errors only: warnings about shapes and devices are not the user's concern
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from ..errors import SparsrError
-from ..native.builder import digest, library_path
-from . import FloatArray, failures_told
+from sparsr.runtime.engines.native.build import digest, library_path
+from sparsr.runtime.engines.registry import FloatArray, failures_told
+from sparsr.runtime.errors import SparsrError
 
 _KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",)}
 """Versions whose interpreters libsparsr has been tried in: it replaces a function within them."""

@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 from tflite_runtime.interpreter import Interpreter, InterpreterWithCustomOps
 
-from ..native.library import register_with_tflite
-from .tflite import TFLiteEngine, refuse_other_formats, version_with_sparsr
+from sparsr.runtime.engines.native.load import register_with_tflite
+from sparsr.runtime.engines.tflite import TFLiteEngine, refuse_other_formats, version_with_sparsr
 
 
 def load(model: bytes, threads: int) -> TFLiteEngine:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from export.bundle_writer import ModelFile
-from export.graph import DeployGraph, Node
-from export.onnx_writer import write_onnx
-from export.reference import run as run_reference
-from export.tflite_writer import write_tflite, write_tflite_stream
-from runtime.bundle import Bundle
-from runtime.card import BundleCard, ParityEntry
-from runtime.layers import Activation, Conv, DepthToSpace
+from sparsr.export.ir.graph import DeployGraph, Node
+from sparsr.export.ir.layers import Activation, Conv, DepthToSpace
+from sparsr.export.ir.reference import run as run_reference
+from sparsr.export.writers.bundle import ModelFile
+from sparsr.export.writers.onnx import write_onnx
+from sparsr.export.writers.tflite import write_tflite, write_tflite_stream
+from sparsr.runtime.model.bundle import Bundle
+from sparsr.runtime.model.card import BundleCard, ParityEntry
 
 SCALE = 2
 

@@ -1,9 +1,9 @@
 """Results made by hand: `pruned` in ort is twice as fast as `dense` in its fastest engine."""
 
-from bench.engines import ENGINES
-from bench.machine import Machine
-from bench.results import BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
-from bench.statistics import PairedRatio, paired_ratio, summarise
+from sparsr.bench.measure.engines import ENGINES
+from sparsr.bench.measure.machine import Machine
+from sparsr.bench.measure.results import BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
+from sparsr.bench.measure.statistics import PairedRatio, paired_ratio, summarise
 
 MACHINE = Machine("Test CPU", "x86_64", ("avx2",), 2, None, 2**33, "Linux", "6.1", "3.11.9", {"numpy": "1.26.4"})
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from bench_bundles import FAKE_OPENVINO, write_tiny_bundle
 
-from bench import bars
-from bench.bars import Bar, Setting
-from bench.results import LayerGroup
-from bench.statistics import PairedRatio
-from runtime.errors import SparsrError
+from sparsr.bench import bars
+from sparsr.bench.bars import Bar, Setting
+from sparsr.bench.measure.results import LayerGroup
+from sparsr.bench.measure.statistics import PairedRatio
+from sparsr.runtime.errors import SparsrError
 
 SETTING = Setting(20, 13)
 

@@ -8,7 +8,7 @@ import pytest
 from bench_bundles import write_tiny_bundle
 from PIL import Image
 
-from bench.__main__ import main
+from sparsr.bench.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,6 +89,6 @@ def test_neither_torch_nor_an_engine_is_imported_for_the_command_line():
         "MNN",
     ]
     blocked = f"import sys; sys.modules.update(dict.fromkeys({heavy}))"
-    code = f"{blocked}; from bench.__main__ import main; main(['run', '--help'])"
+    code = f"{blocked}; from sparsr.bench.cli import main; main(['run', '--help'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.report.gallery import Exhibit, render
-from runtime.errors import SparsrError
-from runtime.images import write_image
+from sparsr.bench.report.gallery import Exhibit, render
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import write_image
 
 
 def test_a_picture_and_a_drawing_are_shown_as_they_are(tmp_path):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from bench_bundles import graph, write_tiny_bundle
 
-from bench.layers import group_layers, profile_layers, render, render_all
-from bench.process import Worker
-from bench.results import LayerGroup, Row
-from bench.worker import Job
-from export.native_writer import write_native
+from sparsr.bench.measure.layers import group_layers, profile_layers, render, render_all
+from sparsr.bench.measure.process import Worker
+from sparsr.bench.measure.results import LayerGroup, Row
+from sparsr.bench.measure.worker import Job
+from sparsr.export.writers.native import write_native
 
 
 def operation(kernel, seconds, kind="Conv", outputs=8, **more):

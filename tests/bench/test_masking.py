@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.masking import packages
+from sparsr.bench.hide_avx512 import packages
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64" or not shutil.which("objdump"), reason="needs an x86-64 machine and objdump"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from bench_bundles import FAKE_OPENVINO, reference_output, write_tiny_bundle
 
-from bench.engines import ENGINES, SINGLE_PRECISION
-from bench.machine import available_cpus, version
-from bench.measure import Plan, Subject, _save_image, difference, measure, reference_engine
-from bench.process import Worker, WorkerError
-from bench.worker import Job
-from runtime.errors import SparsrError
+from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
+from sparsr.bench.measure.machine import available_cpus, version
+from sparsr.bench.measure.measure import Plan, Subject, _save_image, difference, measure, reference_engine
+from sparsr.bench.measure.process import Worker, WorkerError
+from sparsr.bench.measure.worker import Job
+from sparsr.runtime.errors import SparsrError
 
 MIB = 2**20
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,7 +251,7 @@ def test_difference_is_that_of_8_bit_images():
 
 def test_what_was_freed_before_the_engine_is_not_counted():
     code = (
-        "import numpy as np; from bench.worker import _reset_peak, _status\n"
+        "import numpy as np; from sparsr.bench.measure.worker import _reset_peak, _status\n"
         "np.ones(25_000_000); earlier = _status('VmHWM'); print(earlier, _reset_peak(), _status('VmHWM'))"
     )
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

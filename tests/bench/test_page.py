@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.report import page
-from bench.report.figures import figures, headline_row, verdict
-from bench.report.pictures import Pictures, densest_window, embedded
-from bench.results import LayerGroup
-from bench.statistics import PairedRatio
-from bench.units import count, giga, mebibytes, milliseconds, percent_floor, times
-from runtime.errors import SparsrError
+from sparsr.bench.measure.results import LayerGroup
+from sparsr.bench.measure.statistics import PairedRatio
+from sparsr.bench.report import page
+from sparsr.bench.report.figures import figures, headline_row, verdict
+from sparsr.bench.report.pictures import Pictures, densest_window, embedded
+from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
+from sparsr.runtime.errors import SparsrError
 
 VOID = {"meta", "img", "input"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from bench_results import make_results, make_row
 
-from bench import results as results_file
-from bench import table
-from bench.machine import describe
-from runtime.errors import SparsrError
+from sparsr.bench.measure import results as results_file
+from sparsr.bench.measure.machine import describe
+from sparsr.bench.report import table
+from sparsr.runtime.errors import SparsrError
 
 
 def test_a_saved_file_is_read_back_equal(tmp_path):

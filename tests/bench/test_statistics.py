@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.statistics import median_interval, paired_ratio, summarise
+from sparsr.bench.measure.statistics import median_interval, paired_ratio, summarise
 
 times = st.floats(1e-6, 1e3)
 series = st.lists(times, min_size=1, max_size=60)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from export.graph import DeployGraph, Node
-from runtime import layers as L
-from train.networks.sparse_masks import MaskedConv2d, SparseMaskBlock
+from sparsr.export.ir import layers as L
+from sparsr.export.ir.graph import DeployGraph, Node
+from sparsr.train.networks.sparse_masks import MaskedConv2d, SparseMaskBlock
 
 RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)

@@ -11,17 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
-from export import __main__ as cli
-from export import adaptive, parity
-from export.adaptive import build_adaptive
-from export.estimator import ErrorMaps, error_maps, train_estimator, write_estimator
-from runtime.adaptive.bundle import AdaptiveBundle
-from runtime.adaptive.estimator import Estimator, metadata
-from runtime.adaptive.upscaler import AdaptiveUpscaler
-from runtime.errors import SparsrError, run_cli
-from train.bicubic import downscale
-from train.checkpoint import card_for, save
-from train.networks import build
+from sparsr.export import cli as cli
+from sparsr.export.adaptive import build as adaptive
+from sparsr.export.adaptive.build import build_adaptive
+from sparsr.export.parity import certificate as parity
+from sparsr.runtime.errors import SparsrError, run_cli
+from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
+from sparsr.runtime.upscale.adaptive.estimator import Estimator, metadata
+from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
+from sparsr.train.adaptive.estimator import ErrorMaps, error_maps, train_estimator, write_estimator
+from sparsr.train.data.bicubic import downscale
+from sparsr.train.networks import build
+from sparsr.train.run.checkpoint import card_for, save
 
 
 def silent(line):

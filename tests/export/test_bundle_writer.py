@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from export.bundle_writer import ModelFile, make_card, metadata, write_bundle
-from export.lowering import lower
-from export.passes import optimise
-from runtime.card import CARD_NAME, ParityEntry
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
+from sparsr.runtime.model.card import CARD_NAME, ParityEntry
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.run.checkpoint import card_for
 from tests.small_networks import small
-from train.checkpoint import card_for
-from train.networks.weight_norm import add_weight_norm
 
 FILES = (
     ModelFile("onnx", "NCHW", b"an onnx file", ("Add", "Conv")),

@@ -15,18 +15,19 @@ import tflite_runtime.interpreter
 import torch
 from PIL import Image
 
-from export import __main__ as cli
-from export import exporter, parity
-from runtime.bundle import Bundle
-from runtime.card import CARD_NAME
-from runtime.errors import CheckFailedError, run_cli
-from runtime.native import builder
+from sparsr.export import cli as cli
+from sparsr.export import exporter
+from sparsr.export.parity import certificate as parity
+from sparsr.runtime.engines.native import build as builder
+from sparsr.runtime.errors import CheckFailedError, run_cli
+from sparsr.runtime.model.bundle import Bundle
+from sparsr.runtime.model.card import CARD_NAME
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import build
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.pruning.slimming import slim
+from sparsr.train.run.checkpoint import card_for, save
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
-from train.checkpoint import card_for, save
-from train.models import load_model
-from train.networks import build
-from train.networks.weight_norm import add_weight_norm
-from train.pruning.slimming import slim
 
 
 @pytest.fixture(autouse=True)

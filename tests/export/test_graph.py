@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from graphs import chain
 
-from export.graph import DeployGraph, Node
-from export.lowering import lower
-from export.passes import optimise
-from runtime.errors import SparsrError
-from runtime.layers import Activation, Add
-from train.networks import build
+from sparsr.export.ir.graph import DeployGraph, Node
+from sparsr.export.ir.layers import Activation, Add
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from tests.export.graphs import chain
 
 RELU = Activation("relu")
 

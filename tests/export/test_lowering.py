@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export import reference
-from export.lowering import lower
-from export.passes import optimise
-from runtime.errors import SparsrError
-from runtime.layers import Add, ChannelAffine, Conv, DepthToSpace
+from sparsr.export.ir import reference
+from sparsr.export.ir.layers import Add, ChannelAffine, Conv, DepthToSpace
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import SRNetwork, build
+from sparsr.train.networks.base import conv1x1, conv3x3
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.pruning.slimming import slim
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 from tests.toy_networks import Toy, every_toy
-from train.networks import SRNetwork, build
-from train.networks.base import conv1x1, conv3x3
-from train.networks.weight_norm import add_weight_norm
-from train.pruning.slimming import slim
 
 
 def results(network: SRNetwork, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

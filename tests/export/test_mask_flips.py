@@ -7,20 +7,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from native_models import native_run
 
-from export import parity
-from export.lowering import lower
-from export.mask_flips import LARGEST_MARGIN, NOISE, as_torch, settler
-from export.native_writer import write_native
-from export.parity import Probe, Stage
-from export.passes import optimise
-from export.stages import torch_run
-from runtime.errors import CheckFailedError
-from runtime.images import read_image
-from runtime.native.library import NativeModel
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.parity import certificate as parity
+from sparsr.export.parity.certificate import Probe, Stage
+from sparsr.export.parity.mask_flips import LARGEST_MARGIN, NOISE, as_torch, settler
+from sparsr.export.parity.stages import torch_run
+from sparsr.export.passes import optimise
+from sparsr.export.writers.native import write_native
+from sparsr.runtime.engines.native.load import NativeModel
+from sparsr.runtime.errors import CheckFailedError
+from sparsr.runtime.media.images import read_image
+from sparsr.train.importers.models import load_model
+from tests.runtime.native.native_models import native_run
 from tests.small_networks import image, small
-from train.models import load_model
 
 HEIGHT, WIDTH = 19, 24
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import chain, conv, masked_graph, random_image, torch_run
-from native_models import instruction_sets, native_run
 
-from export import reference
-from export.graph import Node
-from export.native_writer import write_native
-from export.onnx_writer import write_onnx
-from export.passes import optimise
-from export.tflite_writer import write_tflite
-from runtime.engines import load_engine
-from runtime.errors import SparsrError
-from runtime.layers import Conv, PadToEven
-from runtime.native.library import NativeModel
+from sparsr.export.ir import reference
+from sparsr.export.ir.graph import Node
+from sparsr.export.ir.layers import Conv, PadToEven
+from sparsr.export.passes import optimise
+from sparsr.export.writers.native import write_native
+from sparsr.export.writers.onnx import write_onnx
+from sparsr.export.writers.tflite import write_tflite
+from sparsr.runtime.engines.native.load import NativeModel
+from sparsr.runtime.engines.registry import load_engine
+from sparsr.runtime.errors import SparsrError
+from tests.export.graphs import chain, conv, masked_graph, random_image, torch_run
+from tests.runtime.native.native_models import instruction_sets, native_run
 
 CHANNELS = 6
 ALL = list(range(CHANNELS))

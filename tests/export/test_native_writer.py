@@ -5,12 +5,12 @@ import json
 import graphs
 import numpy as np
 import pytest
-from native_models import keep_largest
 from safetensors.numpy import load
 
-from export.native_writer import PROGRAM, operators, pack, write_native
-from runtime import layers as L
-from runtime.errors import SparsrError
+from sparsr.export.ir import layers as L
+from sparsr.export.writers.native import PROGRAM, operators, pack, write_native
+from sparsr.runtime.errors import SparsrError
+from tests.runtime.native.native_models import keep_largest
 
 
 @pytest.mark.parametrize("m", [4, 8, 32])

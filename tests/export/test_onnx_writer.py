@@ -6,15 +6,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
-from native_models import keep_largest
 from onnx.reference import ReferenceEvaluator
 
-from export import native_writer
-from export.onnx_writer import operators, write_onnx
-from export.stages import simplified
-from runtime.errors import SparsrError
-from runtime.layers import Conv, Layer
+from sparsr.export.ir.layers import Conv, Layer
+from sparsr.export.parity.stages import simplified
+from sparsr.export.writers import native as native_writer
+from sparsr.export.writers.onnx import operators, write_onnx
+from sparsr.runtime.errors import SparsrError
+from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.runtime.native.native_models import keep_largest
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 SIZES = [(1, 1), (1, 6), (3, 3), (9, 17), (16, 5)]

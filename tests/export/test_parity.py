@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import chain, random_image, small_network, torch_run
 from PIL import Image
 
-from export import parity
-from export.parity import Difference, Probe, Stage
-from runtime.errors import CheckFailedError, SparsrError
-from runtime.layers import MaxPool
+from sparsr.export.ir.layers import MaxPool
+from sparsr.export.parity import certificate as parity
+from sparsr.export.parity.certificate import Difference, Probe, Stage
+from sparsr.runtime.errors import CheckFailedError, SparsrError
+from tests.export.graphs import chain, random_image, small_network, torch_run
 
 GRAPH = small_network()
 IMAGES = [

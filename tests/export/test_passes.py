@@ -4,25 +4,25 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from graphs import LEAKY, RELU, SIGMOID, chain, conv, random_image
 
-from export import reference
-from export.graph import DeployGraph
-from export.lowering import lower
-from export.passes import optimise
-from export.passes.compose_affines import compose_affines
-from export.passes.dead_nodes import remove_dead_nodes
-from export.passes.diagonal_conv import diagonal_conv
-from export.passes.fold_into_next import fold_into_next
-from export.passes.fold_into_previous import fold_into_previous
-from export.passes.fuse_activation import fuse_activation
-from export.passes.identities import remove_identities
-from export.passes.rewrite import Rule, rewrite
-from export.passes.shift_before_add import shift_before_add
-from export.passes.shuffle_after_sum import shuffle_after_sum
-from runtime.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
+from sparsr.export.ir import reference
+from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.ir.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.export.passes.common.compose_affines import compose_affines
+from sparsr.export.passes.common.dead_nodes import remove_dead_nodes
+from sparsr.export.passes.common.diagonal_conv import diagonal_conv
+from sparsr.export.passes.common.fold_into_next import fold_into_next
+from sparsr.export.passes.common.fold_into_previous import fold_into_previous
+from sparsr.export.passes.common.fuse_activation import fuse_activation
+from sparsr.export.passes.common.identities import remove_identities
+from sparsr.export.passes.common.shift_before_add import shift_before_add
+from sparsr.export.passes.native.shuffle_after_sum import shuffle_after_sum
+from sparsr.export.passes.rewrite import Rule, rewrite
+from sparsr.train.networks import build
+from tests.export.graphs import LEAKY, RELU, SIGMOID, chain, conv, random_image
 from tests.small_networks import disturb, small
-from train.networks import build
 
 RNG = np.random.default_rng(7)
 

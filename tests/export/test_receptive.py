@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import RELU, chain, conv, random_image
 
-from export import reference
-from export.lowering import lower
-from export.passes import optimise
-from export.receptive import peak_activation_bytes, receptive_radius
-from runtime.layers import Add, DepthToSpace, GlobalMean, MaxPool, Mul, PadEdge
+from sparsr.export.ir import reference
+from sparsr.export.ir.layers import Add, DepthToSpace, GlobalMean, MaxPool, Mul, PadEdge
+from sparsr.export.ir.receptive import peak_activation_bytes, receptive_radius
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.train.networks import build
+from tests.export.graphs import RELU, chain, conv, random_image
 from tests.small_networks import small
-from train.networks import build
 
 RNG = np.random.default_rng(3)
 

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from graphs import chain, layer_graphs, random_image, small_network, torch_run
 
-from export import reference
-from runtime import layers
-from runtime.errors import SparsrError
+from sparsr.export.ir import layers, reference
+from sparsr.runtime.errors import SparsrError
+from tests.export.graphs import chain, layer_graphs, random_image, small_network, torch_run
 
 GRAPHS = {**layer_graphs(), "small_network": small_network()}
 SIZES = [(1, 1), (1, 6), (5, 1), (3, 3), (7, 13), (16, 9)]

@@ -8,14 +8,14 @@ import pytest
 import tflite_runtime.interpreter
 import torch
 from ai_edge_litert import schema_py_generated as schema
-from graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.tflite_shuffle import dcr_order
-from export.tflite_writer import operators, write_tflite
-from runtime import layers as L
-from runtime.errors import SparsrError
+from sparsr.export.ir import layers as L
+from sparsr.export.passes.tflite.pixel_shuffle import dcr_order
+from sparsr.export.writers.tflite import operators, write_tflite
+from sparsr.runtime.errors import SparsrError
+from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 ENGINES = {"tflite_runtime": tflite_runtime.interpreter.Interpreter, "litert": ai_edge_litert.interpreter.Interpreter}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from export.estimator import EstimatorNetwork, write_estimator
-from runtime.adaptive.bundle import AdaptiveBundle, AdaptiveCard, EstimatorFile, Network
+from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle, AdaptiveCard, EstimatorFile, Network
+from sparsr.train.adaptive.estimator import EstimatorNetwork, write_estimator
 from tests.runtime.small_bundles import write_small_bundle
 
 NETWORKS = {"large": (2, 8), "middle": (1, 6)}

@@ -7,17 +7,17 @@ from typing import Any
 
 import torch
 
-from export.bundle_writer import ModelFile, make_card, write_bundle
-from export.exporter import FORMATS
-from export.lowering import lower
-from export.passes import optimise
-from runtime.bundle import Bundle
-from train.checkpoint import card_for
-from train.networks import build
+from sparsr.export.exporter import FORMATS
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.passes import optimise
+from sparsr.export.writers.bundle import ModelFile, make_card, write_bundle
+from sparsr.runtime.model.bundle import Bundle
+from sparsr.train.networks import build
+from sparsr.train.run.checkpoint import card_for
 
 
 def write_small_bundle(folder: Path, architecture: str = "ledsr", scale: int = 2, **options: Any) -> Bundle:
-    """A bundle with both model files, without a parity certificate; `options` as of `train.networks.build`."""
+    """A bundle with both model files, without a parity certificate; `options` as of `sparsr.train.networks.build`."""
     torch.manual_seed(0)
     network = build(architecture, scale, **options).eval().requires_grad_(False)
     graph, _ = optimise(lower(network, f"{architecture}-test"))

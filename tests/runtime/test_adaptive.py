@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from small_adaptive import NETWORKS, random_estimator, write_adaptive
 
-from runtime import Bundle, Upscaler
-from runtime.__main__ import main
-from runtime.adaptive.bicubic import Bicubic, gmacs_720p
-from runtime.adaptive.bundle import AdaptiveBundle, open_model
-from runtime.adaptive.describe import patch_map
-from runtime.adaptive.upscaler import AdaptiveUpscaler
-from runtime.errors import SparsrError, run_cli
-from runtime.tiling import Span
-from train import bicubic
+from sparsr import Bundle, Upscaler
+from sparsr.runtime.cli.main import main
+from sparsr.runtime.errors import SparsrError, run_cli
+from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle, open_model
+from sparsr.runtime.upscale.adaptive.bicubic import Bicubic, gmacs_720p
+from sparsr.runtime.upscale.adaptive.describe import patch_map
+from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
+from sparsr.runtime.upscale.tiling import Span
+from sparsr.train.data import bicubic
 
 CANDIDATES = (*NETWORKS, "bicubic")
 

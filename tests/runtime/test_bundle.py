@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import Bundle, Upscaler
-from runtime.bundle import MAX_CARD_BYTES
-from runtime.card import BundleCard, ParityEntry
-from runtime.engines.onnx_external import refuse_external_data
-from runtime.errors import SparsrError
+from sparsr import Bundle, Upscaler
+from sparsr.runtime.engines.onnx_external import refuse_external_data
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.bundle import MAX_CARD_BYTES
+from sparsr.runtime.model.card import BundleCard, ParityEntry
 
 
 def edit(folder, **changes):
@@ -100,8 +100,8 @@ def test_refuses_damaged_cards(bundle_copy, text):
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), st.lists, max_leaves=5)
 )
 def test_any_value_in_any_field_is_read_or_refused(bundle, value):
-    from runtime.bundle import _check_values
-    from runtime.records import read_record
+    from sparsr.runtime.model.bundle import _check_values
+    from sparsr.runtime.model.records import read_record
 
     data = json.loads((bundle.path / "card.json").read_text())
     for name in data:

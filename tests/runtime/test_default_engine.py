@@ -1,7 +1,7 @@
 import pytest
 
-from runtime import engines
-from runtime.errors import SparsrError
+from sparsr.runtime.engines import registry as engines
+from sparsr.runtime.errors import SparsrError
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime import doctor
-from runtime.engines import ENGINES
+from sparsr.runtime.cli import doctor
+from sparsr.runtime.engines.registry import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.doctor import self_check_model
-from runtime.engines import ENGINES, engine_kind, load_engine
-from runtime.errors import SparsrError
+from sparsr.runtime.cli.doctor import self_check_model
+from sparsr.runtime.engines.registry import ENGINES, engine_kind, load_engine
+from sparsr.runtime.errors import SparsrError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,8 +89,8 @@ def test_a_damaged_model_is_refused(name, damage):
 MISSING = """
 import sys
 sys.modules[sys.argv[2]] = None
-from runtime.engines import load_engine
-from runtime.errors import SparsrError
+from sparsr.runtime.engines.registry import load_engine
+from sparsr.runtime.errors import SparsrError
 try:
     load_engine(sys.argv[1], b"")
 except SparsrError as error:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_adaptive import random_estimator
 
-from export.estimator import EstimatorNetwork, write_estimator
-from runtime.adaptive.estimator import LUMA, Estimator, load_estimator, metadata
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.upscale.adaptive.estimator import LUMA, Estimator, load_estimator, metadata
+from sparsr.train.adaptive.estimator import EstimatorNetwork, write_estimator
 
 FILE = random_estimator(3)
 

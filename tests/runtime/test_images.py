@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from runtime.errors import SparsrError
-from runtime.images import Picture, image_size, list_images, read_image, write_image
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import Picture, image_size, list_images, read_image, write_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

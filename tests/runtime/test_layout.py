@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.adaptive.layout import FLAT, Price, Window, gains, lay_out
-from runtime.tiling import Span
+from sparsr.runtime.upscale.adaptive.layout import FLAT, Price, Window, gains, lay_out
+from sparsr.runtime.upscale.tiling import Span
 
 COSTS = (40.0, 10.0, 2.5, 0.01)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The process tells its own peak: getrusage would tell that of the test's process, inherited when it was forked.
 PEAK = """
 import sys
-from runtime.__main__ import main
+from sparsr.runtime.cli.main import main
 assert main(sys.argv[1:]) == 0
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from runtime.plot import Series, plot
+from sparsr.runtime.plot import Series, plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.errors import SparsrError
-from runtime.png import PngWriter
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.png import PngWriter
 
 
 def written(pixels, cuts=(), profile=None):

@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 from small_bundles import write_small_bundle
 
-from runtime import Upscaler
-from runtime.__main__ import describe, main
-from runtime.errors import run_cli
+from sparsr import Upscaler
+from sparsr.runtime.cli.main import describe, main
+from sparsr.runtime.errors import run_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.tiling import Cost, fixed, plan, spans
+from sparsr.runtime.upscale.tiling import Cost, fixed, plan, spans
 
 LENGTHS = st.integers(1, 300)
 HALOS = st.integers(0, 40)

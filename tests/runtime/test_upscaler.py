@@ -11,11 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import Upscaler
-from runtime.engines import ENGINES
-from runtime.errors import SparsrError
-from runtime.upscaler import to_bytes
-from train.networks import build
+from sparsr import Upscaler
+from sparsr.runtime.engines.registry import ENGINES
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.upscale.upscaler import to_bytes
+from sparsr.train.networks import build
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,8 +79,8 @@ def test_a_halo_one_smaller_would_show(bundle, monkeypatch):
     tiled = Upscaler(bundle, "ort", tile=8)
     whole = tiled.engine.run(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32))
     tiled.card = replace(tiled.card, receptive_radius=tiled.card.receptive_radius - 2)
-    monkeypatch.setattr("runtime.upscaler.to_bytes", lambda values, value_range: values)
-    monkeypatch.setattr("runtime.upscaler.np.empty", lambda shape, kind: np.zeros(shape, np.float32))
+    monkeypatch.setattr("sparsr.runtime.upscale.upscaler.to_bytes", lambda values, value_range: values)
+    monkeypatch.setattr("sparsr.runtime.upscale.upscaler.np.empty", lambda shape, kind: np.zeros(shape, np.float32))
     assert np.abs(np.concatenate(list(tiled.strips(image))) - whole[0].transpose(1, 2, 0)).max() > 1e-4
 
 
@@ -254,7 +254,7 @@ class Blocker:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocker())
 import numpy as np
-import runtime.__main__
+import sparsr.runtime.cli.main
 from runtime import Upscaler
 for engine in ("ort", "litert", "tflite_runtime"):
     assert Upscaler(sys.argv[1], engine)(np.zeros((5, 4, 3), np.uint8)).shape == (10, 8, 3)

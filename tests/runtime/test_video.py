@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from runtime import Upscaler
-from runtime.errors import SparsrError
-from runtime.video import upscale_video
+from sparsr import Upscaler
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.video import upscale_video
 
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 10**8
@@ -218,8 +218,8 @@ def test_sound_that_does_not_fit_is_left_out_with_a_remark(bundle, tmp_path):
 DAMAGED = """
 import random, sys
 from pathlib import Path
-from runtime.errors import SparsrError
-from runtime.video import upscale_video
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.video import upscale_video
 source, out = Path(sys.argv[1]), Path(sys.argv[2])
 def failing(image):
     raise SparsrError("midway")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import SparsrError
-from runtime.images import list_images, read_image
-from train.bicubic import crop_to_multiple, downscale, upscale
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import list_images, read_image
+from sparsr.train.data.bicubic import crop_to_multiple, downscale, upscale
 
 
 def naive_resize_rows(image, output, factor):

@@ -7,7 +7,13 @@ import torch
 import torch_pruning
 from torch import nn
 
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.base import ResBlock, conv1x1, conv3x3
+from sparsr.train.networks.sparse_masks import SparseMaskBlock
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
 from tests.small_networks import EVERY_NETWORK, small
 from tests.toy_networks import (
     Attention,
@@ -22,12 +28,6 @@ from tests.toy_networks import (
     Unknown,
     every_toy,
 )
-from train.networks import build
-from train.networks.base import ResBlock, conv1x1, conv3x3
-from train.networks.sparse_masks import SparseMaskBlock
-from train.networks.weight_norm import add_weight_norm
-from train.networks.widths import convolutions
-from train.pruning.channel_groups import ChannelGroup, channel_groups
 
 
 def by_name(network: nn.Module) -> dict[str, ChannelGroup]:

@@ -8,12 +8,12 @@ import struct
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from train import checkpoint
-from train.checkpoint import card_for
-from train.networks import build
-from train.networks.weight_norm import add_weight_norm
-from train.pruning.slimming import slim
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.pruning.slimming import slim
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import card_for
 
 
 @pytest.fixture

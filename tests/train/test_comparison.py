@@ -8,17 +8,17 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from train import __main__ as cli
-from train import checkpoint
-from train.comparison import drawings, entry, kept_weights, read, read_times
-from train.evaluate import Score, record_score
-from train.layer_costs import Layer, measure_layers, sparse_layers
-from train.networks import build
-from train.networks.widths import convolutions
-from train.pruning.nm import Sparsity, prune_by_magnitude
-from train.pruning.settings import SlsSettings
-from train.pruning.sls import Sls, with_gates
+from sparsr.runtime.errors import SparsrError
+from sparsr.train import cli as cli
+from sparsr.train.networks import build
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.layer_costs import Layer, measure_layers, sparse_layers
+from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
+from sparsr.train.pruning.settings import SlsSettings
+from sparsr.train.pruning.sls import Sls, with_gates
+from sparsr.train.quality.comparison import drawings, entry, kept_weights, read, read_times
+from sparsr.train.quality.evaluate import Score, record_score
+from sparsr.train.run import checkpoint
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from runtime.images import write_image
-from train import data as data_module
-from train.bicubic import crop_to_multiple, downscale
-from train.data import PatchData
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import write_image
+from sparsr.train.data import patches as data_module
+from sparsr.train.data.bicubic import crop_to_multiple, downscale
+from sparsr.train.data.patches import PatchData
 
 CPU = torch.device("cpu")
 

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from runtime.images import list_images, read_image, write_image
-from train import bicubic, checkpoint
-from train.__main__ import _parser
-from train.bicubic import crop_to_multiple, downscale
-from train.checkpoint import card_for
-from train.evaluate import Evaluation, Score, evaluate, measure, upscale, validate
-from train.metrics import psnr_y, ssim_y
-from train.models import load_model
-from train.networks import build
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import list_images, read_image, write_image
+from sparsr.train.cli import _parser
+from sparsr.train.data import bicubic
+from sparsr.train.data.bicubic import crop_to_multiple, downscale
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import build
+from sparsr.train.quality.evaluate import Evaluation, Score, evaluate, measure, upscale, validate
+from sparsr.train.quality.metrics import psnr_y, ssim_y
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import card_for
 
 torch.set_num_threads(1)
 FILES = {"IMDN": "IMDN_x{}.pth", "CARNM": "CARN_M_x234.pth", "RFDN": "RFDN_AIM_x4.pth", "SMSR": "SMSR_x2_model_1000.pt"}

@@ -17,18 +17,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runtime.errors import SparsrError
-from train import checkpoint
-from train.checkpoint import card_for
-from train.importers import import_official
-from train.importers.pytorch_file import read_state_dict
-from train.models import load_model
-from train.networks import build
-from train.networks.base import MeanShift
-from train.networks.weight_norm import add_weight_norm
-from train.networks.widths import convolutions
-from train.pruning.nm import ranks
-from train.pruning.slimming import slim
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers import import_official
+from sparsr.train.importers.models import load_model
+from sparsr.train.importers.pytorch_file import read_state_dict
+from sparsr.train.networks import build
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.nm import ranks
+from sparsr.train.pruning.slimming import slim
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import card_for
 
 torch.set_num_threads(1)
 OFFICIAL = [
@@ -318,7 +318,7 @@ def test_attributes_of_our_own_helpers_cannot_be_set(tmp_path):
     (tmp_path / "net.pt").write_bytes(as_zip(program))
     with pytest.raises(SparsrError):
         load_model(tmp_path / "net.pt")
-    from train.importers import pytorch_file
+    from sparsr.train.importers import pytorch_file
 
     assert not hasattr(pytorch_file._rebuild_tensor, "evil")
 

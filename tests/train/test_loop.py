@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from runtime.errors import SparsrError
-from train import checkpoint, recipe
-from train.checkpoint import card_for
-from train.loop import learning_rate, train
-from train.networks import build
-from train.prepare import prepare
-from train.recipe import TrainSettings
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.run import checkpoint, recipe
+from sparsr.train.run.checkpoint import card_for
+from sparsr.train.run.loop import learning_rate, train
+from sparsr.train.run.prepare import prepare
+from sparsr.train.run.recipe import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -175,8 +175,8 @@ GRADIENTS = """
 import sys, torch
 from pathlib import Path
 from train import recipe
-from train.loop import compute_gradients, phases
-from train.prepare import prepare
+from sparsr.train.run.loop import compute_gradients, phases
+from sparsr.train.run.prepare import prepare
 chosen = recipe.load(sys.argv[1])
 with prepare(chosen, Path(sys.argv[2]), False, "cpu") as run:
     phase = phases(run)[0]
@@ -240,7 +240,7 @@ def test_the_found_widths_can_start_another_run(workshop, tmp_path):
 def test_the_body_of_another_scale_is_a_start(workshop, tmp_path):
     raw = make_recipe(workshop, "dense", steps=0).to_dict()
     raw["network"] |= {"scale": 4, "start": str(workshop / "dense.safetensors")}
-    from train.prepare import first_network
+    from sparsr.train.run.prepare import first_network
 
     network = first_network(recipe.parse(raw, "test"))
     source, _ = checkpoint.load(workshop / "dense.safetensors")
@@ -249,7 +249,7 @@ def test_the_body_of_another_scale_is_a_start(workshop, tmp_path):
 
 
 def test_mixed_precision_stays_close_and_keeps_colours_exact(workshop):
-    from train.precision import mixed_precision
+    from sparsr.train.run.precision import mixed_precision
 
     network, _ = checkpoint.load(workshop / "dense.safetensors")
     image = torch.rand(1, 3, 16, 16) * 255

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from runtime.images import read_image, write_image
-from train import checkpoint
-from train.__main__ import _parser
-from train.checkpoint import card_for
-from train.complexity import gmacs_720p
-from train.mask_report import strip
-from train.mask_statistics import (
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import read_image, write_image
+from sparsr.train.cli import _parser
+from sparsr.train.networks import build
+from sparsr.train.networks.smsr import mask_blocks
+from sparsr.train.quality.complexity import gmacs_720p
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import card_for
+from sparsr.train.smsr.report import strip
+from sparsr.train.smsr.statistics import (
     block_work,
     mean_statistics,
     published_formula_gmacs,
     statistics,
     true_decomposition_gmacs,
 )
-from train.networks import build
-from train.networks.smsr import mask_blocks
 
 torch.set_num_threads(1)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from runtime.errors import SparsrError
-from train import bicubic
-from train.evaluate import measure
-from train.metrics import psnr_y, rgb_to_y, ssim_y
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.data import bicubic
+from sparsr.train.quality.evaluate import measure
+from sparsr.train.quality.metrics import psnr_y, rgb_to_y, ssim_y
 
 
 def pair(height=40, width=31, seed=0):

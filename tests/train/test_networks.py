@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_networks import EVERY_NETWORK, OPTIONS, image, small
 
-from runtime.errors import SparsrError
-from train import checkpoint
-from train.checkpoint import card_for
-from train.complexity import gmacs_720p, macs, parameters
-from train.networks import ARCHITECTURES, build
-from train.networks.base import MeanShift
-from train.networks.sparse_masks import SparseMaskBlock
-from train.networks.tracing import trace
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import ARCHITECTURES, build
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.sparse_masks import SparseMaskBlock
+from sparsr.train.networks.tracing import trace
+from sparsr.train.quality.complexity import gmacs_720p, macs, parameters
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import card_for
+from tests.small_networks import EVERY_NETWORK, OPTIONS, image, small
 
 # Parameters without the mean shifts' 24; GMACs for 1280x720 output, weights only. Sources: ASSL's and EDSR's
 # published tables (LEDSR by the exact formula), the IMDN, CARN (table 1), SLS and SMSR papers, NTIRE 2022 for RFDN.

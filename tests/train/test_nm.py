@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.weight_norm import add_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude, ranks
 from tests.small_networks import disturb, small
-from train.networks import build
-from train.networks.weight_norm import add_weight_norm
-from train.networks.widths import convolutions
-from train.pruning.nm import Sparsity, prune_by_magnitude, ranks
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.errors import SparsrError
-from train.complexity import gmacs_720p, macs, parameters
-from train.networks import build
-from train.networks.weight_norm import WeightNormConv2d, add_weight_norm, merge_weight_norm
-from train.networks.widths import convolutions
-from train.pruning.assl import Assl, alignment_penalty, growth_updates, penalise, scale_scores
-from train.pruning.channel_groups import channel_groups
-from train.pruning.gassl import Gassl, counts_below
-from train.pruning.l1 import L1
-from train.pruning.selection import align, considered, kept_counts, removed_count
-from train.pruning.settings import AsslSettings, FilterSettings, GasslSettings, L1Settings
-from train.pruning.slimming import mask
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm, merge_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.assl import Assl, alignment_penalty, growth_updates, penalise, scale_scores
+from sparsr.train.pruning.channel_groups import channel_groups
+from sparsr.train.pruning.gassl import Gassl, counts_below
+from sparsr.train.pruning.l1 import L1
+from sparsr.train.pruning.selection import align, considered, kept_counts, removed_count
+from sparsr.train.pruning.settings import AsslSettings, FilterSettings, GasslSettings, L1Settings
+from sparsr.train.pruning.slimming import mask
+from sparsr.train.quality.complexity import gmacs_720p, macs, parameters
 
 
 def small(scale=2, channels=8, blocks=2, seed=0):

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from runtime.errors import SparsrError
-from train import recipe
-from train.pruning.settings import AsslSettings, GasslSettings
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.pruning.settings import AsslSettings, GasslSettings
+from sparsr.train.run import recipe
 
 TEXT = """
 [network]
@@ -59,7 +59,7 @@ def test_overrides_reach_any_depth_and_keep_types(file):
         ("prune.method=asl", "prune.method is 'asl'", "assl"),
         ("train.steps=many", "train.steps is 'many'", ""),
         ("train.steps=1.5", "train.steps is 1.5", ""),
-        ("train.precision=float16", "train.precision is 'float16'", "bfloat16"),
+        ("train.precision=float16", "sparsr.train.run.precision is 'float16'", "bfloat16"),
         ("train.lr=0", "train.lr is 0.0", ""),
         ("train.steps=-1", "negative", ""),
         ("masks.cool_down_steps=0", "masks.cool_down_steps is 0", ""),
@@ -132,7 +132,7 @@ def test_a_shipped_variant_differs_from_what_it_extends(name, extended):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_paper_recipes_state_the_published_schedule(scale):
     """ASSL section 4.1 and its code: 17,260 + 20 * 5001 + 43,150 steps at 2e-4 before fine-tuning."""
-    from train.pruning.assl import Assl
+    from sparsr.train.pruning.assl import Assl
 
     settings = recipe.load(f"paper/assln_x{scale}").prune
     assert isinstance(settings, AsslSettings)
@@ -144,8 +144,8 @@ def test_the_paper_recipes_state_the_published_schedule(scale):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_smsr_recipes_state_the_published_schedule(scale):
     """SMSR section 4.1, t in epochs of 1000 steps: lambda = 0.1 min(t / 50, 1), tau = max(1 - t / 500, 0.4)."""
-    from train.loop import learning_rate
-    from train.mask_training import sparsity_weight, temperature
+    from sparsr.train.run.loop import learning_rate
+    from sparsr.train.smsr.training import sparsity_weight, temperature
 
     chosen = recipe.load(f"paper/smsr_x{scale}")
     assert (chosen.data.patch, chosen.data.batch, chosen.train.steps) == (96, 16, 1_000_000)

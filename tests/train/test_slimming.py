@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import SRNetwork, build
+from sparsr.train.networks.base import conv3x3
+from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm, merge_weight_norm
+from sparsr.train.networks.widths import convolutions, resize, widths
+from sparsr.train.pruning.channel_groups import channel_groups
+from sparsr.train.pruning.slimming import mask, round_up, selected, slim
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 from tests.toy_networks import Grouped, every_toy
-from train.networks import SRNetwork, build
-from train.networks.base import conv3x3
-from train.networks.weight_norm import WeightNormConv2d, add_weight_norm, merge_weight_norm
-from train.networks.widths import convolutions, resize, widths
-from train.pruning.channel_groups import channel_groups
-from train.pruning.slimming import mask, round_up, selected, slim
 
 
 def largest_difference(first: SRNetwork, second: SRNetwork, height: int, width: int) -> float:

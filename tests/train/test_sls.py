@@ -8,14 +8,14 @@ import torch
 from test_loop import make_recipe, run_all, workshop  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
-from runtime.errors import SparsrError
-from train import checkpoint
-from train.networks import build
-from train.networks.widths import convolutions
-from train.pruning.nm import GROUP_SIZES, ranks
-from train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
-from train.pruning.sls import OneShot, Sls, SrSte, deployed, with_gates
-from train.pruning.sparse_conv import SparseConv2d, add_gates, sparse_convolutions
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.nm import GROUP_SIZES, ranks
+from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
+from sparsr.train.pruning.sls import OneShot, Sls, SrSte, deployed, with_gates
+from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, sparse_convolutions
+from sparsr.train.run import checkpoint
 
 
 def random_conv(inputs, outputs, m, side=3, seed=0):

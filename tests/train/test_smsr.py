@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_networks import image, small
 
-from train.mask_training import MaskSettings, relax_masks, sparsity_penalty
-from train.models import load_model
-from train.networks import build
-from train.networks.smsr import mask_blocks
-from train.networks.sparse_masks import CropLike, PadToEven, Relaxation, SparseMaskBlock, spatial_mask
-from train.networks.tracing import trace
-from train.pruning.channel_groups import channel_groups
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import build
+from sparsr.train.networks.smsr import mask_blocks
+from sparsr.train.networks.sparse_masks import CropLike, PadToEven, Relaxation, SparseMaskBlock, spatial_mask
+from sparsr.train.networks.tracing import trace
+from sparsr.train.pruning.channel_groups import channel_groups
+from sparsr.train.smsr.training import MaskSettings, relax_masks, sparsity_penalty
+from tests.small_networks import image, small
 
 torch.set_num_threads(1)
 OFFICIAL = "checkpoints/SMSR_x2_model_1000.pt"

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from runtime.errors import run_cli
-from train import __main__ as cli
-from train import checkpoint
-from train.networks import ARCHITECTURES, build
+from sparsr.runtime.errors import run_cli
+from sparsr.train import cli as cli
+from sparsr.train.networks import ARCHITECTURES, build
+from sparsr.train.run import checkpoint
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """Official checkpoints of other projects, recognised by their keys and shapes and read without executing them."""
 
-from .official import import_official
+from sparsr.train.importers.official import import_official
 
 __all__ = ["import_official"]

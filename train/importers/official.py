@@ -13,16 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from runtime.errors import SparsrError
-from runtime.files import sha256
-
-from ..checkpoint import Card, card_for
-from ..networks import SRNetwork, build
-from ..networks.base import MeanShift
-from ..networks.weight_norm import filter_norms
-from ..networks.widths import convolutions, resize
-from ..pruning.sparse_conv import HIGHEST_SCORE
-from .pytorch_file import read_state_dict
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import sha256
+from sparsr.train.importers.pytorch_file import read_state_dict
+from sparsr.train.networks import SRNetwork, build
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.weight_norm import filter_norms
+from sparsr.train.networks.widths import convolutions, resize
+from sparsr.train.pruning.sparse_conv import HIGHEST_SCORE
+from sparsr.train.run.checkpoint import Card, card_for
 
 State = dict[str, Tensor]
 _SCORES, _UNITS = ".priority_scores", ".pruning_units"  # SLS

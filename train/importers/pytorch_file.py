@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NoReturn
 import torch
 from torch import Tensor
 
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {

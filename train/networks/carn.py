@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import MeanShift, SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.base import MeanShift, SRNetwork, conv1x1, conv3x3
 
 _GROUPS = 4
 

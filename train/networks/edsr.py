@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .base import MeanShift, ResBlock, SRNetwork, conv3x3, upsampler
+from sparsr.train.networks.base import MeanShift, ResBlock, SRNetwork, conv3x3, upsampler
 
 
 class _ResidualNetwork(SRNetwork):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.base import SRNetwork, conv1x1, conv3x3
 
 SLOPE = 0.05  # of every leaky ReLU, in IMDN and in RFDN
 _REDUCTION = 16  # channels per channel of the attention's bottleneck

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .sparse_masks import CropLike, PadToEven, SparseMaskBlock
+from sparsr.train.networks.sparse_masks import CropLike, PadToEven, SparseMaskBlock
 
 Kind = Literal[
     "conv",

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.errors import SparsrError
-
-from .base import SRNetwork
-from .carn import CARN, CARNM
-from .edsr import EDSR, LEDSR
-from .imdn import IMDN
-from .rfdn import RFDN
-from .smsr import SMSR
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks.base import SRNetwork
+from sparsr.train.networks.carn import CARN, CARNM
+from sparsr.train.networks.edsr import EDSR, LEDSR
+from sparsr.train.networks.imdn import IMDN
+from sparsr.train.networks.rfdn import RFDN
+from sparsr.train.networks.smsr import SMSR
 
 
 @dataclass(frozen=True)

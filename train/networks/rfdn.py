@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import SRNetwork, conv1x1, conv3x3
-from .imdn import leaky_relu
+from sparsr.train.networks.base import SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.imdn import leaky_relu
 
 
 class SpatialAttention(nn.Module):

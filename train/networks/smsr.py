@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .base import MeanShift, SRNetwork, conv1x1, conv3x3
-from .sparse_masks import LAYERS, CropLike, PadToEven, SparseMaskBlock
+from sparsr.train.networks.base import MeanShift, SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.sparse_masks import LAYERS, CropLike, PadToEven, SparseMaskBlock
 
 _REDUCTION = 16  # channels per channel of the attention's bottleneck
 

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from runtime.errors import SparsrError
-
-from .operations import (
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks.operations import (
     FUNCTIONS,
     MODULES,
     WEIGHTED,

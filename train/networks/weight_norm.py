@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .base import MeanShift
-from .sparse_masks import MaskedConv2d
-from .widths import ConvCopy, conv_like, convolutions, replace_module
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.sparse_masks import MaskedConv2d
+from sparsr.train.networks.widths import ConvCopy, conv_like, convolutions, replace_module
 
 EPSILON = 1e-12
 

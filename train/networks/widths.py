@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError
 
 Widths = dict[str, tuple[int, int]]
 MAX_CHANNELS = 1 << 14  # no super-resolution network comes near; a hostile card must not exhaust memory

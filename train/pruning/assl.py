@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from ..networks import SRNetwork
-from ..networks.weight_norm import WeightNormConv2d, add_weight_norm
-from ..networks.widths import convolutions
-from .channel_groups import ChannelGroup, channel_groups
-from .l1 import slimmed
-from .method import Phase
-from .selection import Kept, align, best_units, considered, kept_counts, unit_scores
-from .settings import AsslSettings
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
+from sparsr.train.pruning.l1 import slimmed
+from sparsr.train.pruning.method import Phase
+from sparsr.train.pruning.selection import Kept, align, best_units, considered, kept_counts, unit_scores
+from sparsr.train.pruning.settings import AsslSettings
 
 
 def scale_scores(network: SRNetwork) -> dict[str, Tensor]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..networks.base import MeanShift
-from ..networks.tracing import Operation, trace
-from ..networks.widths import convolutions
+from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.tracing import Operation, trace
+from sparsr.train.networks.widths import convolutions
 
 Places = Mapping[str, tuple[tuple[int, ...], ...]]
 """Per convolution: for every unit, the channel indices that belong to it."""

@@ -14,17 +14,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from runtime.errors import SparsrError
-
-from ..complexity import macs
-from ..networks import SRNetwork
-from ..networks.weight_norm import add_weight_norm, merge_weight_norm
-from .assl import Assl, growth_updates, penalise, scale_scores
-from .channel_groups import ChannelGroup
-from .method import Phase
-from .selection import bounded, unit_scores
-from .settings import GasslSettings
-from .slimming import slim
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.weight_norm import add_weight_norm, merge_weight_norm
+from sparsr.train.pruning.assl import Assl, growth_updates, penalise, scale_scores
+from sparsr.train.pruning.channel_groups import ChannelGroup
+from sparsr.train.pruning.method import Phase
+from sparsr.train.pruning.selection import bounded, unit_scores
+from sparsr.train.pruning.settings import GasslSettings
+from sparsr.train.pruning.slimming import slim
+from sparsr.train.quality.complexity import macs
 
 Counts = dict[str, int]
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..networks import SRNetwork
-from ..networks.weight_norm import merge_weight_norm
-from ..networks.widths import convolutions
-from .channel_groups import channel_groups
-from .method import Phase
-from .selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
-from .settings import FilterSettings
-from .slimming import slim
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.weight_norm import merge_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.channel_groups import channel_groups
+from sparsr.train.pruning.method import Phase
+from sparsr.train.pruning.selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
+from sparsr.train.pruning.settings import FilterSettings
+from sparsr.train.pruning.slimming import slim
 
 
 def filter_scores(network: SRNetwork) -> dict[str, Tensor]:

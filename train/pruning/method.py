@@ -8,8 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..networks import SRNetwork
-from .selection import Kept
+from sparsr.train.networks import SRNetwork
+from sparsr.train.pruning.selection import Kept
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from runtime.errors import SparsrError
-
-from ..networks.weight_norm import merge_weight_norm
-from ..networks.widths import convolutions
-from .selection import matches
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks.weight_norm import merge_weight_norm
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.selection import matches
 
 GROUP_SIZES = (4, 8, 16, 32)
 """The M the native engine packs."""

@@ -10,11 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from runtime.errors import SparsrError
-
-from .channel_groups import ChannelGroup
-from .settings import FilterSettings
-from .slimming import round_up, selected
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.pruning.channel_groups import ChannelGroup
+from sparsr.train.pruning.settings import FilterSettings
+from sparsr.train.pruning.slimming import round_up, selected
 
 Kept = dict[str, list[int]]
 """Indices of the units that stay, ascending, by group name."""

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from runtime.errors import SparsrError
-
-from ..networks.base import SRNetwork
-from ..networks.weight_norm import WeightNormConv2d, filter_norms
-from ..networks.widths import conv_like, convolutions, replace_module
-from .channel_groups import ChannelGroup, channel_groups
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks.base import SRNetwork
+from sparsr.train.networks.weight_norm import WeightNormConv2d, filter_norms
+from sparsr.train.networks.widths import conv_like, convolutions, replace_module
+from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
 
 Kept = Mapping[str, Sequence[int]]
 """Units to keep per channel group, by the group's name; groups not named keep all."""
@@ -114,7 +113,7 @@ def _by_group(name: str, indices: list[int], size: int, groups: int, rebase: int
         counts = ", ".join(str(len(part)) for part in parts)
         raise SparsrError(
             f"convolution {name} cannot be sliced: its {groups} groups would keep {counts} channels",
-            "keep equally many in every group (train.pruning.slimming.selected does)",
+            "keep equally many in every group (sparsr.train.pruning.slimming.selected does)",
         )
     return parts
 

@@ -13,15 +13,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runtime.errors import SparsrError
-
-from ..complexity import layer_macs
-from ..networks import SRNetwork
-from ..networks.weight_norm import merge_weight_norm
-from .method import Phase
-from .selection import Kept
-from .settings import OneShotSettings, SlsSettings, SrSteSettings
-from .sparse_conv import SparseConv2d, add_gates, merge_gates, sparse_convolutions
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.weight_norm import merge_weight_norm
+from sparsr.train.pruning.method import Phase
+from sparsr.train.pruning.selection import Kept
+from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
+from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, merge_gates, sparse_convolutions
+from sparsr.train.quality.complexity import layer_macs
 
 _COST_SIDE = 48  # the LR patch the paper's lambda refers to
 

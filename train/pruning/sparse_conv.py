@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from runtime.errors import SparsrError
-
-from ..networks.widths import ConvCopy, conv_like, convolutions, replace_module
-from .nm import GROUP_SIZES, can_be_sparse, ranks
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks.widths import ConvCopy, conv_like, convolutions, replace_module
+from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse, ranks
 
 HIGHEST_SCORE = 1.03  # where the authors' code clamps; the paper says 1
 

@@ -1,0 +1,182 @@
+"""Command line of the measurements: `python -m bench run|bars|page`."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from sparsr.bench import bars
+from sparsr.bench.measure import layers, results
+from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
+from sparsr.bench.measure.measure import Plan, Subject, measure
+from sparsr.bench.report import table
+from sparsr.bench.report.gallery import Exhibit
+from sparsr.bench.report.page import write_page
+from sparsr.bench.report.pictures import Pictures
+from sparsr.runtime.errors import CheckFailedError, run_cli
+from sparsr.runtime.media.images import read_image
+from sparsr.runtime.model.bundle import Bundle
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; 0 fine, 1 nothing could be measured, 2 wrong use or input."""
+    options = _parser().parse_args(arguments)
+    return run_cli(lambda: options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure bundles and show the result.")
+    commands = parser.add_subparsers(required=True, metavar="run|bars|page")
+    _add_run(commands)
+    _add_bars(commands)
+    _add_page(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="measure bundles in engines, interleaved",
+        description="Time and memory of every bundle in every engine, each in its own process, rounds interleaved.",
+    )
+    run.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
+    run.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
+    run.add_argument("--threads", type=_positive, default=1, metavar="N", help="per engine (default 1)")
+    run.add_argument("--engines", type=_names, default=SINGLE_PRECISION, metavar="A,B", help=f"of {','.join(ENGINES)}")
+    run.add_argument("--rounds", type=_positive, default=15, metavar="N", help="default 15")
+    run.add_argument(
+        "--max-seconds", type=float, default=120, metavar="S", help="end early, after 3 rounds (default 120)"
+    )
+    run.add_argument(
+        "--timeout", type=float, default=300, metavar="S", help="for one answer of an engine (default 300)"
+    )
+    run.add_argument(
+        "--image", type=Path, metavar="FILE", help="a picture to measure with, for networks whose speed depends on it"
+    )
+    run.add_argument("--hide", choices=["avx512"], help="hide AVX-512 and AMX from every engine, as on a CPU with AVX2")
+    run.add_argument("--baseline", type=Path, metavar="BUNDLE", help="the dense bundle to compare all others with")
+    run.add_argument("--layers", action="store_true", help="the native engine's layers and their share of the bound")
+    run.add_argument("--json", type=Path, metavar="OUT", help="write the results (schema sparsr-bench/1)")
+    run.set_defaults(command=_run)
+
+
+def _add_bars(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "bars",
+        help="what SparSR promises, measured against the fastest dense engine",
+        description="Measure every promised ratio and say which are reached. `make bench` makes the bundles first.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the bundles")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="only the bars of these bundles")
+    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default 7")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all results")
+    parser.set_defaults(command=_bars)
+
+
+def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    page = commands.add_parser(
+        "page",
+        help="a page from results and pictures",
+        description="Write one self-contained HTML page, and a PNG comparison beside it.",
+    )
+    page.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE")
+    page.add_argument("--before", type=Path, required=True, metavar="IMG", help="the input")
+    page.add_argument("--after", type=Path, required=True, metavar="IMG", help="the upscaled output")
+    page.add_argument("--reference", type=Path, metavar="IMG", help="the true large image, if there is one")
+    page.add_argument("--bench", type=Path, required=True, metavar="JSON", help="what `run --json` wrote")
+    page.add_argument(
+        "--exhibit", action="append", default=[], metavar="CAPTION=FILE", help="a further picture or SVG drawing"
+    )
+    page.add_argument("--out", type=Path, required=True, metavar="HTML")
+    page.set_defaults(command=_page)
+
+
+def _run(options: argparse.Namespace) -> int:
+    subjects = _subjects([*options.bundles, *([options.baseline] if options.baseline else [])])
+    named = options.baseline and next(
+        subject.id for subject in subjects if _same(subject.bundle.path, options.baseline)
+    )
+    width, height = options.size
+    plan = Plan(
+        subjects,
+        options.engines,
+        width,
+        height,
+        options.threads,
+        options.rounds,
+        named,
+        options.max_seconds,
+        read_image(options.image).rgb if options.image else None,
+        bool(options.hide),
+        options.timeout,
+    )
+    measured = measure(plan)
+    if options.json:
+        results.save(measured, options.json)
+    print(table.render(measured))
+    if options.layers:
+        print("", layers.render_all(measured.rows) or "no bundle was measured in the native engine", sep="\n")
+    if all(row.failure for row in measured.rows):
+        raise CheckFailedError("no engine could be measured", "the table says why; `python -m runtime doctor` helps")
+    return 0
+
+
+def _bars(options: argparse.Namespace) -> int:
+    def show(setting: bars.Setting, reached: list[bars.Reached], measured: results.Results) -> None:
+        runs.append(measured)
+        print(
+            f"{setting}, {measured.settings.rounds} interleaved rounds",
+            bars.render(reached, measured),
+            *filter(None, [layers.render_all(measured.rows)]),
+            sep="\n",
+            flush=True,
+        )
+
+    runs: list[results.Results] = []
+    reached = bars.measure_bars(options.folder, bars.chosen(options.networks), options.rounds, show)
+    if options.json:
+        bars.save(runs, options.json)
+    print(f"{sum(entry.met for entry in reached)} of {len(reached)} bars reached")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    bundle = Bundle.open(options.bundle)
+    pictures = Pictures.read(options.before, options.after, options.reference)
+    exhibits = tuple(Exhibit.read(wish) for wish in options.exhibit)
+    measured = results.load(options.bench)
+    written = write_page(options.out, options.bundle.resolve().name, bundle.card, pictures, measured, exhibits)
+    print("\n".join(f"wrote {path}" for path in written))
+    return 0
+
+
+def _subjects(folders: list[Path]) -> tuple[Subject, ...]:
+    """The bundles, each once, called by their folders' names, or their whole paths where those are the same."""
+    unique = list({folder.resolve(): folder for folder in folders}.values())
+    names = Counter(folder.resolve().name for folder in unique)
+    return tuple(
+        Subject(folder.resolve().name if names[folder.resolve().name] == 1 else str(folder), Bundle.open(folder))
+        for folder in unique
+    )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size like 320x180")
+    return int(width), int(height)
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, text.split(","))))

@@ -1,0 +1,1 @@
+"""Measuring: a worker process per bundle and engine, rounds interleaved."""

@@ -1,0 +1,80 @@
+"""The results as text for a terminal."""
+
+from __future__ import annotations
+
+from sparsr.bench.measure.results import Results, Row, Settings
+from sparsr.bench.report.units import MIB, milliseconds
+
+
+def render(results: Results) -> str:
+    """Bundles in order, each with its rows from the fastest to the slowest, failures last; then how to read it."""
+    settings = results.settings
+    header = ("bundle", "engine", "CPU min", "wall median", "quartiles", "peak memory", "off by", "against dense")
+    lines: list[tuple[str, ...]] = [header]
+    for info in results.bundles:
+        rows = [row for row in results.rows if row.bundle == info.id]
+        measured = sorted((row for row in rows if row.failure is None), key=results.time)
+        lines += [_cells(row) for row in measured]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    text = [_line(line, widths) for line in lines]
+    text.insert(1, "  ".join("-" * width for width in widths))
+    for row in results.rows:
+        if row.failure is not None:
+            text.append(f"{row.bundle} in {row.engine}: {row.failure}" + (f" ({row.hint})" if row.hint else ""))
+    return "\n".join([describe(settings), "", *text, "", *_legend(results)])
+
+
+def describe(settings: Settings) -> str:
+    """One line on what was done."""
+    threads = f"{settings.threads} thread{'s' if settings.threads > 1 else ''}"
+    pinned = f", pinned to CPU {', '.join(map(str, settings.cpus))}" if settings.cpus else ""
+    hidden = ", AVX-512 hidden" if settings.hidden else ""
+    size = f"{settings.width}x{settings.height}"
+    return f"input {size}, float32, {threads}{pinned}{hidden}, {settings.rounds} interleaved rounds"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    assert row.cpu and row.wall and row.difference
+    ratio = row.opponent.ratio if row.opponent else None
+    memory = row.memory
+    return (
+        row.bundle,
+        row.engine,
+        milliseconds(row.cpu.minimum),
+        milliseconds(row.wall.median),
+        f"{row.wall.lower_quartile * 1000:.4g}..{row.wall.upper_quartile * 1000:.4g}",
+        f"{memory.peak / MIB:.0f} MiB (+{(memory.peak - memory.baseline) / MIB:.0f})" if memory else "-",
+        _off_by(row),
+        f"{ratio.median:.2f}x ({ratio.low:.2f}..{ratio.high:.2f})" if ratio else "-",
+    )
+
+
+def _off_by(row: Row) -> str:
+    assert row.difference
+    if row.precision != "float32":
+        return f"{row.difference.max_8bit} {row.precision}"
+    return f"{row.difference.max_8bit}" + ("" if row.correct else " WRONG")
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    names = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
+    figures = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
+    return "  ".join(names + figures)
+
+
+def _legend(results: Results) -> list[str]:
+    lines = [
+        "quartiles: of the wall time, in ms. peak memory: of the process (+ what the engine added to Python).",
+        "off by: 8-bit levels from the output most engines agree with; more than 1 is WRONG and never an opponent.",
+    ]
+    opponents = {(row.opponent.bundle, row.opponent.engine): row.opponent for row in results.rows if row.opponent}
+    for bundle, engine in opponents:
+        basis = "CPU time" if results.settings.basis == "cpu" else "wall time"
+        ratio = next(opponent.ratio for opponent in opponents.values())
+        lines.append(
+            f"against dense: {basis} of {bundle} in {engine}, the fastest there, divided by the row's, round by round; "
+            f"median and its {ratio.confidence:.0%} interval. Above 1 is faster."
+        )
+    if not opponents:
+        lines.append("against dense: no dense counterpart among the bundles; add one, or name it with --baseline.")
+    return lines

@@ -1,0 +1,88 @@
+"""Command line: `python -m export MODEL --out BUNDLE`, and `python -m export list | adaptive | curve`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sparsr.export.adaptive.commands import COMMANDS
+from sparsr.export.exporter import DEFAULT_FORMATS, FORMATS, export_model
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.card import BundleCard
+from sparsr.train.networks import ARCHITECTURES
+
+_OFFICIAL = "official weights of ASSL, EDSR, IMDN, CARN-M and RFDN (.pth, .pt), recognised by their keys"
+
+
+def _list() -> None:
+    print("networks")
+    for name, entry in sorted(ARCHITECTURES.items()):
+        scales = " ".join(f"x{scale}" for scale in entry.scales)
+        print(f"  {name:12s} {scales:9s} {entry.summary}")
+    print("checkpoints")
+    print("  SparSR's own (.safetensors), dense or pruned, of every network above")
+    print(f"  {_OFFICIAL}")
+    print("formats")
+    for name, kind in FORMATS.items():
+        print(f"  {name:12s} {kind.summary}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list`, `adaptive`, `curve` (with --help)")
+    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
+    parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
+    known = ",".join(DEFAULT_FORMATS)
+    parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")
+    parser.add_argument(
+        "--sparsity",
+        default="",
+        metavar="N:M[,LAYER=N:M]",
+        help="keep the N largest of every M weights, without training; single layers by name pattern, or LAYER=dense",
+    )
+    parser.add_argument(
+        "--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help="pictures for the parity certificate"
+    )
+    parser.add_argument("--name", help="the network's name in the bundle (default: from MODEL)")
+    return parser
+
+
+def _print_summary(out: Path, card: BundleCard) -> None:
+    tiles = (
+        "whole image only" if card.receptive_radius is None else f"exact tiles with {card.receptive_radius} px around"
+    )
+    print(f"{out}: {card.name}, {card.architecture} x{card.scale}, {card.method}")
+    print(f"  {card.parameters:,} parameters, {card.work}, {tiles}")
+    for file in card.files:
+        print(f"  {file.name:19s} {file.bytes / 1e6:6.2f} MB  {', '.join(file.operators)}")
+    print(f"  parity: largest difference {max(entry.max_abs for entry in card.parity):.1e} of the value range")
+
+
+def _list_of(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def main() -> None:
+    """Entry point."""
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        return COMMANDS[sys.argv[1]](sys.argv[2:])
+    arguments = _parser().parse_args()
+    if arguments.model == "list":
+        return _list()
+    if arguments.out is None:
+        raise SparsrError(f"no output folder given for {arguments.model}", "add --out BUNDLE")
+    card = export_model(
+        Path(arguments.model),
+        arguments.out,
+        scale=arguments.scale,
+        formats=_list_of(arguments.format),
+        sparsity=_list_of(arguments.sparsity),
+        pictures=arguments.verify,
+        name=arguments.name,
+        report=lambda line: print(line, flush=True),
+    )
+    return _print_summary(arguments.out, card)

@@ -1,0 +1,1 @@
+"""DeployGraph, the exporter's intermediate representation, and what its layers mean."""

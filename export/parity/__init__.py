@@ -1,0 +1,1 @@
+"""The certificate that every file computes what the trained network computes."""

@@ -1,0 +1,67 @@
+"""The forms a network takes on its way into a bundle, each as a function of an image: what parity compares."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import onnx
+import onnxsim
+import torch
+
+from sparsr.export.ir import reference
+from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.ir.layers import FloatArray
+from sparsr.export.parity.certificate import Run, Stage
+from sparsr.runtime.engines.registry import ENGINES, load_engine
+from sparsr.runtime.errors import CheckFailedError
+from sparsr.runtime.model.card import ModelFormat
+from sparsr.train.networks import SRNetwork
+
+
+def torch_run(network: SRNetwork, value_range: float) -> Run:
+    """The network itself on the CPU in float32, for images in 0..`value_range` whatever range it was trained in."""
+    plain = copy.deepcopy(network).cpu().float().eval()
+    factor = plain.value_range / value_range
+
+    def run(image: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            result = plain(torch.from_numpy(image) * factor) / factor
+        return np.asarray(result.numpy(), np.float32)
+
+    return run
+
+
+def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
+    """The DeployGraph before and after its passes, on the reference executor."""
+    return [
+        Stage("graph", lambda: lambda image: reference.run(lowered, image), slow=True),
+        Stage("optimised graph", lambda: lambda image: reference.run(optimised, image), slow=True),
+    ]
+
+
+def file_stages(kind: ModelFormat, model: bytes, with_sparsr: bool) -> list[Stage]:
+    """A model file in every engine of the runtime that takes its format; they can share this process.
+
+    with_sparsr: also in those that need libsparsr.
+    """
+    names = [name for name, engine in ENGINES.items() if engine.format == kind and engine.needs_sparsr <= with_sparsr]
+    stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
+    if kind == "onnx":
+        stages.append(Stage("onnx (onnxsim, ort)", lambda: _engine_run("ort", kind, simplified(model))))
+    return stages
+
+
+def simplified(model: bytes) -> bytes:
+    """What onnxsim makes of an ONNX file; raises `CheckFailedError` if it finds its own result to differ."""
+    result, valid = onnxsim.simplify(onnx.load_from_string(model))
+    if not valid:
+        raise CheckFailedError("onnxsim's simplified model computes something else than the ONNX file")
+    return bytes(result.SerializeToString())
+
+
+def _engine_run(name: str, kind: ModelFormat, model: bytes) -> Run:
+    engine = load_engine(name, model)
+    if kind == "onnx":
+        return engine.run
+    return lambda image: engine.run(np.ascontiguousarray(image.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)

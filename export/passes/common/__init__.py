@@ -1,0 +1,1 @@
+"""Passes that every file of a bundle gains from."""

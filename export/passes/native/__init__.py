@@ -1,0 +1,1 @@
+"""Passes for the native engine's file."""

@@ -1,0 +1,1 @@
+"""From a DeployGraph to files: ONNX, TFLite, the native engine's program, the bundle."""

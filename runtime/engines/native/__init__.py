@@ -1,0 +1,1 @@
+"""libsparsr, this project's own engine: building, loading, and what it costs."""

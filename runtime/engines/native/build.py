@@ -1,0 +1,85 @@
+"""Builds libsparsr with CMake on first use and keeps it in the user's cache, a folder per state of the sources."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from sparsr.runtime.errors import SparsrError
+
+SOURCES = Path(__file__).parents[2] / "native"
+LIBRARY = "libsparsr.so"
+RUNNER = "sparsr_run"
+PREBUILT = "SPARSR_LIBRARY"
+"""Environment variable: a library built elsewhere, used as it is."""
+_HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use another engine, for example --engine ort"
+
+
+def library_path() -> Path:
+    """The library, built if it is not there yet (seconds), with the `RUNNER` beside it.
+
+    Raises `SparsrError` if it cannot be built.
+    """
+    if prebuilt := os.environ.get(PREBUILT):
+        return Path(prebuilt)
+    folder = cache() / digest()
+    if not (folder / LIBRARY).is_file():
+        build(folder, f"-DSPARSR_DIGEST={digest()}", "-DSPARSR_TOOLS=ON")
+    return folder / LIBRARY
+
+
+def source_files() -> list[Path]:
+    """Everything the build depends on, sorted."""
+    patterns = ("CMakeLists.txt", "*.cmake", "**/*.h", "**/*.cpp")
+    return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
+
+
+def digest() -> str:
+    """16 hex digits that change with any source file."""
+    state = hashlib.sha256()
+    for path in source_files():
+        state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return state.hexdigest()[:16]
+
+
+def cache() -> Path:
+    """Where builds are kept, a folder per state of the sources."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "sparsr" / "native"
+
+
+def build(folder: Path, *options: str) -> None:
+    """Build the library by CMake with `options` into a new `folder`; with -DSPARSR_TOOLS=ON the `RUNNER` too.
+
+    Aside, then renamed: of several processes that build at once every one finds a whole folder.
+    Raises `SparsrError` if it cannot be built.
+    """
+    if not shutil.which("cmake"):
+        raise SparsrError("the native engine is not built and there is no cmake to build it", _HINT)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build.", dir=folder.parent) as temporary:
+        tree = Path(temporary) / "tree"
+        _run("cmake", "-S", str(SOURCES), "-B", str(tree), *options)
+        _run("cmake", "--build", str(tree), "--parallel", str(os.cpu_count() or 1))
+        finished = Path(temporary) / "finished"
+        finished.mkdir()
+        for product in (tree / LIBRARY, tree / RUNNER):
+            if product.is_file():
+                shutil.copy2(product, finished)
+        try:
+            finished.rename(folder)
+        except OSError:
+            if not (folder / LIBRARY).is_file():
+                raise
+
+
+def _run(*command: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        reason = next((line for line in lines if "rror" in line), lines[-1] if lines else "no reason given")
+        raise SparsrError(f"the native engine cannot be built: {reason.strip()}", _HINT)

@@ -1,0 +1,1 @@
+"""Pictures and films: reading and writing them."""

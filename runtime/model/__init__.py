@@ -1,0 +1,1 @@
+"""What a bundle holds: card, files, plain or adaptive."""

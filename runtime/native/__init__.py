@@ -1,1 +1,0 @@
-"""libsparsr, the native engine: C++ sources, their build and their Python interface."""

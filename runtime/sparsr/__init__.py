@@ -1,0 +1,20 @@
+"""SparSR: pruned image restoration that is really faster on the device. The bare install is the runtime."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsr.runtime.model.bundle import Bundle
+    from sparsr.runtime.upscale.upscaler import Upscaler
+
+__all__ = ["Bundle", "Upscaler"]
+_MODULES = {"Bundle": "sparsr.runtime.model.bundle", "Upscaler": "sparsr.runtime.upscale.upscaler"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public classes when first used, so that `sparsr.runtime.errors` alone stays light."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -1,0 +1,1 @@
+"""From pictures to larger pictures: tiling, adaptive inference, files."""

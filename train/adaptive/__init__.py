@@ -1,0 +1,1 @@
+"""Training of the estimator of adaptive inference."""

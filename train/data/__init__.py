@@ -1,0 +1,1 @@
+"""Training images and the low-resolution pictures made of them."""

@@ -1,0 +1,212 @@
+"""Training data: folders of images, decoded once, kept as bytes on the training device, cut into patches.
+
+What a step sees depends on nothing but (seed, step, place in the batch). So a resumed run goes on exactly,
+and several processes together see exactly what one would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import atomic_file
+from sparsr.runtime.media.images import MAX_PIXELS, list_images, read_image
+from sparsr.train.data.bicubic import crop_to_multiple, downscale
+
+Report = Callable[[str], None]
+IntArray = NDArray[np.int64]
+_CACHE_FORMAT = 1
+_REPORT_EVERY = 100
+
+
+def report_to_stderr(text: str) -> None:
+    """One line of progress for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """All images as rows of RGB bytes, one image after the other."""
+
+    lr: Tensor
+    """uint8 [pixels of all LR images, 3]."""
+    hr: Tensor
+    """uint8 [pixels of all HR images, 3]."""
+    sizes: Tensor
+    """int64 [images, 2]: height and width of every LR image, on the CPU."""
+
+
+class PatchData:
+    """Random LR/HR patches from folders of HR images, searched recursively.
+
+    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. `patch` is a patch's side in
+    LR pixels. `holdout` images, spread evenly over the sorted list, are kept out of the patches: see
+    `validation`. `cache` is a folder for the decoded images; files that change on disk are decoded again.
+    Images that cannot be used are named through `report`. Raises `SparsrError` if none is left.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str | Path],
+        scale: int,
+        patch: int,
+        device: torch.device,
+        cache: Path | None = None,
+        holdout: int = 0,
+        max_pixels: int = MAX_PIXELS,
+        report: Report = report_to_stderr,
+    ) -> None:
+        self.scale, self.patch, self.device = scale, patch, device
+        paths = [path for folder in folders for path in list_images(folder, recursive=True)]
+        images = _load(paths, scale, cache, max_pixels, report)
+        self._lr, self._hr = images.lr.to(device), images.hr.to(device)
+        self._sizes = images.sizes.numpy()
+        areas = self._sizes.prod(1)
+        self._starts = np.concatenate([[0], np.cumsum(areas)])
+        self._held_out = _spread(len(areas), holdout)
+        positions = (self._sizes - patch + 1).clip(min=0).prod(1)
+        if small := int((positions == 0).sum()):
+            report(f"{small} of {len(areas)} images are smaller than a patch ({patch * scale} px), not used")
+        positions[self._held_out] = 0
+        self._ends = np.cumsum(positions)
+        if not len(positions) or not self._ends[-1]:
+            raise SparsrError(
+                f"no training image is large enough for a patch of {patch * scale} pixels",
+                "give larger images, a smaller data.patch or a smaller data.holdout",
+            )
+
+    @property
+    def images(self) -> int:
+        """Number of images patches are cut from."""
+        return int(np.count_nonzero(np.diff(self._ends, prepend=0)))
+
+    @property
+    def validation(self) -> list[tuple[Tensor, Tensor]]:
+        """The held-out images, whole: (LR, HR), uint8 [3, h, w] and [3, s*h, s*w] on the training device."""
+        return [self._pair(index) for index in self._held_out]
+
+    def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """This process's share of the batch of `size` patches: LR [n, 3, p, p] and HR [n, 3, s*p, s*p].
+
+        n = size / world. float32 on the training device, values 0..255. Every patch position of every image is
+        equally likely; flips and transposition with probability 1/2 each. `seed` and `step` are not negative.
+        """
+        if size % world:
+            raise SparsrError(f"{world} processes cannot share a batch of {size} evenly", "change data.batch")
+        share = size // world
+        random = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, step])).random((size, 4))
+        random = random[rank * share : (rank + 1) * share]
+        position = (random[:, 0] * self._ends[-1]).astype(np.int64)
+        image = np.searchsorted(self._ends, position, side="right")
+        row, column = np.divmod(
+            position - np.where(image > 0, self._ends[image - 1], 0), self._sizes[image, 1] - self.patch + 1
+        )
+        flips = random[:, 1:] < 0.5
+        lr = self._cut(self._lr, 1, image, row, column, flips)
+        return lr, self._cut(self._hr, self.scale, image, row, column, flips)
+
+    def _cut(
+        self, pixels: Tensor, scale: int, image: IntArray, row: IntArray, column: IntArray, flips: NDArray[np.bool_]
+    ) -> Tensor:
+        """Cut, flip and transpose all patches at once: float32 [n, 3, scale*patch, scale*patch].
+
+        row, column: the patch's first in LR pixels; flips [n, 3]: vertical, horizontal, transposed. Pixel (i, j) of
+        a patch lies at origin + i * down + j * right, so that flips and transposition are just other steps.
+        """
+        side, width = self.patch * scale, self._sizes[image, 1] * scale
+        top, left = row * scale + flips[:, 0] * (side - 1), column * scale + flips[:, 1] * (side - 1)
+        origin = self._starts[image] * scale**2 + top * width + left
+        vertical, horizontal = np.where(flips[:, 0], -width, width), np.where(flips[:, 1], -1, 1)
+        down, right = np.where(flips[:, 2], (horizontal, vertical), (vertical, horizontal))
+        plan = torch.from_numpy(np.stack([origin, down, right]).astype(np.int64)).to(self.device)
+        ramp = torch.arange(side, device=self.device)
+        index = (plan[0, :, None] + plan[1, :, None] * ramp)[:, :, None] + (plan[2, :, None] * ramp)[:, None]
+        cut = pixels.index_select(0, index.flatten()).reshape(*index.shape, 3)
+        return cut.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+
+    def _pair(self, index: int) -> tuple[Tensor, Tensor]:
+        height, width = self._sizes[index]
+        pair = []
+        for pixels, scale in ((self._lr, 1), (self._hr, self.scale)):
+            start, area = self._starts[index] * scale**2, height * width * scale**2
+            image = pixels[start : start + area].reshape(height * scale, width * scale, 3)
+            pair.append(image.permute(2, 0, 1).contiguous())
+        return pair[0], pair[1]
+
+
+def _spread(count: int, chosen: int) -> list[int]:
+    """`chosen` of `count` indices at even distances. Raises `SparsrError` if that leaves none."""
+    if chosen and chosen >= count:
+        raise SparsrError(f"holding out {chosen} of {count} images leaves none", "lower data.holdout")
+    return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)]
+
+
+def _load(paths: Sequence[Path], scale: int, cache: Path | None, max_pixels: int, report: Report) -> _Images:
+    """The images from the cache if it is whole and current, else decoded."""
+    if cache is None:
+        return _decode(paths, scale, max_pixels, report)
+    files = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    names = json.dumps([name for name, _, _ in files])
+    file = cache / f"x{scale}-{hashlib.sha256(names.encode()).hexdigest()[:12]}.safetensors"
+    key = hashlib.sha256(json.dumps([_CACHE_FORMAT, scale, max_pixels, files]).encode()).hexdigest()
+    images = _read_cache(file, key)
+    if images is None:
+        images = _decode(paths, scale, max_pixels, report)
+        try:
+            with atomic_file(file) as temporary:
+                save_file(vars(images), temporary, {"key": key})
+        except (SafetensorError, OSError) as error:  # only the next start is slower
+            report(f"the decoded images could not be kept in {file} ({error})")
+    return images
+
+
+def _read_cache(file: Path, key: str) -> _Images | None:
+    """The cached images; None if there is no such file, it is damaged, or was made of other images."""
+    try:
+        with safe_open(file, framework="pt") as stored:
+            if (stored.metadata() or {}).get("key") != key:
+                return None
+            return _Images(*(stored.get_tensor(name) for name in ("lr", "hr", "sizes")))
+    except (SafetensorError, OSError):
+        return None
+
+
+def _decode(paths: Sequence[Path], scale: int, max_pixels: int, report: Report) -> _Images:
+    """Decode all images and make their LR; those that cannot be used are reported and left out."""
+    lr: list[Tensor] = []
+    hr: list[Tensor] = []
+    sizes: list[tuple[int, ...]] = []
+    for count, path in enumerate(paths, 1):
+        if count % _REPORT_EVERY == 0 or count == len(paths):
+            report(f"decoding images: {count}/{len(paths)}")
+        try:
+            whole = crop_to_multiple(read_image(path, max_pixels).rgb, scale)
+        except SparsrError as error:
+            report(f"left out: {error}")
+            continue
+        if whole.size == 0:
+            report(f"left out: {path} is smaller than {scale} pixels")
+            continue
+        small = downscale(whole, scale)
+        sizes.append(small.shape[:2])
+        lr.append(_rows(small))
+        hr.append(_rows(whole))
+    if not sizes:
+        raise SparsrError("none of the training images can be used", "the lines above say why")
+    return _Images(torch.cat(lr), torch.cat(hr), torch.tensor(sizes))
+
+
+def _rows(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image).reshape(-1, 3))

@@ -1,0 +1,37 @@
+"""Any trained network from its file: ours or an official one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers import import_official
+from sparsr.train.networks import SRNetwork
+from sparsr.train.run import checkpoint
+from sparsr.train.run.checkpoint import Card
+
+_PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
+_SAFETENSORS_BRACE = b"{"  # after eight bytes of length, which may begin like the above
+
+
+def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
+    """The network, on the CPU in eval mode, and its card, from a checkpoint of ours or an official one.
+
+    `scale` chooses from an official file for several scales. Raises `SparsrError` if the file is missing, damaged,
+    hostile, not recognised, or of another scale.
+    """
+    path = Path(path)
+    if not path.is_file():
+        reason = "is a folder" if path.is_dir() else "does not exist"
+        raise SparsrError(
+            f"the checkpoint {path} {reason}", "check the path; `python -m train list` names the trained models"
+        )
+    with path.open("rb") as file:
+        start = file.read(9)
+    if not start:
+        raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
+    foreign = start.startswith(_PYTORCH_STARTS) and start[8:] != _SAFETENSORS_BRACE
+    network, card = import_official(path, scale) if foreign else checkpoint.load(path)
+    if scale is not None and scale != network.scale:
+        raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
+    return network, card

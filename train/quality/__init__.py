@@ -1,0 +1,1 @@
+"""What a network gives and costs: PSNR and SSIM, multiply-adds, comparisons."""

@@ -1,0 +1,223 @@
+"""Quality of a network by the super-resolution protocol: LR made from HR, one forward pass, luma PSNR and SSIM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import write_text
+from sparsr.runtime.media.images import MAX_PIXELS, list_images, read_image
+from sparsr.train.data import bicubic
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import SRNetwork
+from sparsr.train.quality.metrics import psnr_y, ssim_y
+from sparsr.train.run import checkpoint
+from sparsr.train.smsr.report import MaskReport, mask_report
+
+ByteArray = NDArray[np.uint8]
+Upscale = Callable[[ByteArray], ByteArray]
+"""uint8 RGB [h, w, 3] -> [s*h, s*w, 3]."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Quality of one image, or the mean over several."""
+
+    psnr_y: float
+    """dB."""
+    ssim_y: float
+
+
+Report = Callable[[str, Score], None]
+"""Called with an image's name and score as soon as it is measured."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores by image name."""
+
+    images: dict[str, Score]
+
+    @property
+    def mean(self) -> Score:
+        """Mean of the per-image values, as papers report it."""
+        scores = self.images.values()
+        return Score(fmean(score.psnr_y for score in scores), fmean(score.ssim_y for score in scores))
+
+    def to_json(self) -> dict[str, Any]:
+        """{"mean": {"psnr_y", "ssim_y"}, "images": {name: ...}}; an infinite PSNR is null."""
+        return {"mean": _plain(self.mean), "images": {name: _plain(score) for name, score in self.images.items()}}
+
+
+def evaluate(
+    network: SRNetwork, folder: str | Path, scale: int, report: Report | None = None, max_pixels: int = MAX_PIXELS
+) -> Evaluation:
+    """Scores of `network`, on the device it is on, for a folder of HR images (cropped to multiples of `scale`).
+
+    Every image is upscaled whole. Raises `SparsrError` if the network has another scale, or for images that cannot
+    be read or are too small.
+    """
+    if network.scale != scale:
+        raise SparsrError(f"the network enlarges x{network.scale}, not x{scale}", "use its own scale")
+    return measure(partial(upscale, network), folder, scale, report, max_pixels)
+
+
+def measure(
+    upscaler: Upscale, folder: str | Path, scale: int, report: Report | None = None, max_pixels: int = MAX_PIXELS
+) -> Evaluation:
+    """As `evaluate`, for anything that enlarges images."""
+    scores = {}
+    for path in list_images(folder):
+        hr = bicubic.crop_to_multiple(read_image(path, max_pixels).rgb, scale)
+        try:
+            sr = upscaler(bicubic.downscale(hr, scale))
+            score = Score(psnr_y(sr, hr, scale), ssim_y(sr, hr, scale))
+        except SparsrError as error:
+            raise SparsrError(f"{path}: {error}", error.hint or "leave it out of the folder") from error
+        scores[path.name] = score
+        if report:
+            report(path.name, score)
+    return Evaluation(scores)
+
+
+def upscale(network: SRNetwork, image: ByteArray) -> ByteArray:
+    """uint8 RGB [h, w, 3] -> [s*h, s*w, 3], clipped and rounded, in one forward pass in float32.
+
+    Raises `SparsrError` for an image below the network's minimum size.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < network.minimum_size:
+        side = network.minimum_size
+        raise SparsrError(f"{width}x{height} pixels are too few for {network.architecture}", f"it needs {side}x{side}")
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    with _exact_inference(network):
+        return _forward(network, pixels).permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def validate(network: SRNetwork, pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device) -> float:
+    """Mean luma PSNR in dB over (LR, HR) pairs of uint8 [3, h, w] and [3, s*h, s*w] tensors.
+
+    The network must be on `device`; it keeps its train or eval mode.
+    """
+    values = []
+    with _exact_inference(network):
+        for lr, hr in pairs:
+            sr = _forward(network, lr.to(device))
+            images = [image.permute(1, 2, 0).cpu().numpy() for image in (sr, hr)]
+            values.append(psnr_y(images[0], images[1], network.scale))
+    return fmean(values)
+
+
+def add_command(commands: Any) -> None:
+    """Add `eval` to the subparsers of `python -m train`."""
+    parser = commands.add_parser("eval", help="PSNR and SSIM of a model on a folder of images")
+    parser.add_argument("model", help="a checkpoint, ours or an official one, or the word bicubic")
+    parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
+    parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--record", metavar="NAME", help="also write the mean into the checkpoint's card, as NAME")
+    parser.add_argument("--masks", type=Path, help="folder for pictures and statistics of a network's sparse masks")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.set_defaults(action=run_command)
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Evaluate, print a row per image as it is done, and write the files asked for."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    network = None if arguments.model == "bicubic" else _chosen_network(arguments)
+    scale = network.scale if network else _bicubic_scale(arguments.scale)
+    upscaler = partial(upscale, network) if network else partial(bicubic.upscale, scale=scale)
+    names = [path.name for path in list_images(arguments.data)]
+    width = max(map(len, [*names, "image"]))
+
+    def row(name: str, score: Score) -> None:
+        print(f"{name:{width}s}  {score.psnr_y:8.3f}  {score.ssim_y:7.5f}", flush=True)
+
+    with _mask_report(network, arguments.masks) as masks:
+        print(f"{arguments.model} x{scale}: luma, border of {scale} pixels left out")
+        print(f"{'image':{width}s}   PSNR dB     SSIM")
+
+        def report(name: str, score: Score) -> None:
+            row(name, score)
+            if masks:
+                masks.add(name)
+
+        evaluation = measure(upscaler, arguments.data, scale, report)
+        row(f"mean of {len(names)}", evaluation.mean)
+    if masks:
+        print(masks.finish())
+    if arguments.json:
+        record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, **evaluation.to_json()}
+        write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+    if arguments.record:
+        record_score(Path(arguments.model), arguments.record, evaluation.mean)
+    return 0
+
+
+def record_score(path: Path, name: str, score: Score) -> None:
+    """Write a score into the card of a checkpoint of ours, beside the others. Raises `SparsrError` for other files."""
+    network, card = checkpoint.load(path)
+    metrics = card.metrics | {name: {"psnr_y": round(score.psnr_y, 4), "ssim_y": round(score.ssim_y, 5)}}
+    checkpoint.save(path, network, replace(card, metrics=metrics))
+
+
+def _mask_report(network: SRNetwork | None, folder: Path | None) -> AbstractContextManager[MaskReport | None]:
+    if folder is None:
+        return nullcontext()
+    if network is None:
+        raise SparsrError("bicubic has no sparse masks", "leave out --masks")
+    return mask_report(network, folder)
+
+
+def _bicubic_scale(scale: int | None) -> int:
+    if scale not in (2, 3, 4):
+        raise SparsrError("bicubic needs a scale of 2, 3 or 4", "add for example --scale 2")
+    return scale
+
+
+def _chosen_network(arguments: argparse.Namespace) -> SRNetwork:
+    network, _ = load_model(arguments.model, arguments.scale)
+    available = torch.cuda.is_available()
+    if arguments.device == "cuda" and not available:
+        raise SparsrError("there is no CUDA device", "leave out --device")
+    return network.to("cuda" if available and arguments.device != "cpu" else "cpu")
+
+
+@contextmanager
+def _exact_inference(network: SRNetwork) -> Iterator[None]:
+    """Eval mode without gradients, and convolutions in full float32: TF32 would cost some thousandths of a dB."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        network.train(training)
+
+
+def _forward(network: SRNetwork, image: Tensor) -> Tensor:
+    """uint8 [3, h, w] -> uint8 [3, s*h, s*w] on the network's device."""
+    unit = network.value_range / 255
+    device = next(network.parameters()).device
+    output = network(image[None].to(device, torch.float32) * unit)
+    return (output[0] / unit).clamp(0, 255).round().to(torch.uint8)
+
+
+def _plain(score: Score) -> dict[str, float | None]:
+    return {"psnr_y": None if math.isinf(score.psnr_y) else score.psnr_y, "ssim_y": score.ssim_y}

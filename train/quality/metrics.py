@@ -1,0 +1,74 @@
+"""PSNR and SSIM by the super-resolution protocol: on luma, borders cropped, SR rounded to 8 bits before."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsr.runtime.errors import SparsrError
+
+ByteArray = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+
+_LUMA: FloatArray = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, as MATLAB's rgb2ycbcr
+_WINDOW = 11
+_SIGMA = 1.5
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def rgb_to_y(rgb: ByteArray) -> FloatArray:
+    """Luma 16..235 of [h, w, 3] uint8 RGB, not rounded: [h, w] (MATLAB's rgb2ycbcr)."""
+    return np.dot(rgb, _LUMA) + 16
+
+
+def psnr_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
+    """Peak signal-to-noise ratio in dB of the luma of two [h, w, 3] images; infinite if equal.
+
+    border: pixels left out on every side, by the protocol the scale. Raises `SparsrError` as `cropped_luma`.
+    """
+    difference = cropped_luma(sr, hr, border)
+    mse = float(np.mean((difference[0] - difference[1]) ** 2))
+    return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def ssim_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
+    """Structural similarity (Wang et al. 2004) of the luma of two [h, w, 3] images, at most 1.
+
+    Gaussian window 11x11 with sigma 1.5, only where it lies inside. Raises `SparsrError` as `cropped_luma`, and
+    for images smaller than the window.
+    """
+    x, y = cropped_luma(sr, hr, border)
+    if min(x.shape) < _WINDOW:
+        height, width = sr.shape[:2]
+        raise SparsrError(f"SSIM needs {_WINDOW} pixels per side, {width}x{height} less its borders is smaller")
+    mean_x, mean_y = _blur(x), _blur(y)
+    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
+    covariance = _blur(x * y) - mean_x * mean_y
+    similarity = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
+    return float(np.mean(similarity / ((mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2))))
+
+
+def cropped_luma(sr: ByteArray, hr: ByteArray, border: int) -> tuple[FloatArray, FloatArray]:
+    """Luma of both images without `border` pixels on every side.
+
+    Raises `SparsrError` if the sizes differ or nothing is left.
+    """
+    if sr.shape != hr.shape:
+        raise SparsrError(f"images of different sizes cannot be compared: {sr.shape[:2]} and {hr.shape[:2]}")
+    height, width = sr.shape[:2]
+    if min(height, width) <= 2 * border:
+        raise SparsrError(f"an image of {width}x{height} pixels has nothing inside a border of {border}")
+    inside = np.s_[border : height - border, border : width - border]
+    return rgb_to_y(sr[inside]), rgb_to_y(hr[inside])
+
+
+def _blur(image: FloatArray) -> FloatArray:
+    """Gaussian window along both dimensions, valid region only: each side loses window - 1."""
+    offsets = np.arange(_WINDOW) - _WINDOW // 2
+    kernel = np.exp(-(offsets**2) / (2 * _SIGMA**2))
+    kernel /= kernel.sum()
+    height, width = (size - _WINDOW + 1 for size in image.shape)
+    rows = sum(weight * image[i : i + height] for i, weight in enumerate(kernel))
+    return sum(weight * rows[:, i : i + width] for i, weight in enumerate(kernel))

@@ -1,0 +1,137 @@
+"""Everything a run needs before its first step: data, first network, method, and the place it stopped at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.data.patches import PatchData, report_to_stderr
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import SRNetwork, build
+from sparsr.train.pruning.assl import Assl
+from sparsr.train.pruning.gassl import Gassl
+from sparsr.train.pruning.l1 import L1
+from sparsr.train.pruning.method import Method
+from sparsr.train.pruning.settings import (
+    AsslSettings,
+    GasslSettings,
+    L1Settings,
+    OneShotSettings,
+    SlsSettings,
+    SrSteSettings,
+)
+from sparsr.train.pruning.sls import OneShot, Sls, SrSte
+from sparsr.train.run.distributed import Team, team
+from sparsr.train.run.loop import STATE_NAME, Run, restore
+from sparsr.train.run.recipe import NetworkSettings, Recipe, expand
+
+
+@contextmanager
+def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Run]:
+    """A run ready for `loop.train`, at its first step or where its state file stands.
+
+    device: auto, cpu or cuda. Raises `SparsrError` if `out` holds another run or something is missing.
+    """
+    with team(device) as processes:
+        state = out / STATE_NAME
+        if state.exists() and not resume:
+            raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        if processes.leads:
+            for leftover in out.glob(".*.tmp*"):  # a killed process cannot clean up after itself
+                leftover.unlink()
+        torch.manual_seed(recipe.seed)
+        data, holdout = _data(recipe, out, processes)
+        network = first_network(recipe)
+        run = Run(recipe, out, data, holdout, processes, network.to(processes.device), _method(recipe))
+        if state.exists():
+            restore(run)
+        elif resume and processes.leads:
+            print(f"no state in {out} yet: starting from the beginning", flush=True)
+        processes.wait()
+        yield run
+
+
+def first_network(recipe: Recipe) -> SRNetwork:
+    """The network at step 0: the trained one a pruning recipe starts from, or a built one.
+
+    A dense recipe with `start` takes over every tensor whose shape fits (another scale has another tail).
+    """
+    settings = recipe.network
+    if recipe.prune:
+        return _trained(settings)
+    sizes = {"channels": settings.channels, "blocks": settings.blocks}
+    chosen = {key: value for key, value in sizes.items() if value} | settings.options
+    network = build(settings.architecture, settings.scale, **chosen)
+    if settings.start:
+        source = load_model(expand(settings.start))[0].state_dict()
+        own = network.state_dict()
+        network.load_state_dict({key: source[key] if _fits(source, own, key) else own[key] for key in own})
+    return network
+
+
+def _fits(source: dict[str, torch.Tensor], own: dict[str, torch.Tensor], key: str) -> bool:
+    return key in source and source[key].shape == own[key].shape
+
+
+def _trained(settings: NetworkSettings) -> SRNetwork:
+    network, _ = load_model(expand(settings.start), settings.scale)
+    if (network.architecture, network.scale) != (settings.architecture, settings.scale):
+        raise SparsrError(
+            f"{settings.start} is a {network.architecture} x{network.scale}, "
+            f"the recipe prunes a {settings.architecture} x{settings.scale}",
+            "--set network.start=CHECKPOINT, or --set network.architecture and network.scale",
+        )
+    return network
+
+
+def _method(recipe: Recipe) -> Method | None:
+    settings = recipe.prune
+    if settings is None:
+        return None
+    if isinstance(settings, GasslSettings):
+        return Gassl(settings, lambda: _trained(recipe.network))
+    if isinstance(settings, AsslSettings):
+        return Assl(settings, _counts_from(settings.ratios_from))
+    if isinstance(settings, OneShotSettings):
+        return OneShot(settings)
+    if isinstance(settings, SrSteSettings):
+        return SrSte(settings)
+    if isinstance(settings, SlsSettings):
+        return Sls(settings)
+    assert isinstance(settings, L1Settings)
+    return L1(settings)
+
+
+def _counts_from(path: str) -> dict[str, int] | None:
+    """Kept counts per channel group of a checkpoint pruned before."""
+    if not path:
+        return None
+    _, card = load_model(expand(path))
+    if not card.training.get("kept"):
+        raise SparsrError(f"{path} does not say which channels it kept", "give a checkpoint pruned by SparSR")
+    return {name: len(indices) for name, indices in card.training["kept"].items()}
+
+
+def _data(recipe: Recipe, out: Path, processes: Team) -> tuple[PatchData, list[tuple[torch.Tensor, torch.Tensor]]]:
+    settings = recipe.data
+    cache = expand(settings.cache) if settings.cache else out / "cache"
+    folders = [expand(folder) for folder in settings.folders]
+    if not processes.leads:
+        processes.wait()  # the leading process decodes, the others find its cache
+    data = PatchData(
+        folders,
+        recipe.network.scale,
+        settings.patch,
+        processes.device,
+        cache,
+        settings.holdout,
+        report=report_to_stderr if processes.leads else lambda _: None,
+    )
+    if processes.leads:
+        processes.wait()
+    return data, data.validation

@@ -1,0 +1,1 @@
+"""Training and statistics of SMSR's masks."""
