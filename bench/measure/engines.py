@@ -73,7 +73,7 @@ def _rival(module: str, package: str, precision: Precision = "float32") -> Bench
             plain.parent.mkdir()
             convert([sys.executable, "-c", _PLAIN, str(model.resolve()), str(plain)], Path(folder))
             try:
-                run: Run = importlib.import_module(f".rivals.{module}", __package__).load(plain, threads, **options)
+                run: Run = importlib.import_module(f"sparsr.bench.rivals.{module}").load(plain, threads, **options)
             except ImportError as error:
                 hint = "pip install -r bench/requirements-rivals.txt"
                 raise SparsrError(f"the package {error.name} is not installed", hint) from error

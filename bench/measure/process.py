@@ -13,14 +13,12 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from sparsr.bench.measure.results import LayerGroup, Memory
 from sparsr.bench.measure.worker import Job
 from sparsr.runtime.errors import SparsrError
 
-_ROOT = Path(__file__).resolve().parent.parent
 # Thread pools that do not ask the engine's own option.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _END_TIMEOUT = 10  # seconds for a process to exit by itself

@@ -13,9 +13,9 @@ import java
 import numpy as np
 import pytest
 
-from bench import results
-from export.native_writer import write_native
-from runtime.native import builder
+from sparsr.bench.measure import results
+from sparsr.export.writers.native import write_native
+from sparsr.runtime.engines.native import build as builder
 
 WIDTH, HEIGHT = 21, 13
 
@@ -94,12 +94,19 @@ def bundle(folder, name, method, graph, damage_reference=0):
     pixels = np.random.default_rng(1).integers(0, 256, (9, 11, 3), np.uint8)
     (path / "in.ppm").write_bytes(b"P6\n11 9\n255\n" + pixels.tobytes())
     runner = builder.library_path().parent / builder.RUNNER
-    subprocess.run([runner, path / "model.safetensors", path / "in.ppm", path / "out.ppm"], check=True, capture_output=True)
+    subprocess.run(
+        [runner, path / "model.safetensors", path / "in.ppm", path / "out.ppm"], check=True, capture_output=True
+    )
     result = bytearray((path / "out.ppm").read_bytes().split(b"255\n", 1)[1])
     result[0] ^= damage_reference
     (path / "reference.json").write_text(json.dumps({"width": 11, "height": 9, "scale": 2}))
     (path / "reference.rgb").write_bytes(pixels.tobytes() + result)
-    file = {"name": "model.safetensors", "format": "native", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    file = {
+        "name": "model.safetensors",
+        "format": "native",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     metrics = {"Set5": {"psnr_y": 37.5, "ssim_y": 0.95}, "note": "text"}
     card = {
         "schema": "sparsr-bundle/1", "name": name, "architecture": "small", "scale": 2, "method": method,
@@ -112,7 +119,10 @@ def bundle(folder, name, method, graph, damage_reference=0):
 
 def test_the_measurement_is_read_by_bench(tmp_path):
     graph = graphs.small_network(value_range=255.0)
-    pruned, dense = bundle(tmp_path, "pruned", "sls", graph), bundle(tmp_path, "dense", "dense", graph, damage_reference=64)
+    pruned, dense = (
+        bundle(tmp_path, "pruned", "sls", graph),
+        bundle(tmp_path, "dense", "dense", graph, damage_reference=64),
+    )
     out = tmp_path / "result.json"
     result = java.run("dev.sparsr.demo.Host", "bench", out, 32, 24, 1, 7, 2, pruned, dense, library=java.host_library())
     assert result.returncode == 0, result.stderr

@@ -59,7 +59,7 @@ def images(tmp_path_factory):
 def export(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "argv", ["export", "adaptive", *map(str, arguments)])
     try:
-        code = run_cli(cli._main)
+        code = run_cli(cli.main)
     except SystemExit as error:  # argparse
         code = error.code
     return code, *capsys.readouterr()

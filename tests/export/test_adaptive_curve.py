@@ -89,7 +89,7 @@ def test_command_line(bundle, images, tmp_path, monkeypatch, capsys):
     out = tmp_path / "curve"
     options = ["curve", bundle.path, "--data", images, "--out", out, "--beta", "0.1", "--rounds", "1"]
     monkeypatch.setattr(sys, "argv", ["export", *map(str, options)])
-    assert run_cli(cli._main) == 0
+    assert run_cli(cli.main) == 0
     assert "beta 0.1" in capsys.readouterr().out
     record = json.loads(out.with_suffix(".json").read_text())
     assert [point["beta"] for point in record["points"]] == [None, None, None, 0.1]

@@ -53,7 +53,7 @@ def store(network, path):
 def export(*arguments, capsys):
     """(exit code, stdout, stderr) of the command line."""
     sys.argv = ["export", *map(str, arguments)]
-    code = run_cli(cli._main)
+    code = run_cli(cli.main)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

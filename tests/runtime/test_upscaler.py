@@ -172,7 +172,7 @@ def test_less_memory_means_smaller_windows(bundle):
 PEAK = """
 import sys
 import numpy as np
-from runtime import Upscaler
+from sparsr import Upscaler
 upscaler = Upscaler(sys.argv[1], sys.argv[2], 1, int(sys.argv[3]))
 image = np.random.default_rng(0).integers(0, 256, (700, 800, 3), dtype=np.uint8)
 assert not upscaler.tiling(700, 800).whole
@@ -255,7 +255,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import numpy as np
 import sparsr.runtime.cli.main
-from runtime import Upscaler
+from sparsr import Upscaler
 for engine in ("ort", "litert", "tflite_runtime"):
     assert Upscaler(sys.argv[1], engine)(np.zeros((5, 4, 3), np.uint8)).shape == (10, 8, 3)
 print("fine")

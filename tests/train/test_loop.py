@@ -174,7 +174,7 @@ def test_a_killed_process_resumes_to_the_same_weights(workshop, tmp_path):
 GRADIENTS = """
 import sys, torch
 from pathlib import Path
-from train import recipe
+from sparsr.train.run import recipe
 from sparsr.train.run.loop import compute_gradients, phases
 from sparsr.train.run.prepare import prepare
 chosen = recipe.load(sys.argv[1])
