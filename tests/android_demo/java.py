@@ -1,4 +1,4 @@
-"""The app's Java code, compiled and run on this machine: in the JVM's own architecture, or arm64's under an emulator."""
+"""The app's Java code, compiled and run on this machine: in this machine's JVM or an emulated arm64 one."""
 
 from __future__ import annotations
 

@@ -250,7 +250,8 @@ BLOCKED = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "onnx", "tensorflow", "train", "export", "bench", "onnxscript"}:
+        heavy = {"torch", "onnx", "onnxscript", "tensorflow"}
+        if name.split(".")[0] in heavy or name in {"sparsr.train", "sparsr.export", "sparsr.bench"}:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocker())
 import numpy as np
