@@ -1,4 +1,4 @@
-"""Command line: `python -m train run | init | eval | costs | compare | list`."""
+"""Command line: `python -m train run | prune | init | eval | costs | compare | list`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import ARCHITECTURES
 from sparsr.train.pruning import layer_costs
 from sparsr.train.quality import comparison, evaluate
-from sparsr.train.run import checkpoint, recipe
+from sparsr.train.run import checkpoint, prune, recipe
 from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import first_network, prepare
 
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
     init.set_defaults(action=_init)
+    prune.add_command(commands)
     evaluate.add_command(commands)
     layer_costs.add_command(commands)
     comparison.add_command(commands)

@@ -43,7 +43,7 @@ class _Images:
     lr: Tensor
     """uint8 [pixels of all LR images, 3]."""
     hr: Tensor
-    """uint8 [pixels of all HR images, 3]."""
+    """uint8 [pixels of all HR images, 3]; none if the images are inputs."""
     sizes: Tensor
     """int64 [images, 2]: height and width of every LR image, on the CPU."""
 
@@ -51,10 +51,11 @@ class _Images:
 class PatchData:
     """Random LR/HR patches from folders of HR images, searched recursively.
 
-    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. `patch` is a patch's side in
-    LR pixels. `holdout` images, spread evenly over the sorted list, are kept out of the patches: see
-    `validation`. `cache` is a folder for the decoded images; files that change on disk are decoded again.
-    Images that cannot be used are named through `report`. Raises `SparsrError` if none is left.
+    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. With `unlabelled` the images are LR
+    themselves and there is no HR. `patch` is a patch's side in LR pixels. `holdout` images, spread evenly over the
+    sorted list, are kept out of the patches: see `validation`. `cache` is a folder for the decoded images; files that
+    change on disk are decoded again. Images that cannot be used are named through `report`. Raises `SparsrError` if
+    none is left.
     """
 
     def __init__(
@@ -67,10 +68,11 @@ class PatchData:
         holdout: int = 0,
         max_pixels: int = MAX_PIXELS,
         report: Report = report_to_stderr,
+        unlabelled: bool = False,
     ) -> None:
-        self.scale, self.patch, self.device = scale, patch, device
+        self.scale, self.patch, self.device, self.unlabelled = scale, patch, device, unlabelled
         paths = [path for folder in folders for path in list_images(folder, recursive=True)]
-        images = _load(paths, scale, cache, max_pixels, report)
+        images = _load(paths, None if unlabelled else scale, cache, max_pixels, report)
         self._lr, self._hr = images.lr.to(device), images.hr.to(device)
         self._sizes = images.sizes.numpy()
         areas = self._sizes.prod(1)
@@ -78,7 +80,8 @@ class PatchData:
         self._held_out = _spread(len(areas), holdout)
         positions = (self._sizes - patch + 1).clip(min=0).prod(1)
         if small := int((positions == 0).sum()):
-            report(f"{small} of {len(areas)} images are smaller than a patch ({patch * scale} px), not used")
+            side = patch * (1 if unlabelled else scale)
+            report(f"{small} of {len(areas)} images are smaller than a patch ({side} px), not used")
         positions[self._held_out] = 0
         self._ends = np.cumsum(positions)
         if not len(positions) or not self._ends[-1]:
@@ -93,15 +96,19 @@ class PatchData:
         return int(np.count_nonzero(np.diff(self._ends, prepend=0)))
 
     @property
-    def validation(self) -> list[tuple[Tensor, Tensor]]:
-        """The held-out images, whole: (LR, HR), uint8 [3, h, w] and [3, s*h, s*w] on the training device."""
+    def validation(self) -> list[tuple[Tensor, Tensor | None]]:
+        """The held-out images, whole: (LR, HR), uint8 [3, h, w] and [3, s*h, s*w] on the training device.
+
+        HR is None for unlabelled images.
+        """
         return [self._pair(index) for index in self._held_out]
 
-    def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+    def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor | None]:
         """This process's share of the batch of `size` patches: LR [n, 3, p, p] and HR [n, 3, s*p, s*p].
 
-        n = size / world. float32 on the training device, values 0..255. Every patch position of every image is
-        equally likely; flips and transposition with probability 1/2 each. `seed` and `step` are not negative.
+        n = size / world. HR is None for unlabelled images. float32 on the training device, values 0..255. Every patch
+        position of every image is equally likely; flips and transposition with probability 1/2 each. `seed` and `step`
+        are not negative.
         """
         if size % world:
             raise SparsrError(f"{world} processes cannot share a batch of {size} evenly", "change data.batch")
@@ -115,7 +122,7 @@ class PatchData:
         )
         flips = random[:, 1:] < 0.5
         lr = self._cut(self._lr, 1, image, row, column, flips)
-        return lr, self._cut(self._hr, self.scale, image, row, column, flips)
+        return lr, None if self.unlabelled else self._cut(self._hr, self.scale, image, row, column, flips)
 
     def _cut(
         self, pixels: Tensor, scale: int, image: IntArray, row: IntArray, column: IntArray, flips: NDArray[np.bool_]
@@ -136,14 +143,14 @@ class PatchData:
         cut = pixels.index_select(0, index.flatten()).reshape(*index.shape, 3)
         return cut.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
 
-    def _pair(self, index: int) -> tuple[Tensor, Tensor]:
+    def _pair(self, index: int) -> tuple[Tensor, Tensor | None]:
+        return self._whole(self._lr, index, 1), None if self.unlabelled else self._whole(self._hr, index, self.scale)
+
+    def _whole(self, pixels: Tensor, index: int, scale: int) -> Tensor:
+        """Picture `index`, uint8 [3, h, w]."""
         height, width = self._sizes[index]
-        pair = []
-        for pixels, scale in ((self._lr, 1), (self._hr, self.scale)):
-            start, area = self._starts[index] * scale**2, height * width * scale**2
-            image = pixels[start : start + area].reshape(height * scale, width * scale, 3)
-            pair.append(image.permute(2, 0, 1).contiguous())
-        return pair[0], pair[1]
+        start, area = self._starts[index] * scale**2, height * width * scale**2
+        return pixels[start : start + area].reshape(height * scale, width * scale, 3).permute(2, 0, 1).contiguous()
 
 
 def _spread(count: int, chosen: int) -> list[int]:
@@ -153,13 +160,13 @@ def _spread(count: int, chosen: int) -> list[int]:
     return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)]
 
 
-def _load(paths: Sequence[Path], scale: int, cache: Path | None, max_pixels: int, report: Report) -> _Images:
-    """The images from the cache if it is whole and current, else decoded."""
+def _load(paths: Sequence[Path], scale: int | None, cache: Path | None, max_pixels: int, report: Report) -> _Images:
+    """The images from the cache if it is whole and current, else decoded; without a scale they are inputs."""
     if cache is None:
         return _decode(paths, scale, max_pixels, report)
     files = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     names = json.dumps([name for name, _, _ in files])
-    file = cache / f"x{scale}-{hashlib.sha256(names.encode()).hexdigest()[:12]}.safetensors"
+    file = cache / f"{f'x{scale}' if scale else 'inputs'}-{hashlib.sha256(names.encode()).hexdigest()[:12]}.safetensors"
     key = hashlib.sha256(json.dumps([_CACHE_FORMAT, scale, max_pixels, files]).encode()).hexdigest()
     images = _read_cache(file, key)
     if images is None:
@@ -183,7 +190,7 @@ def _read_cache(file: Path, key: str) -> _Images | None:
         return None
 
 
-def _decode(paths: Sequence[Path], scale: int, max_pixels: int, report: Report) -> _Images:
+def _decode(paths: Sequence[Path], scale: int | None, max_pixels: int, report: Report) -> _Images:
     """Decode all images and make their LR; those that cannot be used are reported and left out."""
     lr: list[Tensor] = []
     hr: list[Tensor] = []
@@ -192,17 +199,17 @@ def _decode(paths: Sequence[Path], scale: int, max_pixels: int, report: Report) 
         if count % _REPORT_EVERY == 0 or count == len(paths):
             report(f"decoding images: {count}/{len(paths)}")
         try:
-            whole = crop_to_multiple(read_image(path, max_pixels).rgb, scale)
+            whole = crop_to_multiple(read_image(path, max_pixels).rgb, scale or 1)
         except SparsrError as error:
             report(f"left out: {error}")
             continue
         if whole.size == 0:
             report(f"left out: {path} is smaller than {scale} pixels")
             continue
-        small = downscale(whole, scale)
+        small = downscale(whole, scale) if scale else whole
         sizes.append(small.shape[:2])
         lr.append(_rows(small))
-        hr.append(_rows(whole))
+        hr.append(_rows(whole if scale else whole[:0]))
     if not sizes:
         raise SparsrError("none of the training images can be used", "the lines above say why")
     return _Images(torch.cat(lr), torch.cat(hr), torch.tensor(sizes))

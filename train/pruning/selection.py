@@ -38,7 +38,8 @@ def kept_counts(groups: Sequence[ChannelGroup], settings: FilterSettings) -> dic
     """How many units every group keeps. Raises `SparsrError` for impossible settings."""
     counts = {}
     for group in groups:
-        forced = {settings.layer_channels[w] for w in group.writers if w in settings.layer_channels}
+        named = [group.name] if group.name in settings.layer_channels else group.writers
+        forced = {settings.layer_channels[name] for name in named if name in settings.layer_channels}
         if len(forced) > 1:
             raise SparsrError(
                 f"prune.layer_channels forces different counts {sorted(forced)} on layers that share channels"

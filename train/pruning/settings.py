@@ -33,7 +33,7 @@ class FilterSettings(PruningSettings):
     round_to: int = 4
     """Kept counts are rounded up to a multiple of this, because SIMD kernels like multiples (1: as published)."""
     layer_channels: dict[str, int] = field(default_factory=dict)
-    """Kept counts forced for single layers, by name."""
+    """Kept counts forced for single layers, by name, or for single channel groups by theirs."""
     reinit: list[str] = field(default_factory=list)
     """Layers, as name patterns, that start fine-tuning from random weights."""
 
@@ -82,14 +82,14 @@ class OneShotSettings(PruningSettings):
 
     n: int = 4
     m: int = 32
+    layers: dict[str, int] = field(default_factory=dict)
+    """N of single layers, by name."""
 
 
 @dataclass(frozen=True)
-class SrSteSettings(PruningSettings):
+class SrSteSettings(OneShotSettings):
     """SR-STE (Zhou et al., Learning N:M fine-grained structured sparse networks from scratch, ICLR 2021)."""
 
-    n: int = 4
-    m: int = 32
     decay: float = 2e-4
     """How strongly weights outside of the mask are pulled to zero."""
 
@@ -123,6 +123,8 @@ class SlsSettings(PruningSettings):
     """Priorities are products of scores, so that gates shut from the last rank on."""
     score_gain: float = 1.0
     """Factor on the scores' gradient steps relative to the weights' (ours: short schedules need fast scores)."""
+    exact: bool = False
+    """Spend the whole budget and no more (ours): see `Sls.settle`. The published method stops below it, somewhere."""
     costs: str = ""
     """JSON file with measured costs per layer and N; then `budget` is a share of time, not of multiply-adds (ours)."""
 

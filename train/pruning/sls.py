@@ -75,9 +75,12 @@ class OneShot:
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
         gated = with_gates(network, self.settings.m)
-        for conv in sparse_convolutions(gated).values():
-            conv.set_n(self.settings.n)
+        for name, conv in sparse_convolutions(gated).items():
+            conv.set_n(self._n(name))
         return gated
+
+    def _n(self, layer: str) -> int:
+        return self.settings.layers.get(layer, self.settings.n)
 
     def _adjust(self, network: SRNetwork, step: int) -> None:
         hold_scores(network)
@@ -86,7 +89,7 @@ class OneShot:
 class SrSte(OneShot):
     """N:M from anew at every step; weights outside of the mask learn too, and are pulled to zero."""
 
-    settings: SrSteSettings  # type: ignore[assignment]
+    settings: SrSteSettings
 
     def __init__(self, settings: SrSteSettings) -> None:
         self.settings = settings
@@ -100,9 +103,9 @@ class SrSte(OneShot):
     @torch.no_grad()
     def _adjust(self, network: SRNetwork, step: int) -> None:
         hold_scores(network)
-        for conv in sparse_convolutions(network).values():
+        for name, conv in sparse_convolutions(network).items():
             assert conv.weight.grad is not None
-            outside = conv.rank >= self.settings.n
+            outside = conv.rank >= self._n(name)
             conv.weight.grad.add_(conv.weight * outside, alpha=self.settings.decay)
             conv.update_ranks()
 
@@ -183,13 +186,44 @@ class Sls:
         return gated
 
     def _freeze(self, network: SRNetwork) -> SRNetwork:
-        if not self.frozen:
+        if not self.frozen and self.settings.exact:
+            self.settle(network)
+        elif not self.frozen:
             share = float(self.cost(network).detach()) / self.dense_cost(network)
             print(
                 f"the budget of {self.settings.budget:g} was not reached: {share:.3f} of the cost remains", flush=True
             )
         self.frozen = True
         return network
+
+    @torch.no_grad()
+    def settle(self, network: SRNetwork) -> None:
+        """Meet the budget to the last gate: shut the open ones of lowest priority, or open the shut ones of highest.
+
+        Afterwards no further gate could open within the budget. Raises `SparsrError` if the first gates alone, one
+        weight of every group, cost more.
+        """
+        convs, costs = sparse_convolutions(network), self._costs(network)
+        priorities = {name: torch.cat([torch.ones(1), conv.priorities().cpu()]) for name, conv in convs.items()}
+        counts = {name: conv.n() for name, conv in convs.items()}
+        limit = self.settings.budget * self.dense_cost(network)
+        spent = float(sum(costs[name][:n].sum() for name, n in counts.items()))
+        while spent > limit:
+            shuttable = [name for name, n in counts.items() if n > 1]
+            if not shuttable:
+                raise SparsrError(
+                    f"a budget of {self.settings.budget:.4g} is below one weight in {self.settings.m}",
+                    "give a larger budget, or another method",
+                )
+            last = min(shuttable, key=lambda name: float(priorities[name][counts[name] - 1]))
+            counts[last] -= 1
+            spent -= float(costs[last][counts[last]])
+        while openable := [n for n, k in counts.items() if k < convs[n].m and spent + costs[n][k] <= limit]:
+            first = max(openable, key=lambda name: float(priorities[name][counts[name]]))
+            spent += float(costs[first][counts[first]])
+            counts[first] += 1
+        for name, conv in convs.items():
+            conv.set_n(counts[name])
 
     def _penalty(self, network: SRNetwork) -> Tensor:
         cost = self.cost(network)
@@ -202,6 +236,8 @@ class Sls:
         if not self.frozen:
             rate = self.dense_cost(network) / max(float(self.cost(network)), 1e-30)
             self.frozen = rate > 1 / self.settings.budget
+            if self.frozen and self.settings.exact:
+                self.settle(network)
             if step % self.settings.anneal_every == 0:
                 if rate - self.last_rate < self.settings.anneal_below:
                     self.annealing *= self.settings.anneal
@@ -246,7 +282,12 @@ def increments(network: SRNetwork, settings: SlsSettings) -> dict[str, Tensor]:
     convs = sparse_convolutions(network)
     dense = layer_macs(network, _COST_SIDE, _COST_SIDE)
     if not settings.costs:
-        return {name: torch.full((conv.m,), dense[name] / conv.m, dtype=torch.float64) for name, conv in convs.items()}
+        # A last group smaller than M has no weights of the higher ranks: their gates cost less.
+        shares = {
+            name: torch.bincount(conv.rank.flatten().long(), minlength=conv.m).double().cpu() / conv.rank.numel()
+            for name, conv in convs.items()
+        }
+        return {name: dense[name] * share for name, share in shares.items()}
     measured = {name: torch.diff(costs) for name, costs in read_costs(Path(settings.costs), convs).items()}
     scale = sum(dense[name] for name in convs) / float(sum(steps.sum() for steps in measured.values()))
     return {name: steps * scale for name, steps in measured.items()}

@@ -49,10 +49,14 @@ class SparseConv2d(ConvCopy):
         """Open exactly the gates of the `n` largest weights."""
         self.scores.copy_((torch.arange(1, self.m) < n).to(self.scores))
 
+    def priorities(self) -> Tensor:
+        """[m - 1], of ranks 1, 2, ...: above 1/2 the gate is open."""
+        scores = (1 + self.gain * (self.scores - 1)).clamp(0, HIGHEST_SCORE)
+        return torch.where(self.ordered, scores.cumprod(0), scores)
+
     def gates(self) -> Tensor:
         """[m], 0 or 1; the gradient goes straight through the threshold to the priorities."""
-        scores = (1 + self.gain * (self.scores - 1)).clamp(0, HIGHEST_SCORE)
-        priorities = torch.where(self.ordered, scores.cumprod(0), scores)
+        priorities = self.priorities()
         open_ = (priorities > 0.5).to(priorities) + (priorities - priorities.detach())
         return torch.cat([torch.ones_like(open_[:1]), open_])
 

@@ -22,7 +22,7 @@ from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.quality.evaluate import validate
-from sparsr.train.run import checkpoint
+from sparsr.train.run import checkpoint, distillation
 from sparsr.train.run.checkpoint import Card, card_for
 from sparsr.train.run.distributed import Team
 from sparsr.train.run.log import RunLog
@@ -36,8 +36,8 @@ STATE_NAME = "state.pt"
 class Data(Protocol):
     """Where batches come from."""
 
-    def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
-        """(lr, hr) float32 in 0..255: this rank's slice of the step's batch."""
+    def batch(self, seed: int, step: int, size: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor | None]:
+        """(lr, hr) float32 in 0..255: this rank's slice of the step's batch; hr is None without labels."""
         ...
 
 
@@ -66,6 +66,8 @@ class Run:
     network: SRNetwork
     method: Method | None
     position: Position = field(default_factory=Position)
+    teacher: SRNetwork | None = None
+    """The dense network to learn from, on the team's device; None without self-distillation."""
 
     @property
     def method_name(self) -> str:
@@ -147,7 +149,7 @@ def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tupl
     relax_masks(run.network, masks, seed, position.total, run.team.rank, run.team.world)
     with mixed_precision(run.network, run.team.device, settings.precision == "bfloat16"):
         output = parallel((lr_images * unit).contiguous(memory_format=torch.channels_last))
-    loss = F.l1_loss(output / unit, hr_images)
+    loss = _loss(run, output / unit, lr_images, hr_images)
     penalty = sparsity_penalty(run.network, masks, position.total)
     if phase.penalty:
         penalty = penalty + phase.penalty(run.network)
@@ -155,6 +157,13 @@ def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tupl
     if phase.adjust_gradients:
         phase.adjust_gradients(run.network, position.step)
     return loss, penalty
+
+
+def _loss(run: Run, output: Tensor, lr_images: Tensor, hr_images: Tensor | None) -> Tensor:
+    if run.teacher and run.recipe.distill:
+        return distillation.loss(output, lr_images, hr_images, run.teacher, run.recipe.distill.share)
+    assert hr_images is not None
+    return F.l1_loss(output, hr_images)
 
 
 def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:

@@ -25,6 +25,7 @@ from sparsr.train.pruning.settings import (
     SrSteSettings,
 )
 from sparsr.train.pruning.sls import OneShot, Sls, SrSte
+from sparsr.train.run.distillation import as_teacher, output_of
 from sparsr.train.run.distributed import Team, team
 from sparsr.train.run.loop import STATE_NAME, Run, restore
 from sparsr.train.run.recipe import NetworkSettings, Recipe, expand
@@ -45,9 +46,12 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
             for leftover in out.glob(".*.tmp*"):  # a killed process cannot clean up after itself
                 leftover.unlink()
         torch.manual_seed(recipe.seed)
-        data, holdout = _data(recipe, out, processes)
+        data = _data(recipe, out, processes)
         network = first_network(recipe)
-        run = Run(recipe, out, data, holdout, processes, network.to(processes.device), _method(recipe))
+        run = Run(recipe, out, data, [], processes, network.to(processes.device), _method(recipe))
+        if recipe.distill:
+            run.teacher = as_teacher(_trained(recipe.network)).to(processes.device)
+        run.holdout = [(lr, _target(lr, run.teacher) if hr is None else hr) for lr, hr in data.validation]
         if state.exists():
             restore(run)
         elif resume and processes.leads:
@@ -97,10 +101,10 @@ def _method(recipe: Recipe) -> Method | None:
         return Gassl(settings, lambda: _trained(recipe.network))
     if isinstance(settings, AsslSettings):
         return Assl(settings, _counts_from(settings.ratios_from))
-    if isinstance(settings, OneShotSettings):
-        return OneShot(settings)
     if isinstance(settings, SrSteSettings):
         return SrSte(settings)
+    if isinstance(settings, OneShotSettings):
+        return OneShot(settings)
     if isinstance(settings, SlsSettings):
         return Sls(settings)
     assert isinstance(settings, L1Settings)
@@ -117,7 +121,13 @@ def _counts_from(path: str) -> dict[str, int] | None:
     return {name: len(indices) for name, indices in card.training["kept"].items()}
 
 
-def _data(recipe: Recipe, out: Path, processes: Team) -> tuple[PatchData, list[tuple[torch.Tensor, torch.Tensor]]]:
+def _target(lr: torch.Tensor, teacher: SRNetwork | None) -> torch.Tensor:
+    """What a held-out picture without HR is compared with: the teacher's output, uint8."""
+    assert teacher is not None
+    return output_of(teacher, lr[None])[0].clamp(0, 255).round().to(torch.uint8)
+
+
+def _data(recipe: Recipe, out: Path, processes: Team) -> PatchData:
     settings = recipe.data
     cache = expand(settings.cache) if settings.cache else out / "cache"
     folders = [expand(folder) for folder in settings.folders]
@@ -131,7 +141,8 @@ def _data(recipe: Recipe, out: Path, processes: Team) -> tuple[PatchData, list[t
         cache,
         settings.holdout,
         report=report_to_stderr if processes.leads else lambda _: None,
+        unlabelled=settings.unlabelled,
     )
     if processes.leads:
         processes.wait()
-    return data, data.validation
+    return data

@@ -50,8 +50,21 @@ class DataSettings:
     """Images kept out of training, spread evenly over the list, for validation."""
     cache: str = ""
     """Folder for the decoded images; empty: beside the run."""
+    unlabelled: bool = False
+    """The images are inputs of the network themselves: nothing is made of them, and there is no HR. Needs `distill`."""
     terms: str = ""
     """Where the images come from and on which terms; copied into the card."""
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """Self-distillation (ours): the network being pruned learns from what it was before.
+
+    Off in recipes of papers. It needs neither HR nor the degradation the network was trained with.
+    """
+
+    share: float = 1.0
+    """Share of the loss, 0 to 1, that compares with the dense network's output; the rest compares with HR."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,8 @@ class Recipe:
     masks: MaskSettings = field(default_factory=MaskSettings)
     """For networks with sparse masks; others have nothing to do with it."""
     prune: PruningSettings | None = None
+    distill: DistillSettings | None = None
+    """Only with `prune`: the teacher is the network that pruning starts from."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, for cards and logs."""
@@ -231,6 +246,14 @@ def _check(recipe: Recipe, where: str) -> None:
         )
     if recipe.prune and not recipe.network.start:
         raise SparsrError(f"{where}: a pruning recipe needs a trained network", "--set network.start=CHECKPOINT")
+    if recipe.distill and not recipe.prune:
+        raise SparsrError(f"{where}: distill needs a network to learn from", "it is for recipes with a [prune] table")
+    if recipe.distill and not 0 <= recipe.distill.share <= 1:
+        raise SparsrError(f"{where}: distill.share is {recipe.distill.share}", "give a share from 0 to 1")
+    if recipe.data.unlabelled and not (recipe.distill and recipe.distill.share == 1):
+        raise SparsrError(
+            f"{where}: data.unlabelled leaves nothing to learn from", "add a [distill] table with share = 1"
+        )
 
 
 def expand(path: str) -> Path:

@@ -1,0 +1,195 @@
+"""`sparsr prune`: the target is the dense network's output, the budget holds, nothing untrained is called pruned."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_networks import small
+from test_loop import workshop  # noqa: F401 - a fixture
+from test_train_cli import assert_clear, command  # noqa: F401 - a fixture
+from torch.nn import functional as F
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import build
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning import budget
+from sparsr.train.pruning.l1 import L1
+from sparsr.train.pruning.settings import L1Settings, OneShotSettings, SlsSettings
+from sparsr.train.pruning.sls import OneShot, Sls, increments, with_gates
+from sparsr.train.pruning.sparse_conv import sparse_convolutions
+from sparsr.train.run import checkpoint, distillation
+from sparsr.train.run.loop import compute_gradients, phases, train
+from sparsr.train.run.prepare import prepare
+from sparsr.train.run.prune import Order, prune, recipe_for
+
+
+def naive_macs(network, side=32):
+    """Multiply-adds of weights other than zero, counted while the network really runs."""
+    total = 0
+
+    def count(module, _, output):
+        nonlocal total
+        total += int((module.weight != 0).sum()) * output.shape[2] * output.shape[3]
+
+    hooks = [conv.register_forward_hook(count) for name, conv in convolutions(network).items() if "mean" not in name]
+    with torch.no_grad():
+        network.eval()(torch.rand(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def order_for(workshop, **changes):  # noqa: F811
+    settings = {"budget": 0.5, "method": "sls", "pictures": workshop / "images", "steps": 20, "patch": 8, "batch": 2}
+    return Order(**settings | changes)
+
+
+def first_loss(workshop, tmp_path, share):  # noqa: F811
+    chosen = recipe_for(small("ledsr", 2), workshop / "dense.safetensors", order_for(workshop, hr_share=share))
+    with prepare(chosen, tmp_path / f"run{share}", False, "cpu") as run:
+        run.network = phases(run)[0].begin(run.network)
+        run.position.total = run.position.step = 1
+        phase = phases(run)[1]
+        return float(compute_gradients(run, phase, run.network)[0].detach()), run
+
+
+def test_the_target_is_the_dense_networks_output(workshop, tmp_path):  # noqa: F811
+    # Before the first step the network is the teacher: what learned from HR instead would not begin at 0.
+    nothing, run = first_loss(workshop, tmp_path, 0.0)
+    assert nothing < 1e-4
+    lr, hr = run.data.batch(1, 1, 2)
+    assert hr is not None and run.teacher is not None
+    teacher_to_hr = float(F.l1_loss(run.teacher(lr), hr))
+    assert teacher_to_hr > 1
+    half, _ = first_loss(workshop, tmp_path, 0.5)
+    assert half == pytest.approx(0.5 * teacher_to_hr, rel=1e-5)
+
+
+def test_the_loss_mixes_both_targets_and_ignores_hr_without_a_share():
+    torch.manual_seed(0)
+    teacher = distillation.as_teacher(small("rfdn", 2))
+    lr, hr, output = torch.rand(1, 3, 16, 16) * 255, torch.rand(1, 3, 32, 32) * 255, torch.rand(1, 3, 32, 32) * 255
+    target = teacher(lr)
+    assert torch.allclose(distillation.loss(output, lr, None, teacher, 1.0), (output - target).abs().mean())
+    mixed = 0.3 * (output - target).abs().mean() + 0.7 * (output - hr).abs().mean()
+    assert torch.allclose(distillation.loss(output, lr, hr, teacher, 0.3), mixed)
+
+
+@pytest.mark.parametrize("method", ["sls", "nm", "channels"])
+def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method, workshop, tmp_path):  # noqa: F811
+    order = order_for(workshop, method=method, unlabelled=True)
+    start = workshop / "dense.safetensors"
+    whole = prune(start, order, tmp_path / "whole", device="cpu")
+    network, card = checkpoint.load(whole)
+    dense, _ = checkpoint.load(start)
+    share = naive_macs(network) / naive_macs(dense)
+    lost = card.training["pruned_from"]
+    assert lost["multiply_adds"] == pytest.approx(share, abs=1e-4)
+    assert 0.4 < share <= 0.5
+    assert lost["psnr_to_dense"] > 15 and "psnr_dense" not in lost
+    assert (tmp_path / "whole" / "before_after.png").is_file()
+
+    chosen = recipe_for(dense, tmp_path / "parts" / "dense.safetensors", order)
+    checkpoint.save(tmp_path / "parts" / "dense.safetensors", *checkpoint.load(start))
+    with prepare(chosen, tmp_path / "parts", False, "cpu") as run:
+        original = run.data.batch
+
+        def dying(seed, step, *rest):
+            if step == 14:
+                raise KeyboardInterrupt
+            return original(seed, step, *rest)
+
+        run.data.batch = dying  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+    assert not (tmp_path / "parts" / "pruned.safetensors").exists()
+    resumed, _ = checkpoint.load(prune(start, order, tmp_path / "parts", resume=True, device="cpu"))
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):  # noqa: F811
+    path = prune(workshop / "dense.safetensors", order_for(workshop, method="nm"), tmp_path / "run", device="cpu")
+    lost = json.loads(path.with_suffix(".json").read_text())["training"]["pruned_from"]
+    assert lost.keys() >= {"from", "sha256", "budget", "psnr_to_dense", "psnr_dense", "psnr_pruned"}
+
+
+def networks():
+    torch.manual_seed(0)
+    return {
+        "rfdn": build("rfdn", 4),  # 50 channels: last groups of 18, 4 and 8
+        "edsr": build("edsr", 2, blocks=4),
+        "carn_m": build("carn_m", 4),  # grouped convolutions
+    }
+
+
+def pruned_by(method, network, share):
+    if method == "channels":
+        counts = budget.kept_channels(network, share, ["tail*"])
+        return L1(L1Settings("l1", layer_channels=counts, round_to=1, align="mean")).finish(network)
+    m = budget.group_size(network)
+    if method == "nm":
+        one_shot = OneShot(OneShotSettings("one_shot", m=m, layers=budget.weights_per_group(network, m, share)))
+        return one_shot.deployed(one_shot.fine_tuning(1, lambda _: 0).begin(network))
+    sls = Sls(SlsSettings("sls", m=m, budget=budget.sls_share(network, m, share), exact=True))
+    gated = sls.phases()[0].begin(network)
+    with torch.no_grad():
+        for conv in sparse_convolutions(gated).values():
+            conv.scores.uniform_(0.9, 1.0)
+    return sls.deployed(sls.fine_tuning(1, lambda _: 0).begin(gated))
+
+
+@pytest.mark.parametrize("method", ["sls", "nm", "channels"])
+@pytest.mark.parametrize("name", ["rfdn", "edsr", "carn_m"])
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_the_budget_holds_within_a_percent(method, name, share):
+    network = networks()[name]
+    spent = naive_macs(pruned_by(method, network, share)) / naive_macs(network)
+    assert 0.99 * share <= spent <= share
+
+
+def test_gates_of_a_last_smaller_group_cost_what_they_hold():
+    gated = with_gates(networks()["rfdn"], 32)
+    costs = increments(gated, SlsSettings("sls", m=32))["blocks.0.c1_r"]
+    # 50 inputs are 32 and 18: ranks below 18 are two of 50 weights, the others one.
+    assert (costs / costs.sum()).tolist() == pytest.approx([2 / 50] * 18 + [1 / 50] * 14)
+
+
+@pytest.mark.parametrize("text, share", [("1/4", 0.25), ("0.125", 0.125), ("25%", 0.25), (" 50 % ", 0.5)])
+def test_a_budget_is_a_share(text, share):
+    assert budget.parse(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "4", "0", "1", "1/0", "-1/4", "12ms@320x180", "nan"])
+def test_other_budgets_are_refused(text):
+    with pytest.raises(SparsrError, match="budget"):
+        budget.parse(text)
+
+
+@pytest.mark.parametrize("method", ["sls", "nm", "channels"])
+def test_an_impossible_budget_is_refused(method):
+    with pytest.raises(SparsrError, match=r"cannot be met: 0\.\d+"):
+        pruned_by(method, networks()["edsr"], 0.001)
+
+
+def test_networks_with_nothing_to_prune_are_refused(workshop, tmp_path):  # noqa: F811
+    with pytest.raises(SparsrError, match="no convolution to prune"):
+        recipe_for(build("edsr", 2, channels=2, blocks=1), tmp_path / "none", order_for(workshop))
+    with pytest.raises(SparsrError, match="learned masks"):
+        recipe_for(small("smsr", 2), tmp_path / "none", order_for(workshop))
+
+
+def test_bad_input_of_prune(command, workshop, tmp_path):  # noqa: F811
+    start, data = workshop / "dense.safetensors", ("--data", workshop / "images", "--out", tmp_path / "run")
+    assert_clear(command("prune", start, *data, "--budget", "1/4", "--steps", 999), "damaged, not pruned", "1000")
+    assert_clear(command("prune", start, *data, "--budget", "4"), "between 0 and 1")
+    assert_clear(command("prune", start, *data, "--budget", "1/4", "--hr", "2"), "--hr 2")
+    assert_clear(command("prune", tmp_path / "none", *data, "--budget", "1/4"), "does not exist")
+    (tmp_path / "one").mkdir()
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "one" / "a.png")
+    lone = ("--data", tmp_path / "one", "--out", tmp_path / "lone")
+    assert_clear(command("prune", start, *lone, "--budget", "1/4"), "holds 1 pictures", "2")

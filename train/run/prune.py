@@ -1,0 +1,246 @@
+"""`sparsr prune`: from a trained network and pictures alone to a pruned one, by self-distillation (ours).
+
+The target is the dense network's own output, so no training recipe, degradation model or HR is needed. The run itself
+is an ordinary recipe: the same loop trains it, resumes it and writes its log.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.files import sha256
+from sparsr.runtime.media.images import list_images, write_image
+from sparsr.train.importers.models import load_model
+from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.smsr import mask_blocks
+from sparsr.train.pruning import budget as budgets
+from sparsr.train.pruning.settings import FilterSettings
+from sparsr.train.quality.complexity import layer_macs, macs
+from sparsr.train.quality.evaluate import upscale
+from sparsr.train.quality.metrics import psnr_y
+from sparsr.train.run import checkpoint
+from sparsr.train.run.loop import Run, train
+from sparsr.train.run.prepare import prepare
+from sparsr.train.run.recipe import Recipe, parse
+
+METHODS = ("sls", "nm", "channels")
+LEAST_STEPS = 1000
+"""Below this many steps a result is not called pruned: without training, networks lose 5 to 10 dB."""
+_COUNTED_SIDE = 48
+_GATE_SHARE = 0.4
+"""Share of the steps in which SLS learns its gates."""
+_GATE_STEPS = 550
+"""The number of such steps that the constants below belong to (recipes compare/rfdn_sls)."""
+_HELD_OUT = 8
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to prune, how far and how long."""
+
+    budget: float
+    """Share of the multiply-adds of the dense network, above 0 and below 1."""
+    method: str
+    """One of `METHODS`."""
+    pictures: Path
+    unlabelled: bool = False
+    """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking."""
+    hr_share: float = 0.0
+    """Share of the loss that compares with the pictures themselves."""
+    steps: int = 6000
+    patch: int = 32
+    batch: int = 8
+    lr: float = 4e-4
+    seed: int = 1
+
+
+def recipe_for(network: SRNetwork, dense: Path, order: Order) -> Recipe:
+    """The run that prunes `network`, stored as `dense`. Raises `SparsrError` if network or budget forbid it."""
+    if mask_blocks(network):
+        raise SparsrError("a network with learned masks is pruned already", "give the one without masks")
+    pictures = len(list_images(order.pictures, recursive=True))
+    if pictures < 2:
+        raise SparsrError(f"{order.pictures} holds {pictures} pictures", "give at least 2: one is held out")
+    gate_steps = round(order.steps * _GATE_SHARE) if order.method == "sls" else 0
+    raw = {
+        "name": f"prune {network.architecture} to {order.budget:g} by {order.method}",
+        "seed": order.seed,
+        "network": {"architecture": network.architecture, "scale": network.scale, "start": str(dense)},
+        "data": {
+            "folders": [str(order.pictures)],
+            "unlabelled": order.unlabelled,
+            "patch": max(order.patch, network.minimum_size),
+            "batch": order.batch,
+            "holdout": min(_HELD_OUT, max(1, pictures // 10)),
+        },
+        "train": {
+            "steps": order.steps - gate_steps,
+            "lr": order.lr,
+            "schedule": "cosine",
+            "validate_every": max(1, order.steps // 12),
+            "save_every": max(1, min(500, order.steps // 12)),
+        },
+        "prune": _method_table(network, order, gate_steps),
+        "distill": {"share": 1 - order.hr_share},
+    }
+    return parse(raw, "sparsr prune")
+
+
+def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str, Any]:
+    if order.method == "channels":
+        counts = budgets.kept_channels(network, order.budget, FilterSettings("l1").skip)
+        return {"method": "l1", "align": "mean", "round_to": 1, "layer_channels": counts}
+    m = budgets.group_size(network)
+    if order.method == "nm":
+        return {"method": "one_shot", "m": m, "layers": budgets.weights_per_group(network, m, order.budget)}
+    stretch = gate_steps / _GATE_STEPS
+    dense_cost = sum(layer_macs(network, _COUNTED_SIDE, _COUNTED_SIDE).values())
+    return {
+        "method": "sls",
+        "m": m,
+        "budget": budgets.sls_share(network, m, order.budget),
+        "exact": True,
+        "steps": gate_steps,
+        "lr": order.lr,
+        "cost_weight": 1.0 / dense_cost,
+        "anneal": 1.3,
+        "anneal_below": 0.5,
+        "anneal_every": max(1, round(20 * stretch)),
+        "update_every": max(1, round(50 * stretch)),
+        "score_gain": max(1.0, 8.0 / stretch),
+    }
+
+
+def prune(path: Path, order: Order, out: Path, resume: bool = False, device: str = "auto") -> Path:
+    """Prune the network in `path` and leave everything in `out`; the pruned checkpoint's path.
+
+    `out` gets the dense network as it was read, log and state, and at the very end `pruned.safetensors`, its card
+    with what was lost, and a picture of before and after. Raises `SparsrError` for input that cannot be used.
+    """
+    dense = _kept_dense(path, out, resume)
+    recipe = recipe_for(checkpoint.load(dense)[0], dense, order)
+    with prepare(recipe, out, resume, device) as run:
+        train(run)
+        if run.team.leads:
+            _finish(path, order, run)
+    return out / "pruned.safetensors"
+
+
+def _kept_dense(path: Path, out: Path, resume: bool) -> Path:
+    """The dense network as a checkpoint of ours inside `out`, which a resumed run must find unchanged."""
+    network, card = load_model(path)
+    stored = out / "dense.safetensors"
+    if resume and stored.is_file():
+        before = checkpoint.load(stored)[0].state_dict()
+        now = network.state_dict()
+        if before.keys() != now.keys() or any(not torch.equal(before[key], now[key]) for key in now):
+            raise SparsrError(f"{path} is not the network that {out} was started with", "choose another --out")
+    elif not stored.exists():
+        checkpoint.save(stored, network, card)
+    elif not resume:
+        raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
+    return stored
+
+
+def _finish(path: Path, order: Order, run: Run) -> None:
+    """Measure what was lost; write the checkpoint under its final name, and the picture."""
+    dense = checkpoint.load(run.out / "dense.safetensors")[0]
+    pruned, card = checkpoint.load(run.out / "best.safetensors")
+    before, after = (macs(network, _COUNTED_SIDE, _COUNTED_SIDE, nonzero=True) for network in (dense, pruned))
+    whole = macs(dense, _COUNTED_SIDE, _COUNTED_SIDE)
+    lost: dict[str, Any] = {
+        "from": path.name,
+        "sha256": sha256(path),
+        "budget": order.budget,
+        "multiply_adds": round(after / whole, 5),
+        "held_out_pictures": len(run.holdout),
+    } | _quality(dense, pruned, [(lr, None if order.unlabelled else hr) for lr, hr in run.holdout])
+    if before < whole:
+        lost["multiply_adds_before"] = round(before / whole, 5)
+    checkpoint.save(
+        run.out / "pruned.safetensors", pruned, replace(card, training=card.training | {"pruned_from": lost})
+    )
+    write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.holdout[0][0])))
+    print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's (asked for {order.budget:.4f})")
+    print(f"held-out pictures: {lost['psnr_to_dense']:.2f} dB to the dense network's output")
+    if "psnr_dense" in lost:
+        print(f"  against HR: dense {lost['psnr_dense']:.2f} dB, pruned {lost['psnr_pruned']:.2f} dB")
+
+
+def _quality(dense: SRNetwork, pruned: SRNetwork, pairs: list[tuple[Tensor, Tensor | None]]) -> dict[str, float]:
+    """Luma PSNR in dB of the pruned network to the dense one, and of both to HR where there is one."""
+    values: dict[str, list[float]] = {"psnr_to_dense": [], "psnr_dense": [], "psnr_pruned": []}
+    for lr, hr in pairs:
+        images = [upscale(network, _pixels(lr)) for network in (dense, pruned)]
+        values["psnr_to_dense"].append(psnr_y(images[1], images[0], dense.scale))
+        if hr is not None:
+            for key, image in zip(("psnr_dense", "psnr_pruned"), images, strict=True):
+                values[key].append(psnr_y(image, _pixels(hr), dense.scale))
+    # Equal pictures have an infinite PSNR, which JSON cannot hold.
+    return {key: round(min(fmean(numbers), 999.0), 4) for key, numbers in values.items() if numbers}
+
+
+def _pixels(image: Tensor) -> Any:
+    return image.permute(1, 2, 0).cpu().numpy()
+
+
+def _side_by_side(dense: SRNetwork, pruned: SRNetwork, lr: Any) -> Any:
+    """uint8 [h, 3w, 3]: the dense network's picture, the pruned one's, and eight times their difference around grey."""
+    before, after = upscale(dense, lr), upscale(pruned, lr)
+    difference = (after.astype(np.int16) - before) * 8 + 128
+    return np.concatenate([before, after, difference.clip(0, 255).astype(np.uint8)], axis=1)
+
+
+def add_command(commands: Any) -> None:
+    """Add `prune` to the subparsers of `python -m train`."""
+    parser = commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation")
+    parser.add_argument("network", type=Path, help="a checkpoint, ours or an official one")
+    parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
+    parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
+    parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
+    parser.add_argument("--inputs", action="store_true", help="the pictures are network inputs: do not shrink them")
+    parser.add_argument(
+        "--hr", type=float, default=0.0, metavar="SHARE", help="share of the loss against the pictures themselves"
+    )
+    parser.add_argument("--steps", type=int, default=Order.steps, help=f"training steps (default {Order.steps})")
+    parser.add_argument("--patch", type=int, default=Order.patch, help="side of a training patch in input pixels")
+    parser.add_argument("--batch", type=int, default=Order.batch, help="patches per step")
+    parser.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.set_defaults(action=_run_command)
+
+
+def _run_command(arguments: argparse.Namespace) -> int:
+    if arguments.steps < LEAST_STEPS:
+        raise SparsrError(
+            f"after {arguments.steps} steps a network is damaged, not pruned",
+            f"give --steps {LEAST_STEPS} or more; quality still grows after 6000",
+        )
+    if not 0 <= arguments.hr <= 1 or (arguments.hr and arguments.inputs):
+        raise SparsrError(f"--hr {arguments.hr:g} is impossible here", "a share from 0 to 1, and not with --inputs")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    order = Order(
+        budgets.parse(arguments.budget),
+        arguments.method,
+        arguments.data,
+        arguments.inputs,
+        arguments.hr,
+        arguments.steps,
+        arguments.patch,
+        arguments.batch,
+    )
+    print(f"training for {order.steps} steps; the result is written when they are done", flush=True)
+    print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device)}")
+    return 0
