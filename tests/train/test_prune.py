@@ -130,7 +130,7 @@ def networks():
 def pruned_by(method, network, share):
     if method == "channels":
         counts = budget.kept_channels(network, share, ["tail*"])
-        return L1(L1Settings("l1", layer_channels=counts, round_to=1, align="mean")).finish(network)
+        return L1(L1Settings("l1", group_channels=counts, round_to=1, align="mean")).finish(network)
     m = budget.group_size(network)
     if method == "nm":
         one_shot = OneShot(OneShotSettings("one_shot", m=m, layers=budget.weights_per_group(network, m, share)))

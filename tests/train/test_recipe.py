@@ -59,7 +59,7 @@ def test_overrides_reach_any_depth_and_keep_types(file):
         ("prune.method=asl", "prune.method is 'asl'", "assl"),
         ("train.steps=many", "train.steps is 'many'", ""),
         ("train.steps=1.5", "train.steps is 1.5", ""),
-        ("train.precision=float16", "sparsr.train.run.precision is 'float16'", "bfloat16"),
+        ("train.precision=float16", "train.precision is 'float16'", "bfloat16"),
         ("train.lr=0", "train.lr is 0.0", ""),
         ("train.steps=-1", "negative", ""),
         ("masks.cool_down_steps=0", "masks.cool_down_steps is 0", ""),

@@ -38,13 +38,14 @@ def kept_counts(groups: Sequence[ChannelGroup], settings: FilterSettings) -> dic
     """How many units every group keeps. Raises `SparsrError` for impossible settings."""
     counts = {}
     for group in groups:
-        named = [group.name] if group.name in settings.layer_channels else group.writers
-        forced = {settings.layer_channels[name] for name in named if name in settings.layer_channels}
+        forced = {settings.layer_channels[w] for w in group.writers if w in settings.layer_channels}
         if len(forced) > 1:
             raise SparsrError(
                 f"prune.layer_channels forces different counts {sorted(forced)} on layers that share channels"
             )
-        if forced:
+        if group.name in settings.group_channels:
+            counts[group.name] = settings.group_channels[group.name]
+        elif forced:
             counts[group.name] = forced.pop()
         elif settings.keep:
             counts[group.name] = settings.keep

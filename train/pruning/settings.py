@@ -33,7 +33,9 @@ class FilterSettings(PruningSettings):
     round_to: int = 4
     """Kept counts are rounded up to a multiple of this, because SIMD kernels like multiples (1: as published)."""
     layer_channels: dict[str, int] = field(default_factory=dict)
-    """Kept counts forced for single layers, by name, or for single channel groups by theirs."""
+    """Kept counts forced for single layers, by name."""
+    group_channels: dict[str, int] = field(default_factory=dict)
+    """Kept counts forced for whole channel groups, by name: a layer whose outputs are split writes several."""
     reinit: list[str] = field(default_factory=list)
     """Layers, as name patterns, that start fine-tuning from random weights."""
 

@@ -98,7 +98,7 @@ def recipe_for(network: SRNetwork, dense: Path, order: Order) -> Recipe:
 def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str, Any]:
     if order.method == "channels":
         counts = budgets.kept_channels(network, order.budget, FilterSettings("l1").skip)
-        return {"method": "l1", "align": "mean", "round_to": 1, "layer_channels": counts}
+        return {"method": "l1", "align": "mean", "round_to": 1, "group_channels": counts}
     m = budgets.group_size(network)
     if order.method == "nm":
         return {"method": "one_shot", "m": m, "layers": budgets.weights_per_group(network, m, order.budget)}
