@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint sanitize bench clean
+.PHONY: demo test lint sanitize bench apk android-native android-aar clean
 
 $(VENV)/.installed: requirements.txt runtime/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "SparSR needs Python 3.11 or newer")'
@@ -106,6 +106,21 @@ bench: $(VENV)/.installed-rivals
 	$(RUN) -m train init cpu/smsr_dense_x2 --out $(BARS)/smsr_dense.safetensors
 	$(RUN) -m export $(BARS)/smsr_dense.safetensors --out $(BARS)/smsr_dense_x2 $(EVERY)
 	$(RUN) -m bench bars $(BARS) --json $(BARS)/results.json
+
+# The app for Android, its library alone, and the library for other apps; docs/android.md says what they need.
+ANDROID := build/android
+APP_BUNDLES := rfdn64_x4_sls_16 rfdn64_x4
+apk: $(VENV)/.installed
+	for name in $(APP_BUNDLES); do \
+	  $(RUN) -m export $(ZOO)/$$name.safetensors --out $(ANDROID)/bundles/$$name --format native || exit; done
+	$(RUN) android_demo/packaging/assets.py $(ANDROID)/assets $(addprefix $(ANDROID)/bundles/,$(APP_BUNDLES))
+	$(RUN) android_demo/packaging/apk.py $(ANDROID)/assets $(ANDROID)
+
+android-native:
+	$(PYTHON) android_demo/packaging/native.py $(ANDROID)
+
+android-aar:
+	$(PYTHON) android_demo/packaging/aar.py $(ANDROID)
 
 clean:
 	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The app's Java code, compiled and run on this machine: in this machine's JVM or an emulated arm64 one."""
+"""The app's Java code, compiled and run on this machine: in a JVM of its own architecture, or of arm64 emulated."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from sparsr.runtime.engines.native import build as builder
+from runtime.native import builder
 
 APP = Path(__file__).parents[2] / "android_demo"
 JARS = tuple(Path("/usr/share/java") / name for name in ("json-android.jar", "junit4.jar", "hamcrest-core.jar"))
 
 
-@functools.cache
-def _scratch():
-    folder = tempfile.TemporaryDirectory(prefix="sparsr-java-")
-    return folder, Path(folder.name)  # the first removes it once nothing refers to it
+_SCRATCH = tempfile.TemporaryDirectory(prefix="sparsr-java-")
+
+
+def scratch():
+    """A folder for what is built, removed at the end."""
+    return Path(_SCRATCH.name)
 
 
 def sources():
-    """What does not need Android: the engine's classes, the app's logic and its tests."""
+    """What does not need Android: the engine's classes, the app's logic, and what only runs on a desktop."""
     return sorted([*(APP / "engine").rglob("*.java"), *(APP / "core").rglob("*.java")])
 
 
@@ -35,7 +37,7 @@ def classes():
     missing = [jar.name for jar in JARS if not jar.is_file()]
     if missing:
         pytest.skip(f"needs {missing[0]} (apt install junit4 libandroid-json-org-java)")
-    folder = _scratch()[1] / "classes"
+    folder = scratch() / "classes"
     folder.mkdir()
     # As on Android: Java 8; and no warnings but that this is old.
     options = ["-Xlint:all,-options", "-Werror", "-source", "8", "-target", "8"]
@@ -63,7 +65,7 @@ def jni_includes():
 
 def link_jni(compiler, library, name):
     """The native methods for a libsparsr that there is already."""
-    path = _scratch()[1] / name
+    path = scratch() / name
     source = APP / "engine" / "src" / "main" / "cpp" / "sparsr_jni.cpp"
     options = ["-std=c++17", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
     command = [compiler, *options, *jni_includes(), f"-I{builder.SOURCES}", str(source), str(library)]

@@ -19,12 +19,12 @@ from sparsr.runtime.engines.native import build as builder
 
 WIDTH, HEIGHT = 21, 13
 
-JUNIT = sorted(path for path in (java.APP / "core" / "src" / "test").rglob("*Test.java"))
+JUNIT = sorted((java.APP / "core" / "src").rglob("*Test.java"))
 
 
 @pytest.mark.parametrize("path", JUNIT, ids=lambda path: path.stem)
 def test_junit(path):
-    name = ".".join(path.relative_to(java.APP / "core" / "src" / "test" / "java").with_suffix("").parts)
+    name = ".".join(path.with_suffix("").parts[path.parts.index("java") + 1 :])
     result = java.run("org.junit.runner.JUnitCore", name)
     assert result.returncode == 0, result.stdout
     assert re.search(r"OK \([1-9]\d* tests?\)", result.stdout)

@@ -1,6 +1,7 @@
-// The native methods of dev.sparsr.SparsrModel: from Java to the C interface. What is wrong becomes a SparsrException.
+// The native methods of dev.sparsr.SparsrModel and Cores: from Java to the C interface. What is wrong becomes a SparsrException.
 #include <jni.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <cstdint>
 #include <string>
@@ -24,6 +25,10 @@ void fail(JNIEnv* env, const std::string& message) {
     const jstring text = env->NewStringUTF(message.c_str());
     const jobject exception = text ? env->NewObject(exception_class, exception_constructor, text) : nullptr;
     if (exception) env->Throw(static_cast<jthrowable>(exception));
+}
+
+void fail_on_size(JNIEnv* env, const char* error) {
+    fail(env, std::string("The network cannot take a picture of this size: ") + error + ".");
 }
 
 // The present thread's. The engine's threads stay known to Java until they end.
@@ -116,13 +121,13 @@ JNIEXPORT jlong JNICALL Java_dev_sparsr_SparsrModel_nativeLoad(JNIEnv* env, jcla
 
 JNIEXPORT void JNICALL Java_dev_sparsr_SparsrModel_nativeSetThreads(JNIEnv* env, jclass, jlong model, jint threads) {
     char error[error_size] = "";
-    if (!sparsr_set_threads(model_of(model), threads, error, error_size)) fail(env, error);
+    if (!sparsr_set_threads(model_of(model), threads, error, error_size)) fail(env, std::string("The engine cannot use so many threads: ") + error + ".");
 }
 
 JNIEXPORT void JNICALL Java_dev_sparsr_SparsrModel_nativeSetPlan(JNIEnv* env, jclass, jlong model, jstring plan) {
     char error[error_size] = "";
     const Text text(env, plan);
-    if (!sparsr_set_plan(model_of(model), text.data(), error, error_size)) fail(env, error);
+    if (!sparsr_set_plan(model_of(model), text.data(), error, error_size)) fail(env, std::string("The engine cannot choose its kernels so: ") + error + ".");
 }
 
 JNIEXPORT jintArray JNICALL Java_dev_sparsr_SparsrModel_nativeOutputSize(JNIEnv* env, jclass, jlong model, jint height,
@@ -130,7 +135,7 @@ JNIEXPORT jintArray JNICALL Java_dev_sparsr_SparsrModel_nativeOutputSize(JNIEnv*
     char error[error_size] = "";
     jint size[2] = {};
     if (!sparsr_output_size(model_of(model), height, width, &size[0], &size[1], error, error_size)) {
-        fail(env, error);
+        fail_on_size(env, error);
         return nullptr;
     }
     const jintArray result = env->NewIntArray(2);
@@ -176,7 +181,7 @@ JNIEXPORT jboolean JNICALL Java_dev_sparsr_SparsrModel_nativeRun(JNIEnv* env, jc
     }
     int32_t out_height = 0, out_width = 0;
     if (!sparsr_output_size(model, height, width, &out_height, &out_width, error, error_size)) {
-        fail(env, error);
+        fail_on_size(env, error);
         return JNI_FALSE;
     }
     const jsize bytes = out_width * info.output_channels;
@@ -205,7 +210,7 @@ JNIEXPORT void JNICALL Java_dev_sparsr_SparsrModel_nativeRunFloats(JNIEnv* env, 
     sparsr_info info;
     sparsr_get_info(model, &info);
     int32_t out_height = 0, out_width = 0;
-    if (!sparsr_output_size(model, height, width, &out_height, &out_width, error, error_size)) return fail(env, error);
+    if (!sparsr_output_size(model, height, width, &out_height, &out_width, error, error_size)) return fail_on_size(env, error);
     void* from = env->GetDirectBufferAddress(image);
     void* to = env->GetDirectBufferAddress(result);
     const int64_t row = int64_t(width) * info.input_channels, out_row = int64_t(out_width) * info.output_channels;
@@ -218,5 +223,13 @@ JNIEXPORT void JNICALL Java_dev_sparsr_SparsrModel_nativeRunFloats(JNIEnv* env, 
 }
 
 JNIEXPORT void JNICALL Java_dev_sparsr_SparsrModel_nativeFree(JNIEnv*, jclass, jlong model) { sparsr_free(model_of(model)); }
+
+JNIEXPORT jboolean JNICALL Java_dev_sparsr_Cores_nativeUse(JNIEnv*, jclass, jlong mask) {
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    for (unsigned core = 0; core < 64; ++core)
+        if (mask >> core & 1) CPU_SET(core, &cores);
+    return sched_setaffinity(0, sizeof cores, &cores) == 0;
+}
 
 }  // extern "C"

@@ -20,13 +20,14 @@ public interface Engine {
 
     /** A loaded model. */
     interface Session extends Closeable {
-        /**
-         * Runs it once.
-         *
-         * @param image  direct, native order, float values [height, width, 3], 0 to the model's value range
-         * @param result the same for the result
-         */
-        void run(ByteBuffer image, ByteBuffer result);
+        /** Takes the image: direct, native order, float values [height, width, 3], 0 to the model's value range. */
+        void setImage(ByteBuffer image);
+
+        /** Runs it once on that image. This is what is timed: turning layouts belongs before and after. */
+        void run();
+
+        /** The last run's result, like the image, from position 0. */
+        ByteBuffer result();
 
         @Override
         void close();

@@ -36,17 +36,31 @@ public final class NativeEngine implements Engine {
     @Override
     public Session open(Bundle bundle, final int height, final int width, int threads) {
         final SparsrModel model = SparsrModel.load(bundle.model(format()), instructionSet, 0);
+        final ByteBuffer result;
         try {
             model.setThreads(threads);
-            model.outputSize(height, width);  // throws where the model cannot take the size
+            int[] size = model.outputSize(height, width);  // throws where the model cannot take the size
+            result = FloatPixels.room(3L * size[0] * size[1]);
         } catch (RuntimeException error) {
             model.close();
             throw error;
         }
         return new Session() {
+            private ByteBuffer image;
+
             @Override
-            public void run(ByteBuffer image, ByteBuffer result) {
+            public void setImage(ByteBuffer next) {
+                image = next;
+            }
+
+            @Override
+            public void run() {
                 model.runFloats(image, height, width, result);
+            }
+
+            @Override
+            public ByteBuffer result() {
+                return result;
             }
 
             @Override

@@ -4,7 +4,7 @@ import dev.sparsr.SparsrException;
 import dev.sparsr.demo.bundle.Bundle;
 import dev.sparsr.demo.bundle.Reference;
 import dev.sparsr.demo.engine.Engine;
-import java.nio.ByteBuffer;
+import dev.sparsr.demo.engine.FloatPixels;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -80,9 +80,9 @@ public final class Benchmark {
         loaded.add(one);
         row.load = (device.wallNanos() - begin) * 1e-9;
         begin = device.wallNanos();
-        session.run(one.image, one.result);
+        session.run();
         row.first = (device.wallNanos() - begin) * 1e-9;
-        session.run(one.image, one.result);  // one more to warm up
+        session.run();  // one more to warm up
         row.memoryPeak = Math.max(row.memoryBefore, device.memoryBytes());
     }
 
@@ -90,14 +90,14 @@ public final class Benchmark {
         Reference reference = row.bundle.reference;
         if (reference == null) return;
         double range = row.bundle.card.valueRange;
-        ByteBuffer result = Parity.floats(reference.result.length);
         Engine.Session session = row.engine.open(row.bundle, reference.height, reference.width, plan.threads);
         try {
-            session.run(Parity.image(reference, range), result);
+            session.setImage(FloatPixels.image(reference.image, range));
+            session.run();
+            row.parity = Parity.compare(session.result(), reference.result, range);
         } finally {
             session.close();
         }
-        row.parity = Parity.compare(result, reference.result, range);
     }
 
     private void measureRounds(Results results) {
@@ -122,7 +122,7 @@ public final class Benchmark {
             double stepBegin = now;
             do {
                 long runBegin = device.wallNanos();
-                one.session.run(one.image, one.result);
+                one.session.run();
                 long end = device.wallNanos();
                 times.add((end - runBegin) * 1e-9);
                 now = (end - begin) * 1e-9;
@@ -158,22 +158,18 @@ public final class Benchmark {
     private final class Loaded extends Step {
         final Row row;
         final Engine.Session session;
-        final ByteBuffer image;
-        final ByteBuffer result;
 
         Loaded(Row row, Engine.Session session, Plan plan) {
             this.row = row;
             this.session = session;
-            int scale = row.bundle.card.scale;
-            image = Parity.image(noise(plan.width * plan.height * 3), row.bundle.card.valueRange);
-            result = Parity.floats(3L * plan.width * plan.height * scale * scale);
+            session.setImage(FloatPixels.image(noise(plan.width * plan.height * 3), row.bundle.card.valueRange));
         }
 
         @Override
         void run(Row measured) {
             long processor = device.processorNanos(plan.threads);
             long wall = device.wallNanos();
-            session.run(image, result);
+            session.run();
             wall = device.wallNanos() - wall;
             processor = device.processorNanos(plan.threads) - processor;
             row.wall.add(wall * 1e-9);

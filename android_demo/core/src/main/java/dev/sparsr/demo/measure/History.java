@@ -51,7 +51,7 @@ public final class History {
         if (found == null) return files;
         Arrays.sort(found, Collections.reverseOrder());
         for (File file : found) {
-            if (file.getName().endsWith(".json")) files.add(file);
+            if (file.getName().matches("\\d{8}T\\d+\\.json")) files.add(file);
         }
         return files;
     }

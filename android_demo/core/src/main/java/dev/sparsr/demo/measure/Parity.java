@@ -1,7 +1,5 @@
 package dev.sparsr.demo.measure;
 
-import dev.sparsr.SparsrException;
-import dev.sparsr.demo.bundle.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -19,28 +17,6 @@ public final class Parity {
         this.largest = largest;
         this.largestExact = largestExact;
         this.identical = identical;
-    }
-
-    /** The reference's image as an engine takes it. */
-    static ByteBuffer image(Reference reference, double valueRange) {
-        return image(reference.image, valueRange);
-    }
-
-    /** 8-bit values as floats up to a range. */
-    static ByteBuffer image(byte[] values, double valueRange) {
-        ByteBuffer buffer = floats(values.length);
-        FloatBuffer floats = buffer.asFloatBuffer();
-        float step = (float) (valueRange / 255);
-        for (int i = 0; i < values.length; ++i) floats.put(i, (values[i] & 0xff) * step);
-        return buffer;
-    }
-
-    /** Room for so many floats. */
-    static ByteBuffer floats(long count) {
-        if (count > Integer.MAX_VALUE / 4) {
-            throw new SparsrException("The result is too large to be measured.", "Choose a smaller size.");
-        }
-        return ByteBuffer.allocateDirect((int) count * 4).order(ByteOrder.nativeOrder());
     }
 
     static Parity compare(ByteBuffer result, byte[] expected, double valueRange) {

@@ -21,8 +21,4 @@ public final class Texts {
         return format("%.0f MiB", bytes / 1048576.0);
     }
 
-    /** 8.4x. */
-    public static String ratio(double value) {
-        return format("%.1fx", value);
-    }
 }

@@ -107,7 +107,7 @@ public final class BenchmarkScreen {
         String text = "p90 " + Texts.milliseconds(summary.p90) + ", first run " + Texts.milliseconds(row.first);
         if (row.memoryPeak > row.memoryBefore) text += ", memory +" + Texts.mebibytes(row.memoryPeak - row.memoryBefore);
         if (pruned) {
-            text += String.format(Locale.ROOT, ". %s as fast as the dense twin in %s (%.1f to %.1f)", Texts.ratio(row.ratio.median),
+            text += String.format(Locale.ROOT, ". %.1f times as fast as the dense twin in %s (%.1f to %.1f)", row.ratio.median,
                     row.opponent.engine.name(), row.ratio.low, row.ratio.high);
         }
         return text + ". " + parity(row.parity);
@@ -146,9 +146,7 @@ public final class BenchmarkScreen {
             values[i] = results.curve.get(i).seconds;
             largest = Math.max(largest, values[i]);
         }
-        double change = 100 * (values[count - 1] / values[0] - 1);
-        String verdict = String.format(Locale.ROOT, "At the end a run takes %+.0f %% of what it took at first.", change)
-                .replace(" % of what", " % against what");
+        String verdict = String.format(Locale.ROOT, "At the end a run takes %.2f times as long as at first.", values[count - 1] / values[0]);
         return new Page.Card().add(Elements.heading("Sustained: " + results.rows.get(0).bundle.id()))
                 .add(Figures.curve(at, values, Texts.milliseconds(largest), String.format(Locale.ROOT, "%.0f s", at[count - 1])))
                 .add(Elements.note(verdict));

@@ -1,5 +1,6 @@
 package dev.sparsr.demo;
 
+import dev.sparsr.Cores;
 import dev.sparsr.RowListener;
 import dev.sparsr.SparsrException;
 import dev.sparsr.SparsrModel;
@@ -161,6 +162,11 @@ public final class Host {
             } catch (SparsrException expected) {
                 require(expected.getMessage().startsWith("The native engine refuses the model"), expected.getMessage());
             }
+        }
+        require(Cores.use(0), "a thread may be kept on the first core");
+        require(!Cores.use(), "on none it may not");
+        for (String line : Files.readAllLines(new File("/proc/thread-self/status").toPath())) {
+            require(!line.startsWith("Cpus_allowed_list:") || line.endsWith("\t0"), line);
         }
         System.out.println("fine");
     }
