@@ -1,7 +1,7 @@
 """The engine for other apps: `python android_demo/packaging/aar.py [OUT]`.
 
-Writes a folder with what an Android library archive holds, and sparsr.aar of it: libsparsr.so for arm64, its Java classes,
-the rules that keep a shrinker from renaming them, and the licence.
+Writes a folder with what an Android library archive holds, and sparsr.aar of it: libsparsr.so for arm64, its Java
+classes, the rules that keep a shrinker from renaming them, and the licence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ ENGINE = native.HERE.parent / "engine"
 
 
 def build(out: Path, library: Path) -> Path:
-    """Build the archive with libsparsr.so into the folder `out`; its path. Raises `UnavailableError` where a tool is missing."""
+    """Build the archive with libsparsr.so into the folder `out`; its path.
+
+    Raises `UnavailableError` where a tool is missing.
+    """
     javac = tool("javac", "openjdk-17-jdk-headless")
     folder = out / "aar"
     shutil.rmtree(folder, ignore_errors=True)
