@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from runtime.bundle import Bundle
-from runtime.native.library import NativeModel
+from sparsr.runtime.engines.native.load import NativeModel
+from sparsr.runtime.model.bundle import Bundle
 
 WIDTH, HEIGHT = 64, 48
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import java
 import pytest
 
-from runtime.native import builder
+from sparsr.runtime.engines.native import build as builder
 
 PACKAGING = java.APP / "packaging"
 sys.path.insert(0, str(PACKAGING))

@@ -3,4 +3,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "export"))  # graphs
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "export"), str(TESTS / "runtime" / "native")]  # graphs, arm64

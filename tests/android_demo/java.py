@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.native import builder
+from sparsr.runtime.engines.native import build as builder
 
 APP = Path(__file__).parents[2] / "android_demo"
 JARS = tuple(Path("/usr/share/java") / name for name in ("json-android.jar", "junit4.jar", "hamcrest-core.jar"))

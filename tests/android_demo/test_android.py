@@ -14,7 +14,7 @@ import java
 import numpy as np
 import pytest
 
-from export.native_writer import write_native
+from sparsr.export.writers.native import write_native
 
 WIDTH, HEIGHT = 21, 13
 NATIVE_CLASSES = ("SparsrModel", "Cores")
