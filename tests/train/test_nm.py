@@ -83,7 +83,7 @@ def test_weight_norm_is_merged_first():
     torch.testing.assert_close(plain(x), network(x), rtol=1e-5, atol=1e-3)
 
 
-@pytest.mark.parametrize("text", ["", "4", "4:33", "0:32", "33:32", "4:32:1", "a:32", "-1:4"])
+@pytest.mark.parametrize("text", ["", "4", "4:33", "0:32", "33:32", "4:32:1", "a:32", "-1:4", "4:32x3"])
 def test_what_is_no_sparsity(text):
     with pytest.raises(SparsrError, match="is not a sparsity"):
         Sparsity.parse(text)
@@ -96,3 +96,23 @@ def test_sparsity_reads_what_it_writes():
 def test_grouped_convolutions_need_a_whole_group_of_their_own():
     network = nn.Sequential(nn.Conv2d(64, 64, 3, groups=4), nn.Conv2d(64, 64, 3, groups=2))
     assert list(prune_by_magnitude(network, Sparsity(4, 32))) == ["1"]
+
+
+@pytest.mark.parametrize("shared", [2, 4])
+@pytest.mark.parametrize("outputs, inputs", [(8, 8), (7, 11), (1, 4)])
+def test_filters_that_share_a_pattern_rank_by_the_sum_of_their_magnitudes(shared, outputs, inputs):
+    weight = torch.randn(outputs, inputs, 3, 1, generator=torch.Generator().manual_seed(outputs))
+    rank = ranks(weight, 4, shared)
+    for first in range(0, outputs, shared):
+        together = weight[first : first + shared].abs().sum(0, keepdim=True)
+        for member in rank[first : first + shared]:
+            assert torch.equal(member, ranks(together, 4)[0])
+
+
+def test_one_shot_with_shared_patterns_leaves_the_same_places_to_four_filters():
+    network = torch.nn.Sequential(torch.nn.Conv2d(8, 10, 3))
+    assert prune_by_magnitude(network, Sparsity.parse("2:8x4")) == {"0": Sparsity(2, 8, 4)}
+    kept = network[0].weight != 0
+    assert all(torch.equal(kept[i], kept[i // 4 * 4]) for i in range(10))
+    assert (kept.sum(1) == 2).all()
+    assert str(Sparsity.parse("2:8x4")) == "2:8x4" and Sparsity.parse("2:8x1") == Sparsity(2, 8)

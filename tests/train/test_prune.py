@@ -159,6 +159,13 @@ def test_gates_of_a_last_smaller_group_cost_what_they_hold():
     assert (costs / costs.sum()).tolist() == pytest.approx([2 / 50] * 18 + [1 / 50] * 14)
 
 
+def test_patterns_are_shared_in_training_too(workshop, tmp_path):  # noqa: F811
+    order = order_for(workshop, shared=4, unlabelled=True)
+    network, _ = checkpoint.load(prune(workshop / "dense.safetensors", order, tmp_path / "run", device="cpu"))
+    kept = network.body[0].body[0].weight != 0
+    assert not kept.all() and all(torch.equal(kept[i], kept[i // 4 * 4]) for i in range(len(kept)))
+
+
 @pytest.mark.parametrize("text, share", [("1/4", 0.25), ("0.125", 0.125), ("25%", 0.25), (" 50 % ", 0.5)])
 def test_a_budget_is_a_share(text, share):
     assert budget.parse(text) == share

@@ -86,6 +86,8 @@ class OneShotSettings(PruningSettings):
     m: int = 32
     layers: dict[str, int] = field(default_factory=dict)
     """N of single layers, by name."""
+    shared: int = 1
+    """How many consecutive filters share one pattern: V of V:N:M (ours; 1, 2 or 4)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class SlsSettings(PruningSettings):
     """
 
     m: int = 32
+    shared: int = 1
+    """How many consecutive filters share one pattern: V of V:N:M (ours; 1, 2 or 4)."""
     budget: float = 0.25
     """Share of the sparse layers' multiply-adds to keep, 0 < budget <= 1."""
     steps: int = 200_000

@@ -32,11 +32,11 @@ def deployed(network: SRNetwork) -> SRNetwork:
     return plain
 
 
-def with_gates(network: SRNetwork, m: int) -> SRNetwork:
+def with_gates(network: SRNetwork, m: int, shared: int = 1) -> SRNetwork:
     """A copy with all gates open; its function is the same."""
     gated = copy.deepcopy(network)
     merge_weight_norm(gated)
-    add_gates(gated, m)
+    add_gates(gated, m, shared)
     return gated
 
 
@@ -74,7 +74,7 @@ class OneShot:
         """As written by `state`."""
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
-        gated = with_gates(network, self.settings.m)
+        gated = with_gates(network, self.settings.m, self.settings.shared)
         for name, conv in sparse_convolutions(gated).items():
             conv.set_n(self._n(name))
         return gated
@@ -179,7 +179,7 @@ class Sls:
         return self._increments
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
-        gated = with_gates(network, self.settings.m)
+        gated = with_gates(network, self.settings.m, self.settings.shared)
         for conv in sparse_convolutions(gated).values():
             conv.ordered.fill_(self.settings.ordered)
             conv.gain.fill_(self.settings.score_gain)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks.widths import ConvCopy, conv_like, convolutions, replace_module
-from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse, ranks
+from sparsr.train.pruning.nm import GROUP_SIZES, SHARED, can_be_sparse, ranks
 
 HIGHEST_SCORE = 1.03  # where the authors' code clamps; the paper says 1
 
@@ -29,11 +29,11 @@ class SparseConv2d(ConvCopy):
     gain: Tensor
     """float32 []; how much faster than the stored scores the scores k move: k = 1 + gain * (score - 1)."""
 
-    def __init__(self, plain: nn.Conv2d, m: int) -> None:
+    def __init__(self, plain: nn.Conv2d, m: int, shared: int = 1) -> None:
         super().__init__(plain)
-        self.m = m
+        self.m, self.shared = m, shared
         self.scores = nn.Parameter(torch.ones(m - 1))
-        self.register_buffer("rank", ranks(self.weight, m))
+        self.register_buffer("rank", ranks(self.weight, m, shared))
         self.register_buffer("dense_gradient", torch.tensor(False))
         self.register_buffer("ordered", torch.tensor(True))
         self.register_buffer("gain", torch.tensor(1.0))
@@ -42,7 +42,7 @@ class SparseConv2d(ConvCopy):
     @torch.no_grad()
     def update_ranks(self) -> None:
         """Rank the weights as they are now; the number of open gates stays."""
-        self.rank.copy_(ranks(self.weight, self.m))
+        self.rank.copy_(ranks(self.weight, self.m, self.shared))
 
     @torch.no_grad()
     def set_n(self, n: int) -> None:
@@ -81,18 +81,21 @@ def sparse_convolutions(network: nn.Module) -> dict[str, SparseConv2d]:
     return {name: conv for name, conv in convolutions(network).items() if isinstance(conv, SparseConv2d)}
 
 
-def add_gates(network: nn.Module, m: int) -> None:
+def add_gates(network: nn.Module, m: int, shared: int = 1) -> None:
     """Give gates, all open, to every convolution with whole groups of M inputs that does not make the image, in place.
 
-    Raises `SparsrError` for an M that is not supported or fits no layer.
+    `shared` consecutive filters have the same pattern. Raises `SparsrError` for an M that is not supported or fits no
+    layer, and for a number of filters that cannot share.
     """
+    if shared not in SHARED:
+        raise SparsrError(f"{shared} filters cannot share a pattern", f"it can be {', '.join(map(str, SHARED))}")
     if m not in GROUP_SIZES:
         raise SparsrError(f"M is {m}", f"it can be {', '.join(map(str, GROUP_SIZES))}")
     chosen = {name: conv for name, conv in convolutions(network).items() if can_be_sparse(conv, m)}
     if not chosen:
         raise SparsrError(f"no convolution of the network has {m} input channels", "choose a smaller M")
     for name, conv in chosen.items():
-        replace_module(network, name, SparseConv2d(conv, m))
+        replace_module(network, name, SparseConv2d(conv, m, shared))
 
 
 def merge_gates(network: nn.Module) -> None:

@@ -47,13 +47,16 @@ class Card:
     """Measured quality: {data set: {"psnr_y": dB, "ssim_y": ...}}."""
     gates: int = 0
     """M while the convolutions carry the gates of N:M training; 0 for plain ones."""
+    shared: int = 1
+    """How many filters share one pattern of these gates."""
     schema: str = SCHEMA
 
 
 def card_for(network: SRNetwork, method: str, **record: Any) -> Card:
     """The card that describes `network` as it is now."""
     weight_norm = any(isinstance(module, WeightNormConv2d) for module in network.modules())
-    gates = max((conv.m for conv in sparse_convolutions(network).values()), default=0)
+    gated = sparse_convolutions(network).values()
+    gates, shared = max(((conv.m, conv.shared) for conv in gated), default=(0, 1))
     return Card(
         network.architecture,
         network.scale,
@@ -62,6 +65,7 @@ def card_for(network: SRNetwork, method: str, **record: Any) -> Card:
         weight_norm,
         method,
         gates=gates,
+        shared=shared,
         **record,
     )
 
@@ -134,5 +138,5 @@ def skeleton(card: Card) -> SRNetwork:
         if card.weight_norm:
             add_weight_norm(network)
         if card.gates:
-            add_gates(network, card.gates)
+            add_gates(network, card.gates, card.shared)
     return network

@@ -23,6 +23,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.pruning import budget as budgets
+from sparsr.train.pruning.nm import SHARED
 from sparsr.train.pruning.settings import FilterSettings
 from sparsr.train.quality.complexity import layer_macs, macs
 from sparsr.train.quality.evaluate import upscale
@@ -54,6 +55,8 @@ class Order:
     pictures: Path
     unlabelled: bool = False
     """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking."""
+    shared: int = 1
+    """How many consecutive filters share one pattern of N:M."""
     hr_share: float = 0.0
     """Share of the loss that compares with the pictures themselves."""
     steps: int = 6000
@@ -101,12 +104,18 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
         return {"method": "l1", "align": "mean", "round_to": 1, "group_channels": counts}
     m = budgets.group_size(network)
     if order.method == "nm":
-        return {"method": "one_shot", "m": m, "layers": budgets.weights_per_group(network, m, order.budget)}
+        return {
+            "method": "one_shot",
+            "m": m,
+            "shared": order.shared,
+            "layers": budgets.weights_per_group(network, m, order.budget),
+        }
     stretch = gate_steps / _GATE_STEPS
     dense_cost = sum(layer_macs(network, _COUNTED_SIDE, _COUNTED_SIDE).values())
     return {
         "method": "sls",
         "m": m,
+        "shared": order.shared,
         "budget": budgets.sls_share(network, m, order.budget),
         "exact": True,
         "steps": gate_steps,
@@ -208,6 +217,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
     parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
     parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
+    parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern of N:M")
     parser.add_argument("--inputs", action="store_true", help="the pictures are network inputs: do not shrink them")
     parser.add_argument(
         "--hr", type=float, default=0.0, metavar="SHARE", help="share of the loss against the pictures themselves"
@@ -236,6 +246,7 @@ def _run_command(arguments: argparse.Namespace) -> int:
         arguments.method,
         arguments.data,
         arguments.inputs,
+        arguments.shared,
         arguments.hr,
         arguments.steps,
         arguments.patch,
