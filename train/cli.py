@@ -1,4 +1,4 @@
-"""Command line: `python -m train run | prune | init | eval | costs | compare | list`."""
+"""Command line: `python -m train run | prune | init | import | eval | costs | compare | list`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,24 @@ def _init(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _import(arguments: argparse.Namespace) -> int:
+    network, card = load_model(arguments.model, arguments.scale, dict(arguments.assume))
+    checkpoint.save(arguments.out, network, card)
+    options = ", ".join(f"{name} {value}" for name, value in card.options.items())
+    print(f"{arguments.out}: {card.architecture} x{card.scale} ({options})")
+    return 0
+
+
+def _assumption(text: str) -> tuple[str, float | bool]:
+    """NAME=VALUE with a number, true or false."""
+    name, _, value = text.partition("=")
+    words: dict[str, float | bool] = {"true": True, "false": False}
+    try:
+        return name, words[value] if value in words else float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like value_range=255 or residual=false") from error
+
+
 def _list(_: argparse.Namespace) -> int:
     print("architectures")
     for name, entry in sorted(ARCHITECTURES.items()):
@@ -73,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
     init.set_defaults(action=_init)
     prune.add_command(commands)
+    importing = commands.add_parser("import", help="an official checkpoint of other authors as one of ours")
+    importing.add_argument("model", type=Path, help="their .pth or .pt file")
+    importing.add_argument("--scale", type=int, help="needed for files that hold several scales")
+    importing.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        type=_assumption,
+        metavar="NAME=VALUE",
+        help="decide what the file leaves open and a test image cannot tell",
+    )
+    importing.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
+    importing.set_defaults(action=_import)
     evaluate.add_command(commands)
     layer_costs.add_command(commands)
     comparison.add_command(commands)

@@ -201,6 +201,80 @@ def test_networks_with_sigmoids_keep_the_range_they_were_trained_on(shared_data,
     torch.testing.assert_close(imported(lr * other) / other, official(lr * own) / own, rtol=1e-3, atol=1e-4)
 
 
+# An RFDN whose refining convolutions have no skips has the same names and shapes (public descendants of it do).
+
+
+def without_skips(state):
+    """The same network written for blocks without skips: identity added to the centre taps."""
+    changed = {name: tensor.clone() for name, tensor in state.items()}
+    for name in changed:
+        if name.endswith(("c1_r.weight", "c2_r.weight", "c3_r.weight")):
+            channels = torch.arange(len(changed[name]))
+            changed[name][channels, channels, 1, 1] += 1
+    return changed
+
+
+def rfdn_of_the_authors(shared_data):
+    path = shared_data / "checkpoints/RFDN_AIM_x4.pth"
+    return path, torch.load(path, map_location="cpu", weights_only=True)
+
+
+def test_an_rfdn_without_skips_is_told_from_one_with(shared_data, tmp_path):
+    path, state = rfdn_of_the_authors(shared_data)
+    torch.save(without_skips(state), tmp_path / "net.pth")
+    official, _ = load_model(path)
+    imported, card = load_model(tmp_path / "net.pth")
+    assert (official.options["residual"], imported.options["residual"]) == (True, False)
+    lr = torch.rand(1, 3, 20, 17) * 255
+    torch.testing.assert_close(imported(lr), official(lr), rtol=0, atol=2e-2)
+    checkpoint.save(tmp_path / "ours.safetensors", imported, card)
+    assert torch.equal(load_model(tmp_path / "ours.safetensors")[0](lr), imported(lr))
+
+
+def test_refining_convolutions_of_other_widths_can_have_no_skips(shared_data, tmp_path):
+    _, state = rfdn_of_the_authors(shared_data)
+    state = without_skips(state)
+    for block in ("B1", "B2", "B3", "B4"):  # two more channels, which nothing reads
+        refine, readers = f"{block}.c1_r", (f"{block}.c2_r.weight", f"{block}.c2_d.weight")
+        state[f"{refine}.weight"] = torch.cat([state[f"{refine}.weight"], torch.randn(2, 50, 3, 3)])
+        state[f"{refine}.bias"] = torch.cat([state[f"{refine}.bias"], torch.randn(2)])
+        for reader in readers:
+            state[reader] = torch.cat([state[reader], torch.zeros_like(state[reader][:, :2])], 1)
+    torch.save(state, tmp_path / "net.pth")
+    official, _ = load_model(rfdn_of_the_authors(shared_data)[0])
+    imported, _ = load_model(tmp_path / "net.pth")
+    lr = torch.rand(1, 3, 16, 16) * 255
+    assert imported.options["residual"] is False
+    torch.testing.assert_close(imported(lr), official(lr), rtol=0, atol=2e-2)
+
+
+def test_what_stays_open_is_asked_and_never_guessed(shared_data, tmp_path):
+    """Neither reading of untrained weights enlarges an image."""
+    _, state = rfdn_of_the_authors(shared_data)
+    torch.manual_seed(0)
+    torch.save({name: 0.05 * torch.randn_like(tensor) for name, tensor in state.items()}, tmp_path / "net.pth")
+    with pytest.raises(SparsrError, match="can be read in 4 ways") as caught:
+        load_model(tmp_path / "net.pth")
+    assert "--assume value_range=255 --assume residual=true" in caught.value.hint
+    with pytest.raises(SparsrError, match="can be read in 2 ways"):
+        load_model(tmp_path / "net.pth", assume={"residual": False})
+    chosen, _ = load_model(tmp_path / "net.pth", assume={"residual": False, "value_range": 1.0})
+    assert (chosen.options["residual"], chosen.value_range) == (False, 1.0)
+    with pytest.raises(SparsrError, match=r"value_range of .* cannot be 3"):
+        load_model(tmp_path / "net.pth", assume={"value_range": 3.0})
+    with pytest.raises(SparsrError, match="leaves no choice of skips") as caught:
+        load_model(tmp_path / "net.pth", assume={"skips": True})
+    assert "value_range, residual" in caught.value.hint
+
+
+def test_an_assumption_stands_against_the_test_image(shared_data):
+    path, _ = rfdn_of_the_authors(shared_data)
+    wrong, _ = load_model(path, assume={"residual": False, "value_range": 255.0})
+    assert wrong.options["residual"] is False
+    with pytest.raises(SparsrError, match="can be read in 2 ways"):  # no reading without skips is plausible
+        load_model(path, assume={"residual": False})
+
+
 def test_checkpoints_that_cannot_be_imported(tmp_path):
     state = network_of().state_dict()
     cases = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers import import_official
@@ -14,11 +16,13 @@ _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
 _SAFETENSORS_BRACE = b"{"  # after eight bytes of length, which may begin like the above
 
 
-def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
+def load_model(
+    path: str | Path, scale: int | None = None, assume: Mapping[str, Any] | None = None
+) -> tuple[SRNetwork, Card]:
     """The network, on the CPU in eval mode, and its card, from a checkpoint of ours or an official one.
 
-    `scale` chooses from an official file for several scales. Raises `SparsrError` if the file is missing, damaged,
-    hostile, not recognised, or of another scale.
+    `scale` chooses from an official file for several scales, `assume` decides what such a file leaves open. Raises
+    `SparsrError` if the file is missing, damaged, hostile, not recognised, ambiguous, or of another scale.
     """
     path = Path(path)
     if not path.is_file():
@@ -31,7 +35,9 @@ def load_model(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, C
     if not start:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
     foreign = start.startswith(_PYTORCH_STARTS) and start[8:] != _SAFETENSORS_BRACE
-    network, card = import_official(path, scale) if foreign else checkpoint.load(path)
+    if assume and not foreign:
+        raise SparsrError(f"{path} is a checkpoint of SparSR, whose card leaves nothing open", "leave out --assume")
+    network, card = import_official(path, scale, assume) if foreign else checkpoint.load(path)
     if scale is not None and scale != network.scale:
         raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
     return network, card

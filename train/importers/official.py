@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
+from sparsr.train.importers.architectures import Found, State, recogniser
 from sparsr.train.importers.pytorch_file import read_state_dict
+from sparsr.train.importers.readings import most_plausible, readings
 from sparsr.train.networks import SRNetwork, build
 from sparsr.train.networks.base import MeanShift
 from sparsr.train.networks.weight_norm import filter_norms
@@ -23,44 +20,30 @@ from sparsr.train.networks.widths import convolutions, resize
 from sparsr.train.pruning.sparse_conv import HIGHEST_SCORE
 from sparsr.train.run.checkpoint import Card, card_for
 
-State = dict[str, Tensor]
 _SCORES, _UNITS = ".priority_scores", ".pruning_units"  # SLS
-_PROBE_SIDE = 48
-_PROBE_TOLERANCE = 0.05  # of full range: a trained network's output, shrunk again, is about its input
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the keys and shapes say."""
-
-    architecture: str
-    scale: int
-    state: State
-    """Renamed to our network's keys."""
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-Recogniser = Callable[[State, Path, int | None], _Found]
-
-
-def import_official(path: str | Path, scale: int | None = None) -> tuple[SRNetwork, Card]:
+def import_official(
+    path: str | Path, scale: int | None = None, assume: Mapping[str, Any] | None = None
+) -> tuple[SRNetwork, Card]:
     """Rebuild the network of an official checkpoint, on the CPU: EDSR, LEDSR dense or pruned, SMSR, IMDN, CARN dense or
-    pruned by SLS, CARN-M, RFDN.
+    pruned by SLS, CARN-M, RFDN with or without skips in its distillation.
 
     `scale` chooses from a file for several scales. Weight normalisation is merged, mean shifts keep their stored
     values, and a value range other than the architecture's is converted; masks of SLS become zeros among the weights.
-    Raises `SparsrError` if the file is
-    damaged, hostile, not recognised, or does not fit together.
+    What keys and shapes leave open is decided by a test image (see `readings`) or by `assume`: {option: value}.
+    Raises `SparsrError` if the file is damaged, hostile, not recognised, ambiguous, or does not fit together.
     """
     path = Path(path)
     state = _without_prefix(read_state_dict(path))
-    recogniser = _recogniser(state, path)
+    known = recogniser(state, path)
     _check(state, path)
     try:
-        found = recogniser(_merge_masks(_merge_weight_norm(state), path), path, scale)
+        found = known(_merge_masks(_merge_weight_norm(state), path), path, scale)
     except KeyError as error:
         raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
-    network = _with_native_range(_build(found, path), found, path)
+    candidates = [(options, _build(found, options, path)) for options in readings(found.open, assume or {}, path)]
+    network = most_plausible(candidates, path)
     record = {"imported_from": path.name, "sha256": sha256(path)}
     return network.eval(), card_for(network, "imported", training=record)
 
@@ -100,19 +83,6 @@ def _merge_masks(state: State, path: Path) -> State:
     return merged
 
 
-def _recogniser(state: State, path: Path) -> Recogniser:
-    """What knows a checkpoint with these keys."""
-    if any(name.endswith(".ch_mask") for name in state):
-        return _smsr
-    for key, recogniser in _RECOGNISERS.items():
-        if key in state:
-            return recogniser
-    raise SparsrError(
-        f"{path} is a PyTorch checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
-        "EDSR, LEDSR (ASSL), SMSR, IMDN, CARN (SLS), CARN-M and RFDN are known",
-    )
-
-
 def _check(state: State, path: Path) -> None:
     """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
     for name, tensor in state.items():
@@ -133,89 +103,10 @@ def _check(state: State, path: Path) -> None:
             raise SparsrError(f"{name} in {path} holds numbers that are not finite", "give another checkpoint")
 
 
-def _edsr(state: State, path: Path, _: int | None) -> _Found:
-    blocks = 0
-    while f"body.{blocks}.body.0.weight" in state:
-        blocks += 1
-    options = {"channels": len(state["head.0.weight"]), "blocks": blocks}
-    if "tail.1.weight" not in state:
-        return _Found("ledsr", _tail_scale(state["tail.0.0.weight"], path), state, options)
-    if blocks > 16:
-        raise SparsrError(
-            f"{path} is an EDSR of {blocks} blocks, which scales its residuals by a factor the file does not hold",
-            "EDSR-baseline (16 blocks) can be imported",
-        )
-    scale = 1
-    stages = [state[name] for name in ("tail.0.0.weight", "tail.0.2.weight") if name in state]
-    for stage, following in zip(stages, [*stages[1:], state["tail.1.weight"]], strict=True):
-        scale *= math.isqrt(len(stage) // following.shape[1])
-    return _Found("edsr", scale, state, options)
-
-
-def _smsr(state: State, path: Path, _: int | None) -> _Found:
-    blocks = len({name.split(".")[1] for name in state if name.startswith("body.")})
-    options = {"channels": len(state["head.0.weight"]), "blocks": blocks}
-    return _Found("smsr", _tail_scale(state["tail.0.weight"], path), state, options)
-
-
-def _distillation(state: State, path: Path, _: int | None) -> _Found:
-    """IMDN and RFDN: the same trunk, told apart by the names of their blocks."""
-    architecture, block = ("imdn", r"IMDB(\d+)\.") if "IMDB1.c1.weight" in state else ("rfdn", r"B(\d+)\.")
-    renamed: State = {}
-    for name, tensor in state.items():
-        name = re.sub(r"^c\.0\.", "c.", name)
-        renamed[re.sub(f"^{block}", lambda match: f"blocks.{int(match[1]) - 1}.", name)] = tensor
-    options: dict[str, Any] = {"channels": len(state["fea_conv.weight"])}
-    options["blocks"] = len({name.split(".")[1] for name in renamed if name.startswith("blocks.")})
-    if architecture == "rfdn":
-        options["attention"] = len(renamed["blocks.0.esa.conv1.weight"])
-    return _Found(architecture, _tail_scale(state["upsampler.0.weight"], path), renamed, options)
-
-
-def _carn(state: State, path: Path, scale: int | None) -> _Found:
-    mobile = "b1.b1.body.4.weight" in state
-    stages = {int(match[1]) for name in state if (match := re.match(r"upsample\.up(\d)\.", name))}
-    if stages and scale is None:
-        raise SparsrError(f"{path} holds CARN for several scales", f"add --scale with one of {sorted(stages)}")
-    if stages and scale not in stages:
-        raise SparsrError(f"{path} has no scale {scale}", f"add --scale with one of {sorted(stages)}")
-    several = any(name.startswith("upsample.up") for name in state)
-    chosen = f"upsample.up{scale if stages else ''}.body." if several else "upsample."
-    renamed = {
-        name.replace(".shifter.", ".").replace(chosen, "upsample."): tensor
-        for name, tensor in state.items()
-        if not name.startswith("upsample.") or name.startswith(chosen)
-    }
-    channels = len(renamed["entry.weight"])
-    filters = [len(renamed[name]) for name in ("upsample.0.weight", "upsample.3.weight") if name in renamed]
-    return _Found(
-        "carn_m" if mobile else "carn",
-        math.prod(math.isqrt(n // channels) for n in filters),
-        renamed,
-        {"channels": channels},
-    )
-
-
-_RECOGNISERS: dict[str, Recogniser] = {
-    "head.0.weight": _edsr,
-    "fea_conv.weight": _distillation,
-    "entry.weight": _carn,
-}
-"""By a key that only this family has."""
-
-
-def _tail_scale(weight: Tensor, path: Path) -> int:
-    """Scale of a network that ends in one convolution to 3 s^2 channels and a pixel shuffle."""
-    scale = math.isqrt(len(weight) // 3)
-    if 3 * scale**2 != len(weight):
-        raise SparsrError(f"the last convolution of {path} has {len(weight)} filters, not 3 times a square")
-    return scale
-
-
-def _build(found: _Found, path: Path) -> SRNetwork:
+def _build(found: Found, options: dict[str, Any], path: Path) -> SRNetwork:
     """The network with the file's widths and weights; nothing is allocated for it that the file does not hold."""
     with torch.device("meta"):
-        network = build(found.architecture, found.scale, **found.options)
+        network = build(found.architecture, found.scale, **found.options, **options)
     convs = convolutions(network)
     shapes = {name: found.state[f"{name}.weight"].shape for name in convs if f"{name}.weight" in found.state}
     resize(network, {name: (shape[0], shape[1] * convs[name].groups) for name, shape in shapes.items()})
@@ -250,23 +141,3 @@ def _convert_range(network: SRNetwork, state: State) -> None:
     for name in state:
         if name.endswith(".bias") and stored != network.value_range:
             state[name] = state[name] * (network.value_range / stored)
-
-
-def _with_native_range(network: SRNetwork, found: _Found, path: Path) -> SRNetwork:
-    """A network with sigmoids, told the value range it was trained on: the one in which it enlarges a test image."""
-    if "add_mean.bias" in network.state_dict():
-        return network
-    errors = {value_range: _probe_error(network, value_range) for value_range in (1.0, 255.0)}
-    best = min(errors, key=lambda value_range: errors[value_range])
-    if best == network.value_range or errors[best] > _PROBE_TOLERANCE:
-        return network
-    return _build(_Found(found.architecture, found.scale, found.state, found.options | {"value_range": best}), path)
-
-
-def _probe_error(network: SRNetwork, value_range: float) -> float:
-    """Mean difference, as a share of the range, between a smooth image and its enlargement shrunk again."""
-    ramp = torch.linspace(0, 1, _PROBE_SIDE)
-    image = torch.stack([ramp[None] + 0 * ramp[:, None], ramp[:, None] + 0 * ramp[None], ramp[None] * ramp[:, None]])
-    with torch.inference_mode():
-        enlarged = network(image[None] * value_range) / value_range
-    return float((F.avg_pool2d(enlarged, network.scale) - image).abs().mean())

@@ -33,10 +33,11 @@ class SpatialAttention(nn.Module):
 
 
 class ResidualDistillationBlock(nn.Module):
-    """Three times: distil by a 1x1 convolution, refine by a 3x3 one with a skip. Then fuse and attend."""
+    """Three times: distil by a 1x1 convolution, refine by a 3x3 one, skipped if `residual`. Then fuse and attend."""
 
-    def __init__(self, channels: int, attention: int) -> None:
+    def __init__(self, channels: int, attention: int, residual: bool) -> None:
         super().__init__()
+        self.residual = residual
         distilled = channels // 2
         self.c1_d, self.c1_r = conv1x1(channels, distilled), conv3x3(channels, channels)
         self.c2_d, self.c2_r = conv1x1(channels, distilled), conv3x3(channels, channels)
@@ -50,7 +51,7 @@ class ResidualDistillationBlock(nn.Module):
         kept = []
         for distil, refine in ((self.c1_d, self.c1_r), (self.c2_d, self.c2_r), (self.c3_d, self.c3_r)):
             kept.append(leaky_relu(distil(x)))
-            x = leaky_relu(refine(x) + x)
+            x = leaky_relu(refine(x) + x if self.residual else refine(x))
         kept.append(leaky_relu(self.c4(x)))
         return self.esa(self.c5(torch.cat(kept, 1)))
 
@@ -58,21 +59,30 @@ class ResidualDistillationBlock(nn.Module):
 class RFDN(SRNetwork):
     """Residual feature distillation network: 4 blocks of 50 channels with spatial attention.
 
-    `attention` is the attention's inner width, by default a quarter of `channels`. Not homogeneous (sigmoid), so a
-    network trained on another value range keeps it: `value_range`.
+    `attention` is the attention's inner width, by default a quarter of `channels`. `residual`: the refining
+    convolutions have skips, as published; pruned descendants of RFDN leave them out under the same names. Not
+    homogeneous (sigmoid), so a network trained on another value range keeps it: `value_range`.
     """
 
     architecture = "rfdn"
     minimum_size = 15  # a 3x3 convolution of stride 2, then a 7x7 window
 
     def __init__(
-        self, scale: int, channels: int = 50, blocks: int = 4, attention: int = 0, value_range: float = 255.0
+        self,
+        scale: int,
+        channels: int = 50,
+        blocks: int = 4,
+        attention: int = 0,
+        value_range: float = 255.0,
+        residual: bool = True,
     ) -> None:
         attention = attention or max(1, channels // 4)
-        super().__init__(scale, channels=channels, blocks=blocks, attention=attention, value_range=value_range)
+        super().__init__(
+            scale, channels=channels, blocks=blocks, attention=attention, value_range=value_range, residual=residual
+        )
         self.value_range = value_range
         self.fea_conv = conv3x3(3, channels)
-        self.blocks = nn.ModuleList(ResidualDistillationBlock(channels, attention) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualDistillationBlock(channels, attention, residual) for _ in range(blocks))
         self.c = conv1x1(blocks * channels, channels)
         self.LR_conv = conv3x3(channels, channels)
         self.upsampler = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))

@@ -1,0 +1,80 @@
+"""What a checkpoint's keys and shapes leave open is decided by what each reading makes of a test image, or asked.
+
+Networks that enlarge images agree on one thing whatever they were trained for: shrunk again, their output is about
+their input. A network read in the wrong value range, or with a skip it was trained without, fails at that by an order
+of magnitude: official IMDN and RFDN have errors of 2e-4 to 3e-4 read rightly, 3e-3 to 7e-2 read wrongly.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.networks import SRNetwork
+
+Options = dict[str, Any]
+_SIDE = 48
+_TOLERANCE = 2e-3
+"""Of full range: a well trained network is nearer than this, a wrong reading never was (3e-3 at best)."""
+_FACTOR = 3.0
+"""How much nearer the right reading must be than any other."""
+
+
+def readings(undecided: Mapping[str, tuple[Any, ...]], assume: Mapping[str, Any], path: Path) -> list[Options]:
+    """Every way to decide the open options; those assumed have one value only.
+
+    Raises `SparsrError` for an assumption about something that is not open, or a value that it cannot have.
+    """
+    for name, value in assume.items():
+        if name not in undecided:
+            decided = f"it leaves open {', '.join(undecided)}" if undecided else "it leaves nothing open"
+            raise SparsrError(f"{path} leaves no choice of {name}", f"{decided}: drop the assumption")
+        if value not in undecided[name]:
+            raise SparsrError(f"{name} of {path} cannot be {value}", f"it can be {_listed(undecided[name])}")
+    values = [(assume[name],) if name in assume else possible for name, possible in undecided.items()]
+    return [dict(zip(undecided, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def most_plausible(candidates: Sequence[tuple[Options, SRNetwork]], path: Path) -> SRNetwork:
+    """The one reading that enlarges a test image. Raises `SparsrError` if none does, or more than one.
+
+    A single candidate needs no evidence: nothing was open, or the user has decided it.
+    """
+    if len(candidates) == 1:
+        return candidates[0][1]
+    ranked = sorted(((probe_error(network), options, network) for options, network in candidates), key=lambda c: c[0])
+    (error, _, network), (second, *_) = ranked[:2]
+    if error <= _TOLERANCE and second >= _FACTOR * error:
+        return network
+    names = {name: sorted({options[name] for options, _ in candidates}, reverse=True) for name in candidates[0][0]}
+    choices = {name: values for name, values in names.items() if len(values) > 1}
+    listed = "; ".join(f"{name} is {_listed(values)}" for name, values in choices.items())
+    flags = " ".join(f"--assume {name}={_plain(values[0])}" for name, values in choices.items())
+    raise SparsrError(
+        f"{path} can be read in {len(candidates)} ways and no test image tells which is right ({listed})",
+        f"decide it: python -m train import {path} {flags} --out NAME.safetensors",
+    )
+
+
+def probe_error(network: SRNetwork) -> float:
+    """Mean difference, as a share of the range, between a smooth image and its enlargement shrunk again."""
+    ramp = torch.linspace(0, 1, _SIDE)
+    image = torch.stack([ramp[None] + 0 * ramp[:, None], ramp[:, None] + 0 * ramp[None], ramp[None] * ramp[:, None]])
+    with torch.inference_mode():
+        enlarged = network.eval()(image[None] * network.value_range) / network.value_range
+    error = float((F.avg_pool2d(enlarged, network.scale) - image).abs().mean())
+    return error if error == error else float("inf")  # NaN is no evidence
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return " or ".join(_plain(value) for value in values)
