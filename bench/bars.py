@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from sparsr.bench.measure.compare import time_ratio
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
-from sparsr.bench.measure.measure import Plan, Subject, measure
+from sparsr.bench.measure.measure import measure
+from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.measure.results import Results, Row
-from sparsr.bench.measure.statistics import PairedRatio, paired_ratio
+from sparsr.bench.measure.statistics import PairedRatio
 from sparsr.bench.report.units import MIB, milliseconds
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
@@ -169,11 +171,7 @@ def _judge(bar: Bar, results: Results) -> Reached:
     if not row.correct or opponent is None:
         reason = row.failure or "no dense engine could be measured"
         return Reached(bar, None, opponent, None, reason if row.failure or row.correct else "its output is wrong")
-    if results.settings.basis == "cpu":
-        ratio = paired_ratio(opponent.cpu_samples, row.cpu_samples)
-    else:
-        ratio = paired_ratio(opponent.wall_samples, row.wall_samples)
-    return Reached(bar, row, opponent, ratio)
+    return Reached(bar, row, opponent, time_ratio(results, opponent, row))
 
 
 def render(reached: Sequence[Reached], results: Results) -> str:

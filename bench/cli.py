@@ -9,11 +9,13 @@ from pathlib import Path
 from sparsr.bench import bars
 from sparsr.bench.measure import layers, results
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
-from sparsr.bench.measure.measure import Plan, Subject, measure
+from sparsr.bench.measure.measure import measure
+from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.report import table
 from sparsr.bench.report.gallery import Exhibit
 from sparsr.bench.report.page import write_page
 from sparsr.bench.report.pictures import Pictures
+from sparsr.bench.targets.names import open_target, target_names
 from sparsr.runtime.errors import CheckFailedError, run_cli
 from sparsr.runtime.media.images import read_image
 from sparsr.runtime.model.bundle import Bundle
@@ -43,7 +45,10 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
     run.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
     run.add_argument("--threads", type=_positive, default=1, metavar="N", help="per engine (default 1)")
-    run.add_argument("--engines", type=_names, default=SINGLE_PRECISION, metavar="A,B", help=f"of {','.join(ENGINES)}")
+    run.add_argument("--target", default="cpu", metavar="NAME", help=f"where: {target_names()} (default cpu)")
+    run.add_argument(
+        "--engines", type=_names, metavar="A,B", help=f"of {','.join(ENGINES)} (default: those in float32)"
+    )
     run.add_argument("--rounds", type=_positive, default=15, metavar="N", help="default 15")
     run.add_argument(
         "--max-seconds", type=float, default=120, metavar="S", help="end early, after 3 rounds (default 120)"
@@ -98,9 +103,11 @@ def _run(options: argparse.Namespace) -> int:
         subject.id for subject in subjects if _same(subject.bundle.path, options.baseline)
     )
     width, height = options.size
+    target = open_target(options.target)
+    engines = options.engines or tuple(name for name in SINGLE_PRECISION if name in target.engines) or target.engines
     plan = Plan(
         subjects,
-        options.engines,
+        engines,
         width,
         height,
         options.threads,
@@ -110,6 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         read_image(options.image).rgb if options.image else None,
         bool(options.hide),
         options.timeout,
+        target,
     )
     measured = measure(plan)
     if options.json:

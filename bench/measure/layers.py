@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.bench.measure.results import LayerGroup, Row
+from sparsr.bench.measure.results import Row
+from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.cli.plan_table import run_plan
 from sparsr.runtime.engines.native.costs import KERNELS
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sparsr.bench.measure.machine import Machine
 from sparsr.bench.measure.statistics import PairedRatio, Summary
+from sparsr.bench.targets.contract import Counters, LayerGroup, Memory, Source
+from sparsr.bench.targets.machine import Machine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
 from sparsr.runtime.model.records import read_record
@@ -64,16 +65,6 @@ class BundleInfo:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Peak resident memory of the worker process."""
-
-    baseline: int
-    """Interpreter, numpy and the input image, before the engine was imported."""
-    peak: int
-    """Largest resident size from then on: engine, model and all runs."""
-
-
-@dataclass(frozen=True)
 class Difference:
     """How far the output is from that of the bundle's reference engine, for the same input."""
 
@@ -93,45 +84,6 @@ class Opponent:
     engine: str
     ratio: PairedRatio
     """The opponent's time divided by this row's, round by round: above 1, this row is faster."""
-
-
-@dataclass(frozen=True)
-class LayerGroup:
-    """Layers of a network that are alike, as the native engine ran them."""
-
-    kernel: str
-    """What computed it: the kernel of a convolution, else the kind of layer."""
-    inputs: int
-    """Channels."""
-    outputs: int
-    width: int
-    """Pixels of the result, before depth-to-space."""
-    height: int
-    layers: int
-    """How many there are."""
-    multiply_adds: int
-    """Of one layer for one image, as its kernel computes them; 0 if they are not counted."""
-    seconds: float
-    """CPU time of all of them for one image, all threads' together."""
-    bound: float
-    """Seconds the multiply-adds of all of them take as fast as their kernel can do them at best."""
-    peak: float = 0.0
-    """The same at the processor's peak."""
-
-    @property
-    def speed(self) -> float:
-        """FLOP/s."""
-        return 2 * self.layers * self.multiply_adds / max(self.seconds, 1e-9)
-
-    @property
-    def achieved(self) -> float:
-        """Fraction of the bound."""
-        return self.bound / max(self.seconds, 1e-9)
-
-    @property
-    def of_peak(self) -> float:
-        """Fraction of the peak."""
-        return self.peak / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -162,6 +114,14 @@ class Row:
     """What it computes in."""
     layers: tuple[LayerGroup, ...] = ()
     """Of the native engine."""
+    target: str = "cpu"
+    """Where it ran."""
+    source: Source = "measured"
+    """Where its figures come from."""
+    reference_samples: tuple[float, ...] = ()
+    """CPU seconds of the reference workload, right after each inference."""
+    counters: Counters | None = None
+    """What does not depend on the machine's speed."""
 
     @property
     def correct(self) -> bool:

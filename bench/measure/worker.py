@@ -1,58 +1,48 @@
-"""The process that holds one engine: `python -m sparsr.bench.measure.worker`, which `process` speaks to.
-
-One JSON object a line. It reads a `Job`, answers `{"load", "first"}` when ready to be measured; then for every
-line `run` answers `{"cpu", "wall"}` (seconds), and for `stop` `{"baseline", "peak", "layers"}` (bytes or null;
-`LayerGroup`s, of the native engine), having written the last output as float32 [1, height, width, 3]. Instead of any
-answer: `{"error", "hint"}`.
-"""
+"""The process that holds one engine on this machine: the worker's half of `targets.contract`, in Python."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import os
 import re
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from sparsr.bench.measure.engines import ENGINES, BenchEngine, FloatArray
 from sparsr.bench.measure.layers import profile_layers
+from sparsr.bench.targets.contract import (
+    RUN,
+    STOP,
+    Counters,
+    Failure,
+    Finished,
+    Job,
+    Memory,
+    Message,
+    Ready,
+    Sample,
+    encode,
+    read_job,
+)
 from sparsr.runtime.errors import SparsrError
 
 WARM_UP = 1  # runs after the first one, which is timed apart
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to hold."""
-
-    engine: str
-    model: str
-    """Path of the model file."""
-    threads: int
-    cpus: tuple[int, ...]
-    """CPUs to pin the process to; empty: do not."""
-    image: str
-    """npy file, float32 [1, height, width, 3]."""
-    output: str
-    """npy file to write."""
+_SIDE, _PRODUCTS = 256, 4  # of the reference workload: some milliseconds
 
 
 def main() -> None:
     """Serve one job."""
     replies = _private_stdout()
     try:
-        _serve(Job(**json.loads(sys.stdin.readline())), replies)
+        _serve(read_job(sys.stdin.readline()), replies)
     except SparsrError as error:
-        _reply(replies, error=str(error), hint=error.hint)
+        _reply(replies, Failure(str(error), error.hint))
     except Exception as error:  # an engine may raise anything; the parent makes a row of it
-        _reply(replies, error=f"{type(error).__name__}: {error}", hint="")
+        _reply(replies, Failure(f"{type(error).__name__}: {error}"))
 
 
 def _private_stdout() -> TextIO:
@@ -62,8 +52,8 @@ def _private_stdout() -> TextIO:
     return replies
 
 
-def _reply(replies: TextIO, **fields: Any) -> None:
-    replies.write(json.dumps(fields) + "\n")
+def _reply(replies: TextIO, message: Message) -> None:
+    replies.write(encode(message) + "\n")
     replies.flush()
 
 
@@ -74,7 +64,8 @@ def _serve(job: Job, replies: TextIO) -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     engine = ENGINES[job.engine]
-    image = _in_layout(np.load(job.image), engine)
+    image = _in_layout(np.fromfile(job.image, "<f4").reshape(1, job.height, job.width, 3), engine)
+    reference = Reference()
     baseline = _reset_peak()
 
     start = time.perf_counter()
@@ -84,20 +75,39 @@ def _serve(job: Job, replies: TextIO) -> None:
     first = time.perf_counter()
     for _ in range(WARM_UP):
         output = run(image)
-    _reply(replies, load=loaded - start, first=first - loaded)
+    _reply(replies, Ready(loaded - start, first - loaded))
 
-    while (line := sys.stdin.readline().strip()) == "run":
+    while (line := sys.stdin.readline().strip()) == RUN:
         wall, cpu = time.perf_counter(), time.process_time()
         output = run(image)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        _reply(replies, cpu=cpu, wall=wall)
-    if line != "stop":
+        _reply(replies, Sample(cpu, wall, reference.seconds()))
+    if line != STOP:
         return  # the parent is gone
     peak = _status("VmHWM")
-    np.save(job.output, _from_layout(output, engine))
+    memory = None if baseline is None or peak is None else Memory(baseline, peak)
+    output = _from_layout(output, engine)
+    output.astype("<f4").tofile(job.output)
     del run
     layers = profile_layers(Path(job.model).read_bytes(), image[0], job.threads) if job.engine == "native" else ()
-    _reply(replies, baseline=baseline, peak=peak, layers=[dataclasses.asdict(group) for group in layers])
+    counters = Counters(sum(group.layers * group.multiply_adds for group in layers)) if layers else None
+    _reply(replies, Finished(output.shape[2], output.shape[1], memory, counters, layers))
+
+
+class Reference:
+    """The reference workload: products of matrices in numpy, as fixed as its version is."""
+
+    def __init__(self) -> None:
+        self._factor = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32)
+        self._product = np.empty_like(self._factor)
+        self.seconds()  # the library's threads and buffers are there from now on
+
+    def seconds(self) -> float:
+        """Processor time it takes now."""
+        start = time.process_time()
+        for _ in range(_PRODUCTS):
+            np.matmul(self._factor, self._factor, out=self._product)
+        return time.process_time() - start
 
 
 def _in_layout(image: FloatArray, engine: BenchEngine) -> FloatArray:

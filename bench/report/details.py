@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparsr.bench.measure.layers import LEGEND
-from sparsr.bench.measure.results import LayerGroup, Results, Row
+from sparsr.bench.measure.results import Results, Row
 from sparsr.bench.report.markup import table, tag, text
 from sparsr.bench.report.units import count, mebibytes, milliseconds, percent_floor
+from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.model.card import BundleCard, BundleFile
 
 

@@ -1,9 +1,10 @@
 """Results made by hand: `pruned` in ort is twice as fast as `dense` in its fastest engine."""
 
 from sparsr.bench.measure.engines import ENGINES
-from sparsr.bench.measure.machine import Machine
-from sparsr.bench.measure.results import BundleInfo, Difference, Memory, Opponent, Results, Row, Settings
+from sparsr.bench.measure.results import BundleInfo, Difference, Opponent, Results, Row, Settings
 from sparsr.bench.measure.statistics import PairedRatio, paired_ratio, summarise
+from sparsr.bench.targets.contract import Memory
+from sparsr.bench.targets.machine import Machine
 
 MACHINE = Machine("Test CPU", "x86_64", ("avx2",), 2, None, 2**33, "Linux", "6.1", "3.11.9", {"numpy": "1.26.4"})
 

@@ -6,8 +6,8 @@ from bench_bundles import FAKE_OPENVINO, write_tiny_bundle
 
 from sparsr.bench import bars
 from sparsr.bench.bars import Bar, Setting
-from sparsr.bench.measure.results import LayerGroup
 from sparsr.bench.measure.statistics import PairedRatio
+from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.errors import SparsrError
 
 SETTING = Setting(20, 13)

@@ -3,9 +3,9 @@ import pytest
 from bench_bundles import graph, write_tiny_bundle
 
 from sparsr.bench.measure.layers import group_layers, profile_layers, render, render_all
-from sparsr.bench.measure.process import Worker
-from sparsr.bench.measure.results import LayerGroup, Row
-from sparsr.bench.measure.worker import Job
+from sparsr.bench.measure.results import Row
+from sparsr.bench.targets.contract import Job, LayerGroup
+from sparsr.bench.targets.cpu import Cpu
 from sparsr.export.writers.native import write_native
 
 
@@ -65,11 +65,13 @@ def test_a_real_run_counts_every_multiply_add():
 def test_the_worker_of_the_native_engine_tells_its_layers(tmp_path, engine):
     write_tiny_bundle(tmp_path / "tiny")
     (tmp_path / "tiny" / "model.safetensors").write_bytes(write_native(graph(8), {}))
-    np.save(tmp_path / "in.npy", np.zeros((1, 6, 7, 3), np.float32))
+    np.zeros((6, 7, 3), "<f4").tofile(tmp_path / "in")
     model = tmp_path / "tiny" / ("model.safetensors" if engine == "native" else "model.onnx")
-    worker = Worker(Job(engine, str(model), 1, (), str(tmp_path / "in.npy"), str(tmp_path / "out.npy")), 60)
+    session = Cpu().run(Job(engine, str(model), 1, (), str(tmp_path / "in"), 7, 6, str(tmp_path / "out")), 60)
     try:
-        _, layers = worker.stop()
+        finished = session.finish()
     finally:
-        worker.close()
+        session.close()
+    layers = finished.layers
+    assert (finished.counters is not None) == (engine == "native")
     assert [group.outputs for group in layers if group.multiply_adds] == ([8, 12] if engine == "native" else [])

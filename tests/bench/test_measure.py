@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from bench_bundles import FAKE_OPENVINO, reference_output, write_tiny_bundle
 
+from sparsr.bench.measure.compare import difference, reference_engine
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
-from sparsr.bench.measure.machine import available_cpus, version
-from sparsr.bench.measure.measure import Plan, Subject, _save_image, difference, measure, reference_engine
-from sparsr.bench.measure.process import Worker, WorkerError
-from sparsr.bench.measure.worker import Job
+from sparsr.bench.measure.measure import measure
+from sparsr.bench.measure.plan import Plan, Subject
+from sparsr.bench.targets.contract import Job, WorkerError
+from sparsr.bench.targets.cpu import Cpu
+from sparsr.bench.targets.machine import available_cpus, version
 from sparsr.runtime.errors import SparsrError
 
 MIB = 2**20
@@ -53,18 +55,20 @@ def run_worker(engine, tiny, image, tmp_path):
     missing = not version(ENGINES[engine].package) or (engine == "ncnn" and not version("pnnx"))
     if missing and ENGINES[engine].kind == "rival":
         pytest.skip(f"{engine} is not installed")
-    np.save(tmp_path / "image.npy", image)
+    image.astype("<f4").tofile(tmp_path / "image")
     model = tiny.bundle.path / tiny.bundle.file(ENGINES[engine].format).name
-    job = Job(engine, str(model), 1, (), str(tmp_path / "image.npy"), str(tmp_path / "output.npy"))
-    worker = Worker(job, 60)
+    _, height, width, _ = image.shape
+    output = tmp_path / "output"
+    session = Cpu().run(Job(engine, str(model), 1, (), str(tmp_path / "image"), width, height, str(output)), 60)
     try:
-        assert all(len(worker.run()) == 2 for _ in range(2))
-        memory, layers = worker.stop()
+        samples = [session.run() for _ in range(2)]
+        finished = session.finish()
     finally:
-        worker.close()
-    assert 5 * MIB < memory.baseline < memory.peak
-    assert layers == ()
-    return np.load(tmp_path / "output.npy")
+        session.close()
+    assert all(min(sample.cpu, sample.wall, sample.reference) > 0 for sample in samples)
+    assert 5 * MIB < finished.memory.baseline < finished.memory.peak
+    assert finished.layers == ()
+    return np.fromfile(output, "<f4").reshape(1, finished.output_height, finished.output_width, 3)
 
 
 def test_every_rival_is_asked_for_single_precision(fake_engine, tiny):
@@ -222,15 +226,14 @@ def test_pinning_and_threads_reach_the_worker(fake_engine, tiny):
 
 def test_a_closed_worker_answers_no_more(fake_engine, tiny, tmp_path):
     fake_engine("openvino", FAKE_OPENVINO)
-    np.save(tmp_path / "image.npy", np.zeros((1, 4, 4, 3), np.float32))
+    np.zeros((4, 4, 3), "<f4").tofile(tmp_path / "image")
     model = str(tiny.bundle.path / "model.onnx")
-    job = Job("openvino", model, 1, (), str(tmp_path / "image.npy"), str(tmp_path / "out.npy"))
-    worker = Worker(job, 60)
-    worker._process.kill()
+    session = Cpu().run(Job("openvino", model, 1, (), str(tmp_path / "image"), 4, 4, str(tmp_path / "out")), 60)
+    session._process.kill()
     with pytest.raises(WorkerError, match="killed"):
-        worker.run()
-    worker.close()
-    worker.close()
+        session.run()
+    session.close()
+    session.close()
 
 
 def test_reference_is_what_most_agree_with():
@@ -260,13 +263,12 @@ def test_what_was_freed_before_the_engine_is_not_counted():
     assert size <= peak < size + 20 * MIB
 
 
-def test_a_picture_is_mirrored_up_to_the_size(tmp_path):
+def test_a_picture_is_mirrored_up_to_the_size():
     picture = np.random.default_rng(1).integers(0, 256, (8, 30, 3), np.uint8)
-    plan = Plan((), (), 20, 13, 1, 1, image=picture)
-    saved = np.load(_save_image(plan, 1.0, tmp_path / "input.npy"))
-    assert saved.shape == (1, 13, 20, 3)
-    np.testing.assert_allclose(saved[0, :8] * 255, picture[:, :20], rtol=1e-6)
-    np.testing.assert_array_equal(saved[0, 8:], saved[0, 7:2:-1])
+    image = Plan((), (), 20, 13, 1, 1, image=picture).input_image(1.0)
+    assert image.shape == (13, 20, 3)
+    np.testing.assert_allclose(image[:8] * 255, picture[:, :20], rtol=1e-6)
+    np.testing.assert_array_equal(image[8:], image[7:2:-1])
 
 
 def test_a_subject_may_have_engines_of_its_own(tiny, tmp_path):

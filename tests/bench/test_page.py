@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sparsr.bench.measure.results import LayerGroup
 from sparsr.bench.measure.statistics import PairedRatio
 from sparsr.bench.report import page
 from sparsr.bench.report.figures import figures, headline_row, verdict
 from sparsr.bench.report.pictures import Pictures, densest_window, embedded
 from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
+from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.errors import SparsrError
 
 VOID = {"meta", "img", "input"}

@@ -8,8 +8,8 @@ import pytest
 from bench_results import make_results, make_row
 
 from sparsr.bench.measure import results as results_file
-from sparsr.bench.measure.machine import describe
 from sparsr.bench.report import table
+from sparsr.bench.targets.machine import describe
 from sparsr.runtime.errors import SparsrError
 
 

@@ -1,45 +1,43 @@
-"""The parent's side of a worker process: start, ask with a time limit, stop."""
+"""A worker behind two pipes, whatever carries them: start, ask with a time limit, stop."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
-from sparsr.bench.measure.results import LayerGroup, Memory
-from sparsr.bench.measure.worker import Job
-from sparsr.runtime.errors import SparsrError
+from sparsr.bench.targets.contract import (
+    RUN,
+    STOP,
+    Answer,
+    Finished,
+    Job,
+    Ready,
+    Sample,
+    WorkerError,
+    encode,
+    read_answer,
+)
 
-# Thread pools that do not ask the engine's own option.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _END_TIMEOUT = 10  # seconds for a process to exit by itself
+_LONGEST_ANSWER = 2**24  # bytes
 
 
-class WorkerError(SparsrError):
-    """A worker could not do its job: an engine that is missing, refuses the model, crashes or hangs."""
-
-
-class Worker:
+class PipeSession:
     """One engine with one model in a process of its own, loaded and warmed up. It sleeps while not asked."""
 
-    def __init__(self, job: Job, timeout: float, variables: Mapping[str, str] | None = None) -> None:
-        """Start the process and wait until it is ready. `timeout`: seconds for each answer. `variables`: added to its
-        environment."""
+    def __init__(self, command: Sequence[str], job: Job, timeout: float, environment: Mapping[str, str]) -> None:
+        """Start `command` and wait until it is ready. `timeout`: seconds for each answer."""
         self._timeout = timeout
         self._pending = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by close()
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads)) | dict(variables or {})
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sparsr.bench.measure.worker"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -47,26 +45,18 @@ class Worker:
             start_new_session=True,  # an interrupt reaches the parent alone, and converters end with their worker
         )
         try:
-            ready = self._ask(json.dumps(dataclasses.asdict(job)))
+            self.ready = self._ask(Ready, encode(job))
         except BaseException:
             self.close()
             raise
-        self.load: float = ready["load"]
-        """Seconds to import the engine and load the model."""
-        self.first: float = ready["first"]
-        """Seconds of the first run."""
 
-    def run(self) -> tuple[float, float]:
-        """One inference: (CPU seconds of all threads, wall seconds). Raises `WorkerError`."""
-        answer = self._ask("run")
-        return answer["cpu"], answer["wall"]
+    def run(self) -> Sample:
+        """One inference."""
+        return self._ask(Sample, RUN)
 
-    def stop(self) -> tuple[Memory | None, tuple[LayerGroup, ...]]:
-        """Have the output written; memory, and the native engine's layers. Raises `WorkerError`."""
-        answer = self._ask("stop")
-        known = answer["baseline"] is not None and answer["peak"] is not None
-        memory = Memory(answer["baseline"], answer["peak"]) if known else None
-        return memory, tuple(LayerGroup(**group) for group in answer["layers"])
+    def finish(self) -> Finished:
+        """Have the output written."""
+        return self._ask(Finished, STOP)
 
     def close(self) -> None:
         """End the process, whatever it is doing. May be called again."""
@@ -81,17 +71,14 @@ class Worker:
         self._process.wait()
         self._errors.close()
 
-    def _ask(self, line: str) -> dict[str, Any]:
+    def _ask(self, kind: type[Answer], line: str) -> Answer:
         assert self._process.stdin
         try:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # its last words, or their absence, are read below
-        answer: dict[str, Any] = json.loads(self._read_line())
-        if "error" in answer:
-            raise WorkerError(answer["error"], answer["hint"])
-        return answer
+        return read_answer(kind, self._read_line())
 
     def _read_line(self) -> bytes:
         """The next answer. Raises `WorkerError` if the process ends or the time is over."""
@@ -104,6 +91,8 @@ class Worker:
             if not chunk:
                 raise WorkerError(self._how_it_ended())
             self._pending += chunk
+            if len(self._pending) > _LONGEST_ANSWER:
+                raise WorkerError(f"an answer of more than {_LONGEST_ANSWER >> 20} MiB")
         line, _, self._pending = self._pending.partition(b"\n")
         return line
 

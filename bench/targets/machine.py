@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -32,6 +32,10 @@ class Machine:
     python: str
     packages: dict[str, str]
     """Versions of the installed engines and of numpy."""
+    name: str = ""
+    """What budgets in milliseconds call it: a phone's model, else the processor's name."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Whatever else the device tells: chip, temperature, battery, system release."""
 
 
 def describe(packages: tuple[str, ...]) -> Machine:
@@ -52,6 +56,7 @@ def describe(packages: tuple[str, ...]) -> Machine:
         kernel=platform.release(),
         python=platform.python_version(),
         packages={package: found for package, found in versions.items() if found},
+        name=name[1] if name else platform.processor() or "unknown",
     )
 
 

@@ -1,0 +1,63 @@
+"""`cpu`: this machine. Every engine in a Python process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from sparsr.bench.hide_avx512.packages import environment as without_avx512
+from sparsr.bench.measure.engines import ENGINES
+from sparsr.bench.targets.contract import Job, Source
+from sparsr.bench.targets.machine import Machine, available_cpus, describe
+from sparsr.bench.targets.session import PipeSession
+from sparsr.runtime.errors import SparsrError
+
+# Thread pools that do not ask the engine's own option.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Cpu:
+    """This machine's processor."""
+
+    source: Source = "measured"
+    engines = tuple(ENGINES)
+
+    def __init__(self, address: str = "") -> None:
+        if address:
+            raise SparsrError(f"there is no target cpu:{address}", "this machine is called cpu")
+        self.name = "cpu"
+        self._folder = tempfile.TemporaryDirectory(prefix="sparsr-bench-")
+
+    def probe(self) -> Machine:
+        """This machine, with the versions of the engines."""
+        packages = ("numpy", *(engine.package for engine in ENGINES.values()))
+        return describe(tuple(dict.fromkeys(packages)))
+
+    def cpus(self, threads: int) -> tuple[int, ...]:
+        """The last ones, because the first serves most interrupts."""
+        return available_cpus()[-threads:]
+
+    def put(self, file: Path, name: str) -> str:
+        """The file as it is."""
+        return str(file.resolve())
+
+    def path(self, name: str) -> str:
+        """In a folder of this run."""
+        return str(Path(self._folder.name) / name)
+
+    def run(self, job: Job, timeout: float) -> PipeSession:
+        """A worker in Python."""
+        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads))
+        if job.hide:
+            environment |= without_avx512(job.engine)
+        return PipeSession([sys.executable, "-m", "sparsr.bench.measure.worker"], job, timeout, environment)
+
+    def get(self, path: str, file: Path) -> None:
+        """Move it."""
+        Path(path).replace(file)
+
+    def clean_up(self) -> None:
+        """Remove the folder of this run."""
+        self._folder.cleanup()
