@@ -114,8 +114,11 @@ def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method
 
 def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):  # noqa: F811
     path = prune(workshop / "dense.safetensors", order_for(workshop, method="nm"), tmp_path / "run", device="cpu")
-    lost = json.loads(path.with_suffix(".json").read_text())["training"]["pruned_from"]
+    card = json.loads(path.with_suffix(".json").read_text())
+    lost = card["training"]["pruned_from"]
     assert lost.keys() >= {"from", "sha256", "budget", "psnr_to_dense", "psnr_dense", "psnr_pruned"}
+    # What is learned is what decides which step was the best.
+    assert card["metrics"] == {"held-out, to the dense network": {"psnr_y": pytest.approx(lost["psnr_to_dense"])}}
 
 
 def networks():

@@ -40,6 +40,11 @@ class Data(Protocol):
         """(lr, hr) float32 in 0..255: this rank's slice of the step's batch; hr is None without labels."""
         ...
 
+    @property
+    def validation(self) -> list[tuple[Tensor, Tensor | None]]:
+        """The held-out images: (lr, hr) uint8, hr None without labels."""
+        ...
+
 
 @dataclass
 class Position:
@@ -68,6 +73,11 @@ class Run:
     position: Position = field(default_factory=Position)
     teacher: SRNetwork | None = None
     """The dense network to learn from, on the team's device; None without self-distillation."""
+
+    @property
+    def learns_from_teacher_alone(self) -> bool:
+        """Whether HR has no share in the loss; then the teacher's output is the measure too."""
+        return self.recipe.distill is not None and self.recipe.distill.share == 1
 
     @property
     def method_name(self) -> str:
@@ -193,7 +203,8 @@ def _card(run: Run, network: SRNetwork, phase: Phase, psnr: float) -> Card:
     }
     if kept:
         record["kept"] = kept
-    metrics = {} if math.isnan(psnr) else {"held-out": {"psnr_y": round(psnr, 4)}}
+    compared = "held-out, to the dense network" if run.learns_from_teacher_alone else "held-out"
+    metrics = {} if math.isnan(psnr) else {compared: {"psnr_y": round(psnr, 4)}}
     return card_for(network, run.method_name, training=record, metrics=metrics)
 
 

@@ -51,7 +51,8 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
         run = Run(recipe, out, data, [], processes, network.to(processes.device), _method(recipe))
         if recipe.distill:
             run.teacher = as_teacher(_trained(recipe.network)).to(processes.device)
-        run.holdout = [(lr, _target(lr, run.teacher) if hr is None else hr) for lr, hr in data.validation]
+        alone = run.learns_from_teacher_alone
+        run.holdout = [(lr, _target(lr, run.teacher) if alone or hr is None else hr) for lr, hr in data.validation]
         if state.exists():
             restore(run)
         elif resume and processes.leads:
@@ -122,7 +123,7 @@ def _counts_from(path: str) -> dict[str, int] | None:
 
 
 def _target(lr: torch.Tensor, teacher: SRNetwork | None) -> torch.Tensor:
-    """What a held-out picture without HR is compared with: the teacher's output, uint8."""
+    """What a held-out picture is compared with if HR has no share: the teacher's output, uint8."""
     assert teacher is not None
     return output_of(teacher, lr[None])[0].clamp(0, 255).round().to(torch.uint8)
 

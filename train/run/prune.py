@@ -171,14 +171,14 @@ def _finish(path: Path, order: Order, run: Run) -> None:
         "sha256": sha256(path),
         "budget": order.budget,
         "multiply_adds": round(after / whole, 5),
-        "held_out_pictures": len(run.holdout),
-    } | _quality(dense, pruned, [(lr, None if order.unlabelled else hr) for lr, hr in run.holdout])
+        "held_out_pictures": len(run.data.validation),
+    } | _quality(dense, pruned, run.data.validation)
     if before < whole:
         lost["multiply_adds_before"] = round(before / whole, 5)
     checkpoint.save(
         run.out / "pruned.safetensors", pruned, replace(card, training=card.training | {"pruned_from": lost})
     )
-    write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.holdout[0][0])))
+    write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.data.validation[0][0])))
     print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's (asked for {order.budget:.4f})")
     print(f"held-out pictures: {lost['psnr_to_dense']:.2f} dB to the dense network's output")
     if "psnr_dense" in lost:
