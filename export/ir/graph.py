@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sparsr.export.ir.layers import Conv, Layer, MaskedBlock, Shape
+from sparsr.export.ir.layer import Layer, Shape
 from sparsr.runtime.errors import SparsrError
 
 
@@ -15,6 +15,8 @@ class Node:
     name: str
     layer: Layer
     inputs: tuple[str, ...]
+    early: bool = False
+    """Better computed as soon as its inputs are there, which then need not be kept."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,4 @@ class DeployGraph:
         Masked blocks count in full, as if every pixel were important.
         """
         shapes = self.shapes(height, width)
-        return sum(_weights(node.layer) * shapes[node.name][1] * shapes[node.name][2] for node in self.nodes)
-
-
-def _weights(layer: Layer) -> int:
-    if isinstance(layer, MaskedBlock):
-        return sum(weight.size for weight in layer.weights) + layer.fuse_weight.size
-    return layer.weight.size if isinstance(layer, Conv) else 0
+        return sum(node.layer.macs_per_pixel * shapes[node.name][1] * shapes[node.name][2] for node in self.nodes)

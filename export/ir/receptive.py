@@ -6,17 +6,6 @@ import math
 from dataclasses import dataclass
 
 from sparsr.export.ir.graph import DeployGraph, Node
-from sparsr.export.ir.layers import (
-    Activation,
-    Add,
-    ChannelAffine,
-    Concat,
-    Conv,
-    DepthToSpace,
-    Mul,
-    PadEdge,
-    SliceChannels,
-)
 
 FLOAT_BYTES = 4
 
@@ -67,24 +56,14 @@ def receptive_radius(graph: DeployGraph) -> int | None:
 
 
 def _view(node: Node, inputs: list[_View | None], axis: int) -> _View | None:
-    layer = node.layer
+    reach = node.layer.reach(axis)
     known = [view for view in inputs if view is not None]
-    if len(known) < len(inputs) or len({len(view.first) for view in known}) > 1:
+    if reach is None or len(known) < len(inputs) or len({len(view.first) for view in known}) > 1:
         return None
-    match layer:
-        case Conv(stride=1):
-            before = layer.padding[axis]
-            return known[0].shifted(-before, layer.weight.shape[2 + axis] - 1 - before)
-        case PadEdge():
-            return known[0].shifted(-layer.amount, -layer.amount)
-        case DepthToSpace():
-            return known[0].enlarged(layer.block)
-        case Activation() | ChannelAffine() | SliceChannels() | Add() | Mul() | Concat():
-            return _View(
-                tuple(map(min, zip(*(view.first for view in known), strict=True))),
-                tuple(map(max, zip(*(view.last for view in known), strict=True))),
-            )
-    return None
+    seen = [view.shifted(reach.low, reach.high) for view in known]
+    first = tuple(map(min, zip(*(view.first for view in seen), strict=True)))
+    last = tuple(map(max, zip(*(view.last for view in seen), strict=True)))
+    return _View(first, last).enlarged(reach.enlarged)
 
 
 def peak_activation_bytes(graph: DeployGraph, height: int, width: int) -> int:

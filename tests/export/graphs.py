@@ -8,11 +8,19 @@ from torch.nn import functional as F
 
 from sparsr.export.ir import layers as L
 from sparsr.export.ir.graph import DeployGraph, Node
+from sparsr.export.writers.native import unknown_layer
 from sparsr.train.networks.sparse_masks import MaskedConv2d, SparseMaskBlock
 
 RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)
 SIGMOID = L.Activation("sigmoid")
+SILU = L.Activation("silu")
+CLIP = L.Activation("clip", low=0.2, high=0.7)
+
+
+def prelu(rng, channels):
+    """Slopes of any sign and size, as public networks have them."""
+    return L.Activation("prelu", slopes=rng.uniform(-1.6, 1.9, channels).astype(np.float32))
 
 
 def conv(rng, inputs, outputs, kernel=3, activation=None, groups=1, stride=1, padding=None):
@@ -58,6 +66,14 @@ def layer_graphs(seed=0):
         chain("conv_relu", conv(rng, 3, 5, activation=RELU)),
         chain("conv_leaky", conv(rng, 3, 5, activation=LEAKY)),
         chain("conv_sigmoid", conv(rng, 3, 5, activation=SIGMOID)),
+        chain("silu", SILU),
+        chain("prelu", prelu(rng, 3)),
+        chain("tanh", L.Activation("tanh")),
+        chain("clip", CLIP),
+        chain("conv_silu", conv(rng, 3, 5, activation=SILU)),
+        chain("conv_prelu", conv(rng, 3, 5, activation=prelu(rng, 5))),
+        chain("conv_clip", conv(rng, 3, 5, activation=CLIP)),
+        chain("add_prelu", conv(rng, 3, 3), (L.Add(prelu(rng, 3)), ["n0", "image"])),
         chain("conv_1x1", conv(rng, 3, 4, 1)),
         chain("conv_5x5", conv(rng, 3, 4, 5)),
         chain("conv_valid", conv(rng, 3, 4, padding=(0, 0, 0, 0)), minimum_size=3),
@@ -104,6 +120,11 @@ def layer_graphs(seed=0):
             minimum_size=3,
         ),
         chain("pad_edge", L.PadEdge(2)),
+        chain("pad_reflect", L.PadReflect((1, 2, 0, 1)), minimum_size=3),
+        chain("crop", L.Crop((1, 0, 2, 1), 3), minimum_size=4),
+        chain("nearest", L.Nearest(2), scale=2),
+        chain("nearest_3", conv(rng, 3, 5), L.Nearest(3), conv(rng, 5, 3), scale=3),
+        chain("shuffle_prelu", conv(rng, 3, 12, activation=prelu(rng, 12)), L.DepthToSpace(2), scale=2),
         chain("shuffle_conv", conv(rng, 3, 12, activation=RELU), L.DepthToSpace(2), scale=2),
         chain("shuffle_3", conv(rng, 3, 27), L.DepthToSpace(3), scale=3),
         chain("shuffle_twice", wide, L.DepthToSpace(2), conv(rng, 3, 12), L.DepthToSpace(2), scale=4),
@@ -121,6 +142,11 @@ def layer_graphs(seed=0):
         chain("shuffle_image", (L.Concat(), ["image"] * 4), L.DepthToSpace(2), scale=2),
     ]
     return {graph.name: graph for graph in graphs}
+
+
+def native_layer_graphs(seed=0):
+    """Those the native engine can run."""
+    return {name: graph for name, graph in layer_graphs(seed).items() if unknown_layer(graph) is None}
 
 
 def masked_graph(rng, channels, dense, logits=None):
@@ -163,9 +189,15 @@ def _activate(activation, x):
     if activation is None:
         return x
     slope = activation.slope
-    return {"relu": F.relu, "leaky_relu": lambda t: F.leaky_relu(t, slope), "sigmoid": torch.sigmoid}[
-        activation.function
-    ](x)
+    return {
+        "relu": F.relu,
+        "leaky_relu": lambda t: F.leaky_relu(t, slope),
+        "prelu": lambda t: F.prelu(t, torch.from_numpy(activation.slopes)),
+        "sigmoid": torch.sigmoid,
+        "silu": F.silu,
+        "tanh": torch.tanh,
+        "clip": lambda t: t.clamp(activation.low, activation.high),
+    }[activation.function](x)
 
 
 def _conv(layer, x):
@@ -210,6 +242,11 @@ _RULES = {
     L.CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
     L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
     L.PadEdge: lambda layer, x: F.pad(x, (layer.amount,) * 4, mode="replicate"),
+    L.PadReflect: lambda layer, x: F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="reflect"),
+    L.Crop: lambda layer, x: x[
+        :, :, layer.amount[0] : x.shape[2] - layer.amount[2], layer.amount[1] : x.shape[3] - layer.amount[3]
+    ],
+    L.Nearest: lambda layer, x: F.interpolate(x, scale_factor=layer.factor, mode="nearest"),
     L.DepthToSpace: lambda layer, x: F.pixel_shuffle(x, layer.block),
 }
 

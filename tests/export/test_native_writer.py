@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
+from sparsr.export.forms.native import pack
 from sparsr.export.ir import layers as L
-from sparsr.export.writers.native import PROGRAM, operators, pack, write_native
+from sparsr.export.writers.native import PROGRAM, operators, write_native
 from sparsr.runtime.errors import SparsrError
 from tests.runtime.native.native_models import keep_largest
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from sparsr.export.ir import layers, reference
+from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.runtime.errors import SparsrError
 from tests.export.graphs import chain, layer_graphs, random_image, small_network, torch_run
 
@@ -25,8 +26,13 @@ def test_every_layer_kind_equals_torch(name, height, width):
 
 def test_every_layer_kind_is_covered():
     kinds = {type(node.layer) for graph in GRAPHS.values() for node in graph.nodes}
-    bases = (layers.Layer, layers.GlobalMean, layers.MaxPool)
-    assert kinds == {kind for base in bases for kind in base.__subclasses__()}
+    assert kinds == set(layers.KINDS)
+
+
+def test_every_function_is_covered():
+    drawn = [node.layer for graph in GRAPHS.values() for node in graph.nodes]
+    drawn += [activation for layer in drawn if (activation := getattr(layer, "activation", None))]
+    assert {layer.function for layer in drawn if isinstance(layer, layers.Activation)} == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (7, 3), (3, 1), (1, 2)])

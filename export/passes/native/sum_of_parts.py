@@ -16,16 +16,14 @@ import numpy as np
 
 from sparsr.export.ir.graph import DeployGraph, Node
 from sparsr.export.ir.layers import Add, Concat, Conv, GlobalMean
-from sparsr.export.passes.native.shuffle_after_sum import shuffle_after_sum
-from sparsr.export.passes.rewrite import is_pointwise, only_reader, rewrite
+from sparsr.export.passes.rewrite import is_pointwise, only_reader
 
 _SMALLER = 2
 """A skip is convolved ahead if that leaves so many times fewer channels: our choice, the convolution is one more."""
 
 
-def sum_of_parts(graph: DeployGraph) -> tuple[DeployGraph, frozenset[str]]:
-    """The graph with such sums; and the nodes to compute as soon as their input is there."""
-    graph, _ = rewrite(graph, shuffle_after_sum)
+def sum_of_parts(graph: DeployGraph) -> DeployGraph:
+    """The graph with such sums, and the nodes marked that are to be computed as soon as their input is there."""
     depths = _depths(graph)
     nodes: list[Node] = []
     sums: set[str] = set()
@@ -39,8 +37,8 @@ def sum_of_parts(graph: DeployGraph) -> tuple[DeployGraph, frozenset[str]]:
         nodes += _parts(graph, joined, node, groups)
         sums.add(node.name)
     graph = _early_terms_first(graph.with_nodes(nodes), sums, depths)
-    early = [_only_for(graph, graph.node(name).inputs[1]) for name in sums]
-    return graph, frozenset().union(*early)
+    early: set[str] = set().union(*(_only_for(graph, graph.node(name).inputs[1]) for name in sums))
+    return graph.with_nodes([replace(node, early=node.name in early) for node in graph.nodes])
 
 
 def _depths(graph: DeployGraph) -> dict[str, int]:

@@ -22,7 +22,7 @@ from sparsr.train.importers.models import load_model
 from tests.runtime.native.native_models import keep_largest, kernels_of, native_run
 from tests.small_networks import EVERY_NETWORK, small
 
-LAYERS = {name: graph for name, graph in graphs.layer_graphs().items() if name != "masked"}
+LAYERS = {name: graph for name, graph in graphs.native_layer_graphs().items() if name != "masked"}
 NETWORKS = [entry for entry in EVERY_NETWORK if entry[0] != "smsr"]
 TOLERANCE = 5e-3  # of the largest value: ten times the rounding of one
 WITHOUT_FP16 = ("-cpu", "cortex-a53")

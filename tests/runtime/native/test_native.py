@@ -28,7 +28,7 @@ from tests.runtime.native.native_models import instruction_sets, keep_largest, k
 from tests.small_networks import EVERY_NETWORK, small
 
 SETS = instruction_sets()
-LAYERS = graphs.layer_graphs()
+LAYERS = graphs.native_layer_graphs()
 TOLERANCE = 1e-5  # of the largest value; Winograd takes most of it
 
 

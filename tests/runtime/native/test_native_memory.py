@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import Node
 from sparsr.export.ir.layers import Activation, Add, Concat, DepthToSpace, GlobalMean, GlobalStd, Mul, PadEdge
-from sparsr.export.passes.native.sum_of_parts import sum_of_parts
+from sparsr.export.passes import for_native
 from sparsr.export.writers.native import make_program, write_native
 from sparsr.runtime.engines.native.load import NativeModel
 from tests.runtime.native.native_models import native_run
@@ -96,7 +96,8 @@ def test_means_of_one_result_and_of_several(kind, threads):
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_a_sum_of_parts_is_the_convolution_over_all(count):
     graph = pooled_blocks(count)
-    parts, early = sum_of_parts(graph)
+    parts, _ = for_native(graph)
+    early = {node.name for node in parts.nodes if node.early}
     assert not any(isinstance(node.layer, Concat) for node in parts.nodes)
     assert early - {f"fuse.{index}.sum" for index in range(count)} == {f"fuse.{index}" for index in range(count - 1)}
     image = graphs.random_image(graph, 9, 11)
@@ -105,7 +106,8 @@ def test_a_sum_of_parts_is_the_convolution_over_all(count):
 
 def test_a_long_skip_is_convolved_ahead():
     graph = long_skip(pooled_blocks(3), 8)
-    parts, early = sum_of_parts(graph)
+    parts, _ = for_native(graph)
+    early = {node.name for node in parts.nodes if node.early}
     assert {"fuse.0", "fuse.1", "tail.0", "skip", "pad"} <= early
     assert not {"tail.1", "fuse.2", "head"} & early
     assert [node.name for node in parts.nodes if isinstance(node.layer, DepthToSpace)] == ["large"]
@@ -121,11 +123,11 @@ def test_a_long_skip_takes_no_more_memory_than_what_is_made_of_it():
 
 def test_a_tail_with_many_outputs_reads_the_sum():
     graph = long_skip(pooled_blocks(3), 12)
-    assert "tail" in {node.name for node in sum_of_parts(graph)[0].nodes}
+    assert "tail" in {node.name for node in for_native(graph)[0].nodes}
 
 
 def test_blocks_that_stream_are_joined_as_they_were():
     graph = pooled_blocks(3, attention=False)
-    assert sum_of_parts(graph)[0].nodes == graph.nodes
-    assert "tail" in {node.name for node in sum_of_parts(long_skip(graph, 4))[0].nodes}
+    assert for_native(graph)[0].nodes == graph.nodes
+    assert "tail" in {node.name for node in for_native(long_skip(graph, 4))[0].nodes}
     assert not any("early" in layer for layer in make_program(graph)[0]["layers"])

@@ -20,11 +20,11 @@ from sparsr.export.writers.onnx import write_onnx
 from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import chain, conv, native_layer_graphs, random_image, small_network, torch_run
 from tests.runtime.native.native_models import keep_largest
 from tests.small_networks import EVERY_NETWORK, small
 
-GRAPHS = {name: graph for name, graph in layer_graphs().items() if native_writer.unknown_layer(graph) is None}
+GRAPHS = native_layer_graphs()
 ENGINE_ERRORS = (
     onnxruntime.capi.onnxruntime_pybind11_state.Fail,
     onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,

@@ -7,23 +7,22 @@ import numpy as np
 import pytest
 import tflite_runtime.interpreter
 
+from sparsr.export.forms.tflite_file import TFLiteBuilder
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
-from sparsr.export.writers import native as native_writer
 from sparsr.export.writers.native import write_native
 from sparsr.export.writers.tflite import operators, write_tflite, write_tflite_stream
-from sparsr.export.writers.tflite_schema import TFLiteBuilder
 from sparsr.runtime.engines import tflite
 from sparsr.runtime.engines.native.load import NativeModel, register_with_tflite
 from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import native_layer_graphs, random_image, small_network, torch_run
 from tests.runtime.native.native_models import native_run
 from tests.small_networks import EVERY_NETWORK, small
 
 ENGINES = ("litert+sparsr", "tflite_runtime+sparsr")
 PACKAGES = {"litert": ai_edge_litert.interpreter, "tflite_runtime": tflite_runtime.interpreter}
-GRAPHS = {name: graph for name, graph in layer_graphs().items() if native_writer.unknown_layer(graph) is None}
+GRAPHS = native_layer_graphs()
 
 
 def interpreter(package, content, threads=1):

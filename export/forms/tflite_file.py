@@ -37,6 +37,8 @@ _OPTIONS = {
     "MAXIMUM": "MaximumMinimumOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MIRROR_PAD": "MirrorPadOptions",
     "MUL": "MulOptions",
     "PAD": "PadOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",

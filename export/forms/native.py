@@ -1,0 +1,90 @@
+"""The native engine's model file in the making: tensors, N:M weights, and the safetensors file that holds them.
+
+A convolution with at most N weights other than zero in every group of M input channels, for every output and tap, is
+written as their values and their places in the group if that takes less room than all weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsr.runtime.errors import SparsrError
+
+FloatArray = NDArray[np.float32]
+GROUP_SIZES = (4, 8, 16, 32)
+_ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
+
+
+class NativeForm:
+    """Collects the tensors of a program: float32, and uint8 for places of N:M weights."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, NDArray[Any]] = {}
+
+    def stored(self, node: str, **arrays: NDArray[Any]) -> dict[str, Any]:
+        """Add arrays to the file's tensors; the entries that name them. Raises `SparsrError` for inf and nan."""
+        entry = {}
+        for key, array in arrays.items():
+            if array.dtype == np.float32 and not np.isfinite(array).all():
+                raise SparsrError(f"{node}: its {key} holds values that are not numbers", "train the network again")
+            entry[key] = f"{node}.{key}"
+            self.tensors[entry[key]] = array
+        return entry
+
+    def weight(self, node: str, weight: FloatArray) -> dict[str, Any]:
+        """Add a convolution's weight [outputs, inputs, height, width] in its smallest form; its entries."""
+        if packed := compressed(weight):
+            return {"m": packed.m} | self.stored(node, values=packed.values, indices=packed.indices)
+        return self.stored(node, weight=weight)
+
+
+class Packed(NamedTuple):
+    """The weights other than zero in every group of `m` input channels.
+
+    values float32 and indices uint8: [outputs, height, width, groups, n], n the largest number found in a group; groups
+    with fewer are filled up with zeros at index 0. The last group may be smaller than `m`.
+    """
+
+    values: FloatArray
+    indices: NDArray[np.uint8]
+    m: int
+
+
+def compressed(weight: FloatArray) -> Packed | None:
+    """The weight in the smallest of its packed forms; None if none takes less room than [outputs, inputs, h, w]."""
+    packed = min((pack(weight, m) for m in GROUP_SIZES), key=lambda both: both.values.size)
+    return packed if packed.values.size * 5 < weight.size * 4 else None
+
+
+def pack(weight: FloatArray, m: int) -> Packed:
+    """The weight [outputs, inputs, height, width] packed with groups of `m`."""
+    outputs, inputs, height, width = weight.shape
+    groups = math.ceil(inputs / m)
+    padded = np.zeros((outputs, groups * m, height, width), np.float32)
+    padded[:, :inputs] = weight
+    grouped = padded.reshape(outputs, groups, m, height, width).transpose(0, 3, 4, 1, 2)
+    n = int((grouped != 0).sum(-1).max(initial=0))
+    places = np.argsort(grouped == 0, axis=-1, kind="stable")[..., :n]  # those other than zero first, in order
+    values = np.take_along_axis(grouped, places, -1)
+    return Packed(values, np.where(values == 0, 0, places).astype(np.uint8), m)
+
+
+def safetensors(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """A file in the safetensors format, its entries in the given order: the same input gives the same bytes."""
+    kinds = {np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    content = bytearray()
+    for name, array in sorted(tensors.items(), key=lambda item: -item[1].itemsize):  # floats first: they stay aligned
+        data = np.ascontiguousarray(array).tobytes()
+        place = [len(content), len(content) + len(data)]
+        header[name] = {"dtype": kinds[array.dtype], "shape": list(array.shape), "data_offsets": place}
+        content += data
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text + bytes(content)

@@ -1,0 +1,166 @@
+"""Functions of every value by itself. A function is a row of `FUNCTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from sparsr.export.forms.native import NativeForm
+from sparsr.export.forms.onnx import OnnxForm
+from sparsr.export.forms.tflite import TFLiteForm
+from sparsr.export.ir.layer import FloatArray, Pointwise, Values, per_channel
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Pointwise):
+    """Element-wise function, by its name in `FUNCTIONS`.
+
+    slope: factor of negative values, of `leaky_relu`; slopes: the same for every channel, any numbers, of `prelu`;
+    low, high: bounds of `clip`.
+    """
+
+    function: str
+    slope: float = 0.0
+    slopes: FloatArray | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    def reference(self, *inputs: Values) -> Values:
+        """The function of every value."""
+        return FUNCTIONS[self.function].reference(self, inputs[0])
+
+    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
+        """One operator, or those that make up the function."""
+        FUNCTIONS[self.function].onnx(self, form, name, inputs[0], output)
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """One operator, or those that make up the function."""
+        FUNCTIONS[self.function].tflite(self, form, name, inputs[0])
+
+    @property
+    def native_kind(self) -> str | None:  # type: ignore[override]
+        """The engine knows some of the functions."""
+        return "Activation" if FUNCTIONS[self.function].native else None
+
+    def native(self, form: NativeForm, name: str) -> dict[str, Any]:
+        """The function under a name of its own, as convolutions and sums carry it too."""
+        entry: dict[str, Any] = {"function": self.function, "slope": self.slope}
+        if self.slopes is not None:
+            entry |= form.stored(name, slopes=self.slopes)
+        return {"activation": entry}
+
+
+class Function(NamedTuple):
+    """What a function means in every form. `native`: the engine has it, alone and after convolutions and sums."""
+
+    reference: Callable[[Activation, Values], Values]
+    onnx: Callable[[Activation, OnnxForm, str, str, str], Any]
+    tflite: Callable[[Activation, TFLiteForm, str, int], Any]
+    native: bool = False
+
+
+def _sigmoid(x: Values) -> Values:
+    small = np.exp(-np.abs(x))  # exp only of negative numbers, which cannot overflow
+    return np.where(x < 0, small, 1) / (1 + small)
+
+
+def _onnx_op(operator: str, **attributes: Any) -> Callable[..., Any]:
+    return lambda a, form, name, x, y: form.op(operator, name, [x], y, **attributes)
+
+
+def _tflite_op(operator: str) -> Callable[..., Any]:
+    return lambda a, form, name, x: form.operator(operator, [x], form.output(name))
+
+
+def _leaky_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    form.op("LeakyRelu", name, [x], y, alpha=a.slope)
+
+
+def _leaky_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    form.operator("LEAKY_RELU", [x], form.output(name), alpha=a.slope)
+
+
+def _prelu_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    slopes = form.constant(f"{name}.slopes", a.slopes)
+    axes = form.constant(f"{name}.axes", [1, 2], np.int64)
+    form.op("PRelu", name, [x, form.inner("Unsqueeze", f"{name}.slopes.map", [slopes, axes])], y)
+
+
+def _prelu_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    assert a.slopes is not None
+    form.operator("PRELU", [x, form.constant(f"{name}.slopes", a.slopes[None, None])], form.output(name))
+
+
+def _silu_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    form.op("Mul", name, [x, form.inner("Sigmoid", f"{name}.gate", [x])], y)
+
+
+def _silu_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    form.operator("MUL", [x, form.step("LOGISTIC", f"{name}.gate", [x])], form.output(name))
+
+
+def _clip_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    bounds = [form.constant(f"{name}.{key}", value) for key, value in (("low", a.low), ("high", a.high))]
+    form.op("Clip", name, [x, *bounds], y)
+
+
+def _clip_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    raised = form.step("MAXIMUM", f"{name}.raised", [x, form.constant(f"{name}.low", [a.low])])
+    form.operator("MINIMUM", [raised, form.constant(f"{name}.high", [a.high])], form.output(name))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "relu": Function(lambda a, x: np.maximum(x, 0), _onnx_op("Relu"), _tflite_op("RELU"), native=True),
+    "leaky_relu": Function(lambda a, x: np.where(x < 0, a.slope * x, x), _leaky_onnx, _leaky_tflite, native=True),
+    "prelu": Function(
+        lambda a, x: np.where(x < 0, per_channel(np.asarray(a.slopes)) * x, x), _prelu_onnx, _prelu_tflite
+    ),
+    "sigmoid": Function(lambda a, x: _sigmoid(x), _onnx_op("Sigmoid"), _tflite_op("LOGISTIC"), native=True),
+    "silu": Function(lambda a, x: x * _sigmoid(x), _silu_onnx, _silu_tflite),
+    "tanh": Function(lambda a, x: np.tanh(x), _onnx_op("Tanh"), _tflite_op("TANH")),
+    "clip": Function(lambda a, x: np.clip(x, a.low, a.high), _clip_onnx, _clip_tflite),
+}
+
+
+def activated(activation: Activation | None, x: Values) -> Values:
+    """The reference of a layer's fused activation, if any."""
+    return x if activation is None else activation.reference(x)
+
+
+def fused_onnx(
+    form: OnnxForm,
+    operator: str,
+    name: str,
+    inputs: list[str],
+    output: str,
+    activation: Activation | None,
+    **options: Any,
+) -> None:
+    """Append an operator called `name`, followed by the activation its layer carries, if any."""
+    if activation is None:
+        form.op(operator, name, inputs, output, **options)
+        return
+    linear = form.op(operator, name, inputs, f"{name}.linear", **options)
+    activation.onnx(form, f"{name}.{activation.function}", [linear], output)
+
+
+def fused_tflite(
+    form: TFLiteForm, operator: str, name: str, inputs: list[int], activation: Activation | None, **options: Any
+) -> None:
+    """Append a layer's operator and its activation: inside the operator if it is a relu, else after it."""
+    if activation is None or activation.function == "relu":
+        fusion = schema.ActivationFunctionType
+        options["fusedActivationFunction"] = fusion.RELU if activation else fusion.NONE
+        form.operator(operator, inputs, form.output(name), **options)
+    else:
+        linear = form.step(operator, f"{name}.linear", inputs, form.shapes[name], **options)
+        activation.tflite(form, name, [linear])
+
+
+def fused_native(form: NativeForm, name: str, activation: Activation | None) -> dict[str, Any]:
+    """The program's entry of a layer's fused activation, if any."""
+    return {} if activation is None else activation.native(form, f"{name}.{activation.function}")

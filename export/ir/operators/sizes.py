@@ -1,0 +1,125 @@
+"""Layers whose result's size follows from another tensor's or from whether a size is odd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsr.export.forms.onnx import OnnxForm
+from sparsr.export.forms.tflite import TFLiteForm, with_size
+from sparsr.export.ir.layer import Layer, Shape, Values
+
+
+@dataclass(frozen=True, eq=False)
+class PadToEven(Layer):
+    """The last row or column once more where the height or width is odd."""
+
+    native_kind = "PadToEven"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Height and width rounded up to even numbers."""
+        channels, height, width = inputs[0]
+        return (channels, height + height % 2, width + width % 2)
+
+    def reference(self, *inputs: Values) -> Values:
+        """As it says."""
+        return np.pad(inputs[0], [(0, 0)] * 2 + [(0, side % 2) for side in inputs[0].shape[2:]], mode="edge")
+
+    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
+        """Padding by a computed amount."""
+        two = form.constant(f"{name}.two", [2], np.int64)
+        odd = form.inner("Mod", f"{name}.odd", [form.pixels(f"{name}.size", inputs[0]), two])
+        before = form.constant(f"{name}.before", [0] * 6, np.int64)
+        pads = form.inner("Concat", f"{name}.pads", [before, odd], axis=0)
+        form.op("Pad", name, [inputs[0], pads], output, mode="edge")
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """One row and column more in any case, holding 0 where the size is even already.
+
+        A computed size would keep the whole graph from XNNPACK. To the convolution that reads it the zeros are its
+        padding, and the pooling after that leaves the odd row out again: `passes/tflite/odd_sizes.py` makes sure.
+        """
+        source, shapes = inputs[0], form.shapes_of(inputs[0])
+        shape = form.shape(name, source)
+        two = form.constant(f"{name}.two", [2], np.int32)
+        odd = form.operator("FLOOR_MOD", [shape, two], form.tensor(f"{name}.odd", [4], [4], np.int32))
+        share = form.cast(odd, form.tensor(f"{name}.share", [4], [4]))
+        step = form.constant(f"{name}.one", [1], np.int32)
+        for axis, side in ((1, "rows"), (2, "columns")):
+            line = [with_size(shape, axis, 1) for shape in shapes]
+            last = form.feature_map(f"{name}.last_{side}", line)
+            form.strided_slice(f"{name}.last_{side}", source, {axis: -1}, {}, last)
+            ends = [form.constant(f"{name}.{side}{end}", [end], np.int32) for end in (axis, axis + 1)]
+            factor = form.operator("STRIDED_SLICE", [share, *ends, step], form.tensor(f"{name}.odd_{side}", [1], [1]))
+            extra = form.step("MUL", f"{name}.extra_{side}", [last, factor])
+            shapes = [with_size(shape, axis, shape[axis] + 1) for shape in shapes]
+            source = form.step("CONCATENATION", f"{name}.{side}", [source, extra], shapes, axis=axis)
+        form.index[name] = source
+
+
+@dataclass(frozen=True, eq=False)
+class CropLike(Layer):
+    """Top left part of the first input, as large as the second."""
+
+    native_kind = "CropLike"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Channels of the first input, size of the second."""
+        return (inputs[0][0], *inputs[1][1:])
+
+    def reference(self, *inputs: Values) -> Values:
+        """As it says."""
+        return inputs[0][:, :, : inputs[1].shape[2], : inputs[1].shape[3]]
+
+    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
+        """A slice of computed size."""
+        start, _, axes = form.bounds(name, [0, 0], [0, 0], [2, 3])
+        form.op("Slice", name, [inputs[0], start, form.pixels(f"{name}.size", inputs[1]), axes], output)
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """Nearest-neighbour resizing from one row or column more is a crop: row floor(y (h + 1) / h) is y for y < h.
+
+        Unlike a slice of computed size it has a shape that TFLite knows beforehand.
+        """
+        form.operator("RESIZE_NEAREST_NEIGHBOR", [inputs[0], form.pixels(name, inputs[1])], form.output(name))
+
+
+@dataclass(frozen=True, eq=False)
+class ResizeLike(Layer):
+    """First input resized bilinearly (half-pixel centres, no antialiasing) to the size of the second."""
+
+    native_kind = "ResizeLike"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Channels of the first input, size of the second."""
+        return (inputs[0][0], *inputs[1][1:])
+
+    def reference(self, *inputs: Values) -> Values:
+        """A matrix for each axis."""
+        x, like = inputs
+        rows, columns = (_bilinear(x.shape[axis], like.shape[axis]) for axis in (2, 3))
+        return rows @ x @ columns.T
+
+    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
+        """One operator, its size computed."""
+        channels = form.constant(f"{name}.channels", [1, form.channels[inputs[0]]], np.int64)
+        size = form.inner("Concat", f"{name}.size", [channels, form.pixels(f"{name}.pixels", inputs[1])], axis=0)
+        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        form.op("Resize", name, [inputs[0], "", "", size], output, **options)
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """One operator, its size computed."""
+        operands = [inputs[0], form.pixels(name, inputs[1])]
+        form.operator("RESIZE_BILINEAR", operands, form.output(name), halfPixelCenters=True)
+
+
+def _bilinear(size: int, target: int) -> Values:
+    """Matrix [target, size] of interpolation weights; pixel centres at half-integers, the border repeats."""
+    matrix = np.zeros((target, size))
+    for i in range(target):
+        centre = min(max((i + 0.5) * size / target - 0.5, 0), size - 1)
+        left = min(int(centre), max(size - 2, 0))
+        matrix[i, left] += 1 - (centre - left)
+        matrix[i, min(left + 1, size - 1)] += centre - left
+    return matrix
