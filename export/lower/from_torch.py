@@ -29,13 +29,12 @@ from sparsr.export.ir.layers import (
     SliceChannels,
 )
 from sparsr.export.lower.compounds import COMPOUNDS
+from sparsr.export.lower.ranges import VALUE_RANGE
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.tracing import Operation, trace
 from sparsr.train.networks.weight_norm import merge_weight_norm
 from sparsr.train.networks.widths import convolutions
-
-VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
 
 
 def lower(network: SRNetwork, name: str) -> DeployGraph:

@@ -1,0 +1,158 @@
+"""Opens a user's ONNX file: what it may not be is refused here, before anything of it is run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+
+from sparsr.runtime.errors import SparsrError
+
+OLDEST_OPSET = 9
+_MOST_BYTES = 2 << 30
+_CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
+
+
+def is_onnx(path: Path) -> bool:
+    """By its name: the format has no signature of its own."""
+    return path.suffix.lower() == ".onnx"
+
+
+def open_onnx(path: Path) -> onnx.ModelProto:
+    """The model, weights in float32, its image's height and width free. Raises `SparsrError` for what is refused:
+    damaged files, weights outside the file's folder, opsets before 9, other domains, control flow, int8, several
+    images."""
+    if not path.is_file():
+        raise SparsrError(f"the model {path} {'is a folder' if path.is_dir() else 'does not exist'}", "check the path")
+    if path.stat().st_size > _MOST_BYTES:
+        raise SparsrError(f"{path} has more than 2 GB, which no ONNX file may have")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's own exception types differ by version
+        raise SparsrError(f"{path} is not an ONNX file, or damaged ({error})", "export or copy it again") from error
+    return checked_onnx(model, str(path), path.parent)
+
+
+def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None) -> onnx.ModelProto:
+    """The same for a model in memory; `source` names it in messages, `folder` may hold external weights."""
+    _check_operators(model, source)
+    _load_weights(model, source, folder)
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SparsrError(f"{source} is not a valid ONNX model: {reason}", "export it again") from error
+    _as_float32(model)
+    _free_image(model, source)
+    return model
+
+
+def _check_operators(model: onnx.ModelProto, source: str) -> None:
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    version = versions.get("", versions.get("ai.onnx", 0))
+    if version < OLDEST_OPSET:
+        raise SparsrError(f"{source} is of ONNX opset {version}", f"export it with opset {OLDEST_OPSET} or later")
+    for node in model.graph.node:
+        place = f"{source}: node {node.name or node.output[0]}, operator {node.op_type}"
+        if node.domain not in ("", "ai.onnx"):
+            raise SparsrError(f"{place}: the domain {node.domain} is no standard ONNX", "export the bare network")
+        if node.op_type in _CONTROL_FLOW:
+            raise SparsrError(f"{place}: control flow cannot be exported", "export a network without loops or branches")
+        if node.op_type in _QUANTISED:
+            raise SparsrError(f"{place}: the network is quantised to integers", "export the float32 network")
+
+
+def _load_weights(model: onnx.ModelProto, source: str, folder: Path | None) -> None:
+    external = [tensor for tensor in _tensors(model) if uses_external_data(tensor)]
+    for tensor in external:
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        inside = folder is not None and (folder / location).resolve().is_relative_to(folder.resolve())
+        if not inside or not location:
+            raise SparsrError(
+                f"{source}: the weights {tensor.name} are said to lie in {location!r}, outside the model's folder",
+                "put the file beside the model",
+            )
+    if external:
+        try:
+            load_external_data_for_model(model, str(folder))
+        except Exception as error:
+            raise SparsrError(f"{source}: its external weights cannot be read ({error})", "copy them again") from error
+    for tensor in _tensors(model):
+        try:
+            values = numpy_helper.to_array(tensor)
+        except Exception as error:
+            raise SparsrError(
+                f"{source}: the values of {tensor.name} are damaged ({error})", "export it again"
+            ) from error
+        if values.dtype.kind == "f" and not np.isfinite(values.astype(np.float32)).all() and values.size > 1:
+            raise SparsrError(f"{source}: {tensor.name} holds values that are not numbers", "train the network again")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+
+
+def _as_float32(model: onnx.ModelProto) -> None:
+    """Turn float16 and bfloat16 weights and ends into float32, in place."""
+    half = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    for tensor in _tensors(model):
+        if tensor.data_type in half:
+            values = np.asarray(numpy_helper.to_array(tensor), np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for info in [*model.graph.input, *model.graph.output]:
+        if info.type.tensor_type.elem_type in half:
+            info.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i in half:
+                attribute.i = TensorProto.FLOAT
+    del model.graph.value_info[:]
+
+
+def _free_image(model: onnx.ModelProto, source: str) -> None:
+    """Leave the weights out of the inputs, demand one image, and free its height and width."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    images = [info for info in model.graph.input if info.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(images)
+    for ends, what in ((images, "takes"), (model.graph.output, "gives")):
+        if len(ends) != 1:
+            raise SparsrError(f"{source} {what} {len(ends)} tensors", "only one image in and one image out are handled")
+        kind = ends[0].type.tensor_type
+        if kind.elem_type != TensorProto.FLOAT:
+            raise SparsrError(f"{source} {what} no floating-point image", "export it without decoding and casting")
+    dimensions = images[0].type.tensor_type.shape.dim
+    if len(dimensions) != 4 or dimensions[1].dim_value not in (0, 1, 3) or dimensions[0].dim_value not in (0, 1):
+        text = " x ".join(dim.dim_param or str(dim.dim_value) for dim in dimensions)
+        raise SparsrError(
+            f"{source} takes {text}", "an image [1, channels, height, width] of 1 or 3 channels is handled"
+        )
+    for index, name in ((0, "batch"), (2, "height"), (3, "width")):
+        dimensions[index].dim_param = name
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def image_channels(model: onnx.ModelProto) -> int:
+    """1 or 3; what the first convolution reads where the file leaves it open."""
+    channels: int = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    if channels:
+        return channels
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    first = next((node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in weights), None)
+    return 1 if first is not None and weights[first.input[1]].dims[1] == 1 else 3
+
+
+def operator_counts(model: onnx.ModelProto) -> str:
+    """For people: which operators the file has."""
+    counts = Counter(node.op_type for node in model.graph.node)
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())

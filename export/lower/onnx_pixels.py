@@ -1,0 +1,195 @@
+"""The rules that lower ONNX operators which read or write more than one pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparsr.export.ir.layers import (
+    AvgPool,
+    Conv,
+    Crop,
+    DepthToSpace,
+    FloatArray,
+    MaxPool,
+    Nearest,
+    PadEdge,
+    PadReflect,
+    ResizeLike,
+)
+from sparsr.export.lower import phases
+from sparsr.export.lower.onnx_site import Site
+
+Padding = tuple[int, int, int, int]
+_LARGEST_FACTOR = 8
+
+
+def conv(site: Site) -> str:
+    """Conv with equal strides; a dilated kernel gets zeros between its taps."""
+    weight = phases.dilated(site.weights(1, "weight"), _pair(site, "dilations"))
+    padding = _padding(site, weight.shape[2:])
+    layer = Conv(weight, _bias(site, len(weight)), _stride(site), padding, int(site.attributes.get("group", 1)))
+    return site.emit(layer, [site.map()])
+
+
+def conv_transpose(site: Site) -> str:
+    """ConvTranspose with equal strides, of one group."""
+    weight = site.weights(1, "weight")
+    site.require(int(site.attributes.get("group", 1)) == 1, "transposed convolutions in groups are not handled")
+    site.require(_pair(site, "dilations") == (1, 1), "dilated transposed convolutions are not handled")
+    plain = "output_shape" not in site.attributes and site.attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
+    site.require(plain, "output_shape and auto_pad are not handled")
+    extra = _pair(site, "output_padding", 0)
+    steps = phases.conv_transpose(weight, _bias(site, weight.shape[1]), _stride(site), _pads(site), extra)
+    return site.chain(steps, site.map())
+
+
+def max_pool(site: Site) -> str:
+    """MaxPool of a square window without padding."""
+    return site.emit(MaxPool(*_window(site)), [site.map()])
+
+
+def average_pool(site: Site) -> str:
+    """AveragePool of a square window without padding."""
+    return site.emit(AvgPool(*_window(site)), [site.map()])
+
+
+def depth_to_space(site: Site) -> str:
+    """DepthToSpace in either order; ONNX's default is DCR."""
+    block, channels = int(site.attributes["blocksize"]), site.channels()
+    source = site.map()
+    if site.attributes.get("mode", b"DCR") == b"DCR":
+        order = np.arange(channels).reshape(block**2, -1).T.reshape(-1)
+        source = site.emit(phases.channel_map(np.eye(channels)[order]), [source], ".order")
+    return site.emit(DepthToSpace(block), [source])
+
+
+def space_to_depth(site: Site) -> str:
+    """SpaceToDepth, whose channels are (dy, dx, c)."""
+    return site.emit(phases.pixel_unshuffle(site.channels(), int(site.attributes["blocksize"]), True), [site.map()])
+
+
+def pad(site: Site) -> str:
+    """Pad of rows and columns with zeros, the border pixel, or mirrored."""
+    amounts = np.asarray(site.setting("pads", 1))
+    mode = site.attributes.get("mode", b"constant").decode()
+    if site.has(3):
+        axes = [int(axis) % 4 for axis in site.weights(3, "axes")]
+        spread = np.zeros((2, 4), int)
+        spread[:, axes] = amounts.reshape(2, -1)
+        amounts = spread.reshape(-1)
+    site.require(amounts.size == 8 and not amounts[[0, 1, 4, 5]].any(), "it pads the batch or the channels")
+    padding: Padding = tuple(int(amounts[index]) for index in (2, 3, 6, 7))  # type: ignore[assignment]
+    if min(padding) < 0:
+        site.require(max(padding) <= 0, "it pads and crops at once")
+        return site.emit(Crop(tuple(-amount for amount in padding), site.channels()), [site.map()])  # type: ignore[arg-type]
+    if mode == "reflect":
+        return site.emit(PadReflect(padding), [site.map()])
+    if mode == "edge":
+        site.require(len(set(padding)) == 1, "it repeats the border by different amounts per side")
+        return site.emit(PadEdge(padding[0]), [site.map()])
+    value = site.setting("value", 2, 0.0)
+    site.require(mode == "constant" and not np.any(value), f"the mode {mode} with the value {value} is not handled")
+    return site.emit(phases.zero_padded(site.channels(), padding), [site.map()])
+
+
+def crop(site: Site, starts: dict[int, int]) -> str:
+    """Slice of rows and columns: the same amount cut off on every side, whatever the size."""
+    site.require(set(starts) <= {2, 3}, "slices of channels and pixels at once are not handled")
+    amounts = set()
+    for before, after in zip(site.size(), site.probe.size(site.output), strict=True):
+        first = [start if start >= 0 else before[axis - 2] + start for axis, start in sorted(starts.items())]
+        lines = dict(zip(sorted(starts), first, strict=True))
+        top, left = lines.get(2, 0), lines.get(3, 0)
+        amounts.add((top, left, before[0] - after[0] - top, before[1] - after[1] - left))
+    site.require(len(amounts) == 1 and min(min(amounts)) >= 0, "what it cuts off depends on the image's size")
+    return site.emit(Crop(amounts.pop(), site.channels()), [site.map()])
+
+
+def resize(site: Site) -> str:
+    """Resize, Upsample: by a whole factor, or bilinearly to the size of another map."""
+    mode = site.attributes.get("mode", b"nearest").decode()
+    factor = _factor(site)
+    if factor == 1:
+        return site.map()
+    if mode == "nearest":
+        site.require(factor is not None, "nearest by anything but a whole factor up to 8 is not handled")
+        _check_nearest(site)
+        assert factor is not None
+        return site.emit(Nearest(factor), [site.map()])
+    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
+    site.require(site.node.op_type == "Resize", f"Upsample by {mode} has corners aligned, which is not handled")
+    site.require(where in ("half_pixel", "pytorch_half_pixel"), f"the coordinates {where} are not handled")
+    if mode == "linear" and factor:
+        return site.chain(phases.bilinear(site.channels(), factor), site.map())
+    if mode == "cubic" and factor:
+        site.require(
+            abs(float(site.attributes.get("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "its kernel is not a = -0.75"
+        )
+        site.require(not site.attributes.get("exclude_outside", 0), "exclude_outside is not handled")
+        return site.chain(phases.bicubic(site.channels(), factor), site.map())
+    like = site.same_size_map(site.probe.size(site.output))
+    if mode != "linear" or like is None:
+        site.refuse(f"{mode} to this size is not handled; whole factors, and bilinear to another map's size, are")
+    return site.emit(ResizeLike(), [site.map(), like])
+
+
+def _factor(site: Site) -> int | None:
+    """Result's size by the operand's; None if that is no whole number, the same for every image."""
+    sizes = zip(site.size(), site.probe.size(site.output), strict=True)
+    factors = {after / before for pair in sizes for before, after in zip(*pair, strict=True)}
+    factor = factors.pop()
+    return int(factor) if not factors and factor == int(factor) and 1 <= factor <= _LARGEST_FACTOR else None
+
+
+def _check_nearest(site: Site) -> None:
+    """By a whole factor these choose the pixel that the result's pixel lies in."""
+    if site.node.op_type == "Upsample":
+        return
+    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
+    rounding = site.attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    half = where in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round")
+    site.require(
+        half or (where == "asymmetric" and rounding == "floor"), f"nearest with {where}, {rounding} is not handled"
+    )
+
+
+def _bias(site: Site, outputs: int) -> FloatArray:
+    return site.weights(2, "bias").copy() if site.has(2) else np.zeros(outputs, np.float32)
+
+
+def _pair(site: Site, name: str, default: int = 1) -> tuple[int, int]:
+    first, second = site.attributes.get(name, (default, default))
+    return int(first), int(second)
+
+
+def _stride(site: Site) -> int:
+    rows, columns = _pair(site, "strides")
+    site.require(rows == columns, f"its strides {rows} and {columns} differ")
+    return rows
+
+
+def _pads(site: Site) -> Padding:
+    top, left, bottom, right = (int(amount) for amount in site.attributes.get("pads", (0, 0, 0, 0)))
+    return top, left, bottom, right
+
+
+def _padding(site: Site, kernel: tuple[int, ...]) -> Padding:
+    """Zeros around, also where `auto_pad` says so for stride 1."""
+    automatic = site.attributes.get("auto_pad", b"NOTSET").decode()
+    if automatic in ("NOTSET", ""):
+        return _pads(site)
+    if automatic == "VALID":
+        return (0, 0, 0, 0)
+    site.require(_stride(site) == 1, f"{automatic} with a stride depends on the image's size")
+    small, large = [(side - 1) // 2 for side in kernel], [side // 2 for side in kernel]
+    first, last = (small, large) if automatic == "SAME_UPPER" else (large, small)
+    return (first[0], first[1], last[0], last[1])
+
+
+def _window(site: Site) -> tuple[int, int]:
+    rows, columns = site.attributes["kernel_shape"]
+    site.require(rows == columns, "its window is not square")
+    plain = not any(_pads(site)) and not site.attributes.get("ceil_mode", 0) and _pair(site, "dilations") == (1, 1)
+    automatic = site.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+    site.require(plain and automatic, "padding, ceil_mode and dilations are not handled")
+    return int(rows), _stride(site)

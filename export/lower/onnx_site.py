@@ -1,0 +1,121 @@
+"""A node of an ONNX model as the rules that lower it see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from sparsr.export.ir.graph import Node
+from sparsr.export.ir.layers import FloatArray, Layer
+from sparsr.export.lower.onnx_probe import Probe
+from sparsr.export.lower.phases import Steps
+from sparsr.runtime.errors import SparsrError
+
+
+class Lowered:
+    """The nodes so far, and the graph's tensor for each of the model's."""
+
+    def __init__(self, probe: Probe, source: str) -> None:
+        self.probe, self.source = probe, source
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, str] = {probe.image: probe.image}
+
+    def append(self, name: str, layer: Layer, inputs: Sequence[str]) -> str:
+        """Add a node and return its tensor."""
+        self.nodes.append(Node(name, layer, tuple(inputs)))
+        return name
+
+
+class Site:
+    """One node: its operands, its attributes, and where its layers go."""
+
+    def __init__(self, node: onnx.NodeProto, lowered: Lowered) -> None:
+        self.node, self._lowered, self.probe = node, lowered, lowered.probe
+        self.output = node.output[0]
+        self.attributes: dict[str, Any] = {
+            entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute
+        }
+
+    def refuse(self, reason: str, hint: str = "") -> NoReturn:
+        """Raise `SparsrError` naming the node, its operator and the reason."""
+        name = self.node.name or self.output
+        raise SparsrError(
+            f"{self._lowered.source}: node {name}, operator {self.node.op_type}: {reason}",
+            hint or "docs/any-network.md says what can be exported",
+        )
+
+    def require(self, condition: bool, reason: str) -> None:
+        """Refuse unless `condition`."""
+        if not condition:
+            self.refuse(reason)
+
+    def has(self, index: int) -> bool:
+        """Whether there is such an operand."""
+        return index < len(self.node.input) and bool(self.node.input[index])
+
+    def is_constant(self, index: int) -> bool:
+        """Whether an operand is the same for every image."""
+        return self.node.input[index] in self.probe.constants
+
+    def weights(self, index: int, what: str) -> FloatArray:
+        """A constant operand of finite floats."""
+        if not self.is_constant(index):
+            self.refuse(f"its {what} depends on the image")
+        values = np.asarray(self.probe.constants[self.node.input[index]], np.float32)
+        self.require(bool(np.isfinite(values).all()), f"its {what} holds values that are not numbers")
+        return values
+
+    def setting(self, name: str, index: int, default: Any = None) -> Any:
+        """A parameter that older opsets have as an attribute and newer ones as an operand; one for every image."""
+        if name in self.attributes:
+            return self.attributes[name]
+        if not self.has(index):
+            return default
+        value = self.probe.number(self.node.input[index])
+        self.require(value is not None, f"its {name} depends on the image's size")
+        return value
+
+    def settings(self, index: int) -> list[NDArray[Any]]:
+        """An operand's values for every probe image."""
+        name = self.node.input[index]
+        constant = self.probe.constants.get(name)
+        return [constant] * len(self.probe.sizes) if constant is not None else self.probe.values[name]
+
+    def map(self, index: int = 0) -> str:
+        """The graph's tensor of an operand that is a feature map."""
+        name = self.node.input[index]
+        if name not in self._lowered.tensors:
+            self.refuse(f"its input {name} is no feature map [1, channels, height, width]")
+        return self._lowered.tensors[name]
+
+    def channels(self, index: int = 0) -> int:
+        """Of an operand."""
+        return self.probe.channels(self.node.input[index])
+
+    def size(self, index: int = 0) -> list[tuple[int, ...]]:
+        """Height and width of an operand for every probe image."""
+        return self.probe.size(self.node.input[index])
+
+    def emit(self, layer: Layer, inputs: Sequence[str], suffix: str = "") -> str:
+        """Append a layer; without a suffix it writes the node's result."""
+        return self._lowered.append(self.output + suffix, layer, inputs)
+
+    def publish(self, output: str, layer: Layer) -> None:
+        """Append a layer that writes one of several results of the node."""
+        self._lowered.tensors[output] = self._lowered.append(output, layer, [self.map()])
+
+    def chain(self, steps: Steps, source: str) -> str:
+        """Append layers one after the other."""
+        for suffix, layer in steps:
+            source = self.emit(layer, [source], suffix)
+        return source
+
+    def same_size_map(self, size: Sequence[tuple[int, ...]]) -> str | None:
+        """The first feature map that has that size for every probe image, if there is one."""
+        found = (name for name in self._lowered.tensors if self.probe.size(name) == list(size))
+        name = next(found, None)
+        return None if name is None else self._lowered.tensors[name]

@@ -1,0 +1,131 @@
+"""Enlargements and reductions as convolutions and pixel shuffles, exactly: every sub-pixel is an output of its own.
+
+Each function gives the layers, one after the other, with the suffix of each one's name; the last suffix is empty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sparsr.export.ir.layers import Conv, Crop, DepthToSpace, FloatArray, Layer, PadEdge
+
+Steps = list[tuple[str, Layer]]
+_CUBIC = -0.75  # torch's and ONNX's bicubic kernel (Keys' a)
+
+
+def bicubic(channels: int, factor: int) -> Steps:
+    """Bicubic enlargement by a whole factor, the border repeating; half-pixel centres, no antialiasing."""
+    return _resampled(channels, factor, 2, _cubic_taps)
+
+
+def bilinear(channels: int, factor: int) -> Steps:
+    """Bilinear enlargement by a whole factor, the border repeating; half-pixel centres."""
+    return _resampled(channels, factor, 1, lambda centre, places: np.maximum(1 - np.abs(places - centre), 0))
+
+
+def _resampled(channels: int, factor: int, radius: int, taps: Callable[[float, Any], Any]) -> Steps:
+    """A convolution per colour and sub-pixel: a sub-pixel's taps do not depend on the pixel."""
+    places = np.arange(-radius, radius + 1)
+    lines = np.stack([taps((phase + 0.5) / factor - 0.5, places) for phase in range(factor)])
+    side = 2 * radius + 1
+    kernels = np.einsum("yi,xj->yxij", lines, lines).reshape(factor**2, 1, side, side)
+    weight = np.tile(kernels, (channels, 1, 1, 1)).astype(np.float32)
+    conv = Conv(weight, _no_bias(weight), groups=channels)
+    return [(".pad", PadEdge(radius)), (".conv", conv), ("", DepthToSpace(factor))]
+
+
+def _cubic_taps(centre: float, places: Any) -> Any:
+    """Weights of the pixels `places` for the value at -0.5 <= `centre` < 0.5."""
+    distance = np.abs(places - centre)
+    near = (_CUBIC + 2) * distance**3 - (_CUBIC + 3) * distance**2 + 1
+    far = _CUBIC * (distance**3 - 5 * distance**2 + 8 * distance - 4)
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
+
+
+def conv_transpose(
+    weight: FloatArray,
+    bias: FloatArray,
+    stride: int,
+    padding: tuple[int, int, int, int],
+    extra: tuple[int, int] = (0, 0),
+) -> Steps:
+    """A transposed convolution: a convolution over the small map, its outputs shuffled, and what is too much cut off.
+
+    weight: [in, out, kernel height, kernel width]; padding: what is cut off (top, left, bottom, right); extra: rows and
+    columns added at the end (torch's output_padding). Output s q + p reads input q + j through tap p + top - s j.
+    """
+    inputs, outputs = weight.shape[:2]
+    axes = [_Phases(weight.shape[2 + a], stride, padding[a], padding[2 + a], extra[a]) for a in (0, 1)]
+    rows, columns = axes
+    kernel = np.zeros((outputs, stride, stride, inputs, len(rows.offsets), len(columns.offsets)), np.float32)
+    for (py, jy), ky in rows.taps.items():
+        for (px, jx), kx in columns.taps.items():
+            kernel[:, py, px, :, jy, jx] = weight[:, :, ky, kx].T
+    zeros = (-rows.offsets[0], -columns.offsets[0], rows.after, columns.after)
+    conv = Conv(kernel.reshape(-1, inputs, *kernel.shape[4:]), np.repeat(bias, stride**2), padding=zeros)
+    steps: Steps = [(".conv", conv), (".shuffle", DepthToSpace(stride))]
+    if rows.spare or columns.spare:
+        return [*steps, ("", Crop((0, 0, rows.spare, columns.spare), outputs))]
+    return [*steps[:-1], ("", DepthToSpace(stride))]
+
+
+class _Phases:
+    """One axis of a transposed convolution."""
+
+    def __init__(self, kernel: int, stride: int, before: int, behind: int, extra: int) -> None:
+        spare = stride - kernel + before + behind - extra
+        more = max(0, math.ceil(-spare / stride))
+        self.spare = spare + more * stride
+        """Pixels of the shuffled result that are too many."""
+        lowest = min(math.ceil((before - kernel + 1) / stride), 0)
+        highest = (stride - 1 + before) // stride
+        self.offsets = range(lowest, highest + 1)
+        self.after = highest + more
+        self.taps = {
+            (phase, offset - lowest): phase + before - stride * offset
+            for phase in range(stride)
+            for offset in self.offsets
+            if 0 <= phase + before - stride * offset < kernel
+        }
+        """(sub-pixel, place in the convolution's kernel): tap."""
+
+
+def pixel_unshuffle(channels: int, block: int, depth_first: bool = False) -> Conv:
+    """Every block x block pixels as channels, in torch's order c*r*r + dy*r + dx or `depth_first` (dy*r + dx)*C + c."""
+    weight = np.eye(block**2, dtype=np.float32).reshape(block**2, 1, block, block)
+    weight = np.tile(weight, (channels, 1, 1, 1))
+    conv = Conv(weight, _no_bias(weight), stride=block, groups=channels)
+    if not depth_first:
+        return conv
+    whole = np.zeros((block**2, channels, channels, block, block), np.float32)
+    for channel in range(channels):
+        whole[:, channel, channel] = weight[: block**2, 0]
+    return Conv(whole.reshape(-1, channels, block, block), _no_bias(weight), stride=block)
+
+
+def dilated(weight: FloatArray, dilation: tuple[int, int]) -> FloatArray:
+    """The kernel with zeros between its taps."""
+    sides = [(side - 1) * step + 1 for side, step in zip(weight.shape[2:], dilation, strict=True)]
+    spread = np.zeros((*weight.shape[:2], *sides), np.float32)
+    spread[:, :, :: dilation[0], :: dilation[1]] = weight
+    return spread
+
+
+def zero_padded(channels: int, padding: tuple[int, int, int, int]) -> Conv:
+    """Zeros around the image (top, left, bottom, right), as a convolution that copies."""
+    weight = np.ones((channels, 1, 1, 1), np.float32)
+    return Conv(weight, _no_bias(weight), padding=padding, groups=channels)
+
+
+def channel_map(matrix: Any) -> Conv:
+    """A 1x1 convolution with the matrix [out, in]."""
+    weight = np.asarray(matrix, np.float32)[:, :, None, None]
+    return Conv(weight, _no_bias(weight))
+
+
+def _no_bias(weight: FloatArray) -> FloatArray:
+    return np.zeros(len(weight), np.float32)
