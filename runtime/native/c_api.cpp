@@ -17,6 +17,7 @@
 
 #include "run/describe.h"
 #include "error.h"
+#include "graph/compose.h"
 #include "run/executor.h"
 #include "cost/shapes.h"
 #include "cost/measure.h"
@@ -86,7 +87,9 @@ sparsr_model* make_model(const char* instruction_set, uint64_t max_bytes, char* 
     guarded(error, error_size, [&] {
         const KernelSet& kernels = chosen_kernels(instruction_set);
         const size_t bound = chosen_bound(max_bytes);
-        model = new sparsr_model(Executor(std::make_shared<const Program>(load()), kernels, bound));
+        auto program = std::make_shared<Program>(load());
+        compose(*program);
+        model = new sparsr_model(Executor(std::move(program), kernels, bound));
     });
     return model;
 }

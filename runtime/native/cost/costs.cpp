@@ -5,7 +5,8 @@
 
 #include "cost/file.h"
 #include "cost/shapes.h"
-#include "ops/winograd.h"
+#include "ops/conv/winograd.h"
+#include "ops/masked/masked.h"
 
 namespace sparsr {
 
@@ -47,9 +48,9 @@ struct MaskedShape {
     int dense;  // pairs of inputs and outputs that every pixel computes
 
     explicit MaskedShape(const Op& op) {
-        const auto& parts = op.layer->parts;
+        const auto& parts = parts_of(op);
         const int channels = int(parts[0].order.size());
-        if (op.kind == Op::Kind::masked_fuse) {
+        if (op.kind == Kind::masked_fuse) {
             int kept = 0;
             for (const MaskedPart& part : parts) kept += part.dense;
             *this = {channels * int(parts.size()), op.layer->outputs, 1, kept * op.layer->outputs};
@@ -66,6 +67,7 @@ private:
 double without_masks(const MaskedShape& shape, const Meter& meter, const KernelSet& kernels, int vectors) {
     const Layer layer = make_layer({shape.inputs, shape.outputs, shape.side, 1, 1, 1, vectors * kernels.lanes});
     Op op;
+    op.kind = Kind::conv;
     op.layer = &layer;
     double best = 1e9;
     for (const Choice& choice : choices_alone(op, shape.inputs, vectors, kernels))
@@ -103,6 +105,8 @@ std::optional<double> Costs::find(const std::string& name, const std::function<d
 }
 
 Cost Costs::of(const Op& op, const Choice& choice, int channels, int vectors) {
+    if (op.kind == Kind::masked_conv || op.kind == Kind::masked_fuse) return masked(op, vectors);
+    if (op.kind != Kind::conv || choice.kernel == Choice::Kernel::plain) return {};
     const int measured_vectors = std::min(vectors, long_line);
     const auto known = find(key(op, choice.kernel, channels, measured_vectors, *kernels_), [&](const Meter& meter) {
         return meter.seconds(op, choice, channels, measured_vectors);
@@ -137,6 +141,7 @@ Cost Costs::masked(const Op& op, int vectors) {
 }
 
 std::pair<Choice, Cost> Costs::cheapest(const Op& op, const std::vector<Choice>& choices, int channels, int vectors) {
+    if (choices.size() == 1) return {choices[0], of(op, choices[0], channels, vectors)};
     std::vector<Cost> costs;
     for (const Choice& choice : choices) costs.push_back(of(op, choice, channels, vectors));
     // What is measured and what is estimated do not compare.

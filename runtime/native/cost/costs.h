@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cost/measure.h"
+#include "graph/op.h"
 #include "ops/work.h"
 
 namespace sparsr {
@@ -30,13 +31,13 @@ public:
     Costs(const KernelSet& kernels, bool measure);
     // Of `choices` for a convolution of `channels` channels on lines of `vectors` vectors the cheapest, and its cost.
     std::pair<Choice, Cost> cheapest(const Op& op, const std::vector<Choice>& choices, int channels, int vectors);
+    // Of convolutions, those of masked blocks too; nothing for what has no choice.
     Cost of(const Op& op, const Choice& choice, int channels, int vectors);
-    // Of a masked block's convolution, or of the one that joins their results.
-    Cost masked(const Op& op, int vectors);
     // Keeps what is new for the next time; without success if it cannot be.
     void save();
 
 private:
+    Cost masked(const Op& op, int vectors);
     // What is known under a name, or else measured now as long as there is patience.
     std::optional<double> find(const std::string& name, const std::function<double(const Meter&)>& measure);
 

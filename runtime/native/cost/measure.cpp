@@ -8,6 +8,9 @@
 
 #include <unistd.h>
 
+#include "ops/masked/masked.h"
+#include "ops/operator.h"
+
 namespace sparsr {
 
 namespace {
@@ -117,23 +120,23 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
 double Meter::masked_seconds(const Op& op, int vectors, bool important) const {
     const Choice choice = choose_masked(op);
     const Layer& layer = *op.layer;
-    const int channels = int(layer.parts[0].order.size());
+    const int channels = int(parts_of(op)[0].order.size());
     const int pixel = (channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
-    const bool fuse = op.kind == Op::Kind::masked_fuse;
+    const bool fuse = op.kind == Kind::masked_fuse;
     const Buffer in = make_buffer(channels, choice.step, vectors, choice.margin, kernels_, pixel);
     const Buffer mask = make_buffer(1, choice.step, vectors, {}, kernels_, 1);
     std::memset(mask.start, important ? 0xf : 0, mask.bytes());
     const Buffer out = make_buffer(fuse ? layer.outputs : channels, choice.step, vectors, {}, kernels_, fuse ? 0 : pixel);
     Packing packing;
     Operands operands{{}, {&out, 0, out.channels}, {}, &packing};
-    operands.inputs.assign(fuse ? layer.parts.size() : 1, {&in, 0, channels});
+    operands.inputs.assign(fuse ? parts_of(op).size() : 1, {&in, 0, channels});
     operands.inputs.push_back({&mask, 0, 1});
     return least(op, choice, std::move(operands), 0) / choice.step;
 }
 
 double Meter::least(const Op& op, const Choice& choice, Operands operands, int first) const {
     const Buffer& in = *operands.inputs[0].buffer;
-    const auto work = works_of(kernels_).make(op, choice, std::move(operands), kernels_);
+    const auto work = operator_of(op.kind, kernels_).work(op, choice, std::move(operands), kernels_);
     const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
     double best = 1e9, spent = 0;
     for (int i = 0; i < most_tries && spent < long_enough; ++i) {

@@ -1,6 +1,7 @@
 // Times kernels on this machine.
 #pragma once
 
+#include "graph/op.h"
 #include "ops/work.h"
 
 namespace sparsr {

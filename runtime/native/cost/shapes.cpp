@@ -5,6 +5,7 @@
 #include <random>
 
 #include "error.h"
+#include "ops/conv/conv.h"
 
 namespace sparsr {
 
@@ -64,6 +65,7 @@ Cost conv_cost(const ConvShape& shape, const char* kernel, const KernelSet& kern
     check(shape);
     const Layer layer = make_layer(shape);
     Op op;
+    op.kind = Kind::conv;
     op.layer = &layer;
     const int vectors = (shape.width + kernels.lanes - 1) / kernels.lanes;
     std::vector<Choice> choices = choices_alone(op, shape.inputs, vectors * shape.stride, kernels);

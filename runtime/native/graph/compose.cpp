@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
-#include "ops/winograd.h"
+#include "ops/conv/winograd.h"
+#include "ops/depth_to_space.h"
+#include "ops/slice.h"
 
 namespace sparsr {
 
@@ -19,8 +21,10 @@ bool is_plain(const Layer& layer, int kernel) {
     const int margin = kernel / 2;
     return layer.kind == Kind::conv && layer.kernel_h == kernel && layer.kernel_w == kernel && layer.stride == 1 &&
            layer.groups == 1 && layer.top == margin && layer.left == margin && layer.bottom == margin &&
-           layer.right == margin && !layer.early && layer.activation.function == Activation::Function::none;
+           layer.right == margin && !layer.early && layer.activation.function == Function::none;
 }
+
+int block_of(const Layer& layer) { return layer.as<DepthToSpace>().block; }
 
 bool is_joined(const Layer& layer) { return !layer.borders.empty(); }
 
@@ -190,7 +194,7 @@ public:
             if (!is_plain(program_.layers[i], 3) || readers_[i + 1] != 1) continue;
             const size_t middle = reader_[i + 1];
             const Layer& between = program_.layers[middle];
-            if (between.kind != Kind::depth_to_space || between.block < 2 || readers_[middle + 1] != 1) continue;
+            if (between.kind != Kind::depth_to_space || block_of(between) < 2 || readers_[middle + 1] != 1) continue;
             const size_t last = reader_[middle + 1];
             const Layer& second = program_.layers[last];
             if ((is_plain(second, 3) || is_joined(second)) && pays(i, middle, last)) join(i, middle, last);
@@ -203,7 +207,7 @@ private:
     // By the products of whichever kernel needs fewer.
     bool pays(size_t first, size_t middle, size_t last) const {
         const Layer &one = program_.layers[first], &two = program_.layers[last];
-        const int block = program_.layers[middle].block;
+        const int block = block_of(program_.layers[middle]);
         const auto products = [](int kernel, double outputs, double channels, double weights) {
             return std::min(weights, winograd_products(kernel) * outputs * channels);
         };
@@ -219,12 +223,15 @@ private:
     void join(size_t first, size_t middle, size_t last) {
         const size_t end = is_joined(program_.layers[last]) ? reader_[last + 1] : last;
         Layer& between = program_.layers[middle];
-        const int inner = end == last ? 1 : program_.layers[end].block;
-        Composer composer(program_.layers[first], program_.layers[last], between.block, inner, inputs(first));
+        const int block = block_of(between);
+        const int inner = end == last ? 1 : block_of(program_.layers[end]);
+        Composer composer(program_.layers[first], program_.layers[last], block, inner, inputs(first));
         program_.layers[first] = composer.compose();
-        between.block *= inner;
+        auto wider = std::make_shared<DepthToSpace>();
+        wider->block = block * inner;
+        between.options = wider;
         program_.channels[first + 1] = program_.layers[first].outputs;
-        const int channels = program_.layers[first].outputs / (between.block * between.block);
+        const int channels = program_.layers[first].outputs / (wider->block * wider->block);
         program_.channels[middle + 1] = channels;
         pass_on(last, channels);
         if (end != last) pass_on(end, channels);
@@ -236,7 +243,9 @@ private:
         same.kind = Kind::slice;
         same.name = program_.layers[index].name;
         same.inputs = program_.layers[index].inputs;
-        same.stop = channels;
+        auto all = std::make_shared<Slice>();
+        all->stop = channels;
+        same.options = std::move(all);
         program_.layers[index] = std::move(same);
         program_.channels[index + 1] = channels;
     }

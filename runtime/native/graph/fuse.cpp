@@ -2,33 +2,38 @@
 
 #include <algorithm>
 
+#include "ops/depth_to_space.h"
+#include "ops/masked/masked.h"
+#include "ops/operator.h"
+#include "ops/slice.h"
+
 namespace sparsr {
 
 namespace {
 
-class Planner {
+class Fuser {
 public:
-    Planner(const Program& program, const std::vector<bool>& idle) : program_(program), idle_(idle) {
-        plan_.channels = program.channels;
-        plan_.output = program.output;
+    Fuser(const Program& program, const std::vector<bool>& idle) : program_(program), idle_(idle) {
+        graph_.channels = program.channels;
+        graph_.output = program.output;
         aliases_.resize(program.channels.size());
         members_.resize(program.channels.size());
         count_readers();
         find_padded();
     }
 
-    Plan plan() {
+    Graph graph() {
         for (size_t i = 0; i < program_.layers.size(); ++i)
-            if (is_view(i)) alias(int(i) + 1, program_.layers[i].inputs[0], program_.layers[i].start);
+            if (is_view(i)) alias(int(i) + 1, program_.layers[i].inputs[0], first_channel(program_.layers[i]));
         // The last concatenation first, so that one inside another finds its place in the larger buffer.
         std::vector<std::vector<Op>> copies(program_.layers.size());
         for (size_t i = program_.layers.size(); i-- > 0;)
             if (program_.layers[i].kind == Kind::concat && used_[i + 1]) copies[i] = join(int(i));
         add_ops(copies);
-        plan_.layouts.resize(plan_.channels.size());
-        for (size_t t = 0; t < plan_.channels.size(); ++t) plan_.places.push_back(place(int(t)));
+        graph_.layouts.resize(graph_.channels.size());
+        for (size_t t = 0; t < graph_.channels.size(); ++t) graph_.places.push_back(place(int(t)));
         find_producers();
-        return std::move(plan_);
+        return std::move(graph_);
     }
 
 private:
@@ -52,12 +57,13 @@ private:
         padded_.push_back(false);
         for (const Layer& layer : program_.layers) {
             const int like = layer.inputs[layer.kind == Kind::resize ? 1 : 0];
-            padded_.push_back(layer.kind == Kind::pad_edge || padded_[size_t(like)]);
+            padded_.push_back(operator_of(layer.kind).reframes || padded_[size_t(like)]);
         }
     }
 
     // Whether the layer's result is a part of its input.
-    bool is_view(size_t layer) const { return idle_[layer] || program_.layers[layer].kind == Kind::slice; }
+    bool is_view(size_t layer) const { return idle_[layer] || operator_of(program_.layers[layer].kind).view; }
+    static int first_channel(const Layer& layer) { return layer.kind == Kind::slice ? layer.as<Slice>().start : 0; }
 
     void alias(int tensor, int parent, int first) { aliases_[size_t(tensor)] = {parent, first, true}; }
 
@@ -68,40 +74,41 @@ private:
         for (int input : program_.layers[size_t(index)].inputs) {
             int member = input;
             if (aliases_[size_t(input)].set) {
-                member = new_tensor(plan_.channels[size_t(input)]);
+                member = new_tensor(graph_.channels[size_t(input)]);
                 Op copy;
-                copy.kind = Op::Kind::copy;
+                copy.kind = Kind::copy;
                 copy.inputs = {input};
                 copy.output = member;
                 copies.push_back(copy);
             }
             alias(member, index + 1, first);
             members_[size_t(index) + 1].push_back(member);
-            first += plan_.channels[size_t(member)];
+            first += graph_.channels[size_t(member)];
         }
         return copies;
     }
 
     int new_tensor(int channels) {
-        plan_.channels.push_back(channels);
+        graph_.channels.push_back(channels);
         aliases_.push_back({});
-        return int(plan_.channels.size()) - 1;
+        return int(graph_.channels.size()) - 1;
     }
 
     void add_ops(const std::vector<std::vector<Op>>& copies) {
         Op source;
-        source.kind = Op::Kind::source;
-        plan_.ops.push_back(source);
+        source.kind = Kind::source;
+        graph_.ops.push_back(source);
         fused_.assign(program_.layers.size(), false);
         for (size_t i = 0; i < program_.layers.size(); ++i) {
             const Layer& layer = program_.layers[i];
-            plan_.ops.insert(plan_.ops.end(), copies[i].begin(), copies[i].end());
+            graph_.ops.insert(graph_.ops.end(), copies[i].begin(), copies[i].end());
             if (fused_[i] || !used_[i + 1] || is_view(i) || layer.kind == Kind::concat) continue;
             if (layer.kind == Kind::masked) {
                 add_block(int(i));
                 continue;
             }
             Op op;
+            op.kind = layer.kind;
             op.layer = &layer;
             op.inputs = layer.inputs;
             op.output = int(i) + 1;
@@ -109,40 +116,40 @@ private:
             op.gates = layer.kind == Kind::mul && through_sigmoid(layer.inputs[1]);
             if (through_sigmoid(op.output)) op.activation = {};
             if (layer.kind == Kind::conv || layer.kind == Kind::mul) fuse(op);
-            plan_.ops.push_back(op);
+            graph_.ops.push_back(op);
         }
     }
 
     // The mask, the features and every convolution's result have their channels side by side, pixel by pixel.
     void add_block(int index) {
         const Layer& layer = program_.layers[size_t(index)];
-        const int channels = plan_.channels[size_t(layer.inputs[0])];
-        const int mask = add_block_op(Op::Kind::mask, layer, {layer.inputs[1]}, 1);
-        int last = add_block_op(Op::Kind::to_pixels, layer, {layer.inputs[0]}, channels);
+        const int channels = graph_.channels[size_t(layer.inputs[0])];
+        const int mask = add_block_op(Kind::mask, layer, {layer.inputs[1]}, 1);
+        int last = add_block_op(Kind::to_pixels, layer, {layer.inputs[0]}, channels);
         std::vector<int> results;
-        for (size_t part = 0; part < layer.parts.size(); ++part) {
-            last = add_block_op(Op::Kind::masked_conv, layer, {last, mask}, channels);
-            plan_.ops.back().part = int(part);
+        for (size_t part = 0; part < layer.as<Masked>().parts.size(); ++part) {
+            last = add_block_op(Kind::masked_conv, layer, {last, mask}, channels);
+            graph_.ops.back().part = int(part);
             results.push_back(last);
         }
         results.push_back(mask);
         Op fuse;
-        fuse.kind = Op::Kind::masked_fuse;
+        fuse.kind = Kind::masked_fuse;
         fuse.layer = &layer;
         fuse.inputs = results;
         fuse.output = index + 1;
-        plan_.ops.push_back(fuse);
+        graph_.ops.push_back(fuse);
     }
 
-    int add_block_op(Op::Kind kind, const Layer& layer, std::vector<int> inputs, int channels) {
+    int add_block_op(Kind kind, const Layer& layer, std::vector<int> inputs, int channels) {
         Op op;
         op.kind = kind;
         op.layer = &layer;
         op.inputs = std::move(inputs);
         op.output = new_tensor(channels);
-        plan_.layouts.resize(plan_.channels.size());
-        plan_.layouts.back() = kind == Op::Kind::mask ? Layout::mask : Layout::pixels;
-        plan_.ops.push_back(op);
+        graph_.layouts.resize(graph_.channels.size());
+        graph_.layouts.back() = kind == Kind::mask ? Layout::mask : Layout::pixels;
+        graph_.ops.push_back(op);
         return op.output;
     }
 
@@ -151,14 +158,14 @@ private:
         const auto& readers = readers_[size_t(tensor)];
         if (tensor == 0 || tensor == program_.output || readers.size() != 1 || aliases_[size_t(tensor)].set) return false;
         const Layer &layer = program_.layers[size_t(tensor) - 1], &reader = program_.layers[size_t(readers[0])];
-        return layer.kind == Kind::conv && layer.activation.function == Activation::Function::sigmoid &&
+        return layer.kind == Kind::conv && layer.activation.function == Function::sigmoid &&
                reader.kind == Kind::mul && reader.inputs[1] == tensor;
     }
 
     // Takes what alone reads a convolution's or product's result into that operation: a sum, and after a convolution the
     // rearrangement of its pixels.
     void fuse(Op& op) {
-        if (const int sum = only_reader(op, Kind::add); sum >= 0 && op.activation.function == Activation::Function::none) {
+        if (const int sum = only_reader(op, Kind::add); sum >= 0 && op.activation.function == Function::none) {
             const Layer& next = program_.layers[size_t(sum)];
             const int other = next.inputs[next.inputs[0] == op.output];
             if ((other > op.output && adds(other)) || padded_[size_t(other)] != padded_[size_t(op.output)]) return;
@@ -169,7 +176,7 @@ private:
         if (op.layer->kind != Kind::conv) return;
         const int shuffle = only_reader(op, Kind::depth_to_space);
         if (shuffle < 0) return;
-        op.block = program_.layers[size_t(shuffle)].block;
+        op.block = program_.layers[size_t(shuffle)].as<DepthToSpace>().block;
         take(op, shuffle);
     }
 
@@ -189,7 +196,7 @@ private:
     // Whether a convolution computes the tensor for a sum alone, and can add the rest itself.
     bool adds(int tensor) const {
         const Layer& layer = program_.layers[size_t(tensor) - 1];
-        return layer.kind == Kind::conv && layer.activation.function == Activation::Function::none &&
+        return layer.kind == Kind::conv && layer.activation.function == Function::none &&
                readers_[size_t(tensor)].size() == 1 && tensor != program_.output && !aliases_[size_t(tensor)].set;
     }
 
@@ -203,17 +210,17 @@ private:
     }
 
     void find_producers() {
-        plan_.producers.resize(plan_.channels.size());
-        for (size_t i = 0; i < plan_.ops.size(); ++i) plan_.producers[size_t(plan_.ops[i].output)].push_back(int(i));
+        graph_.producers.resize(graph_.channels.size());
+        for (size_t i = 0; i < graph_.ops.size(); ++i) graph_.producers[size_t(graph_.ops[i].output)].push_back(int(i));
         // Members come before what they are part of, whose entries are complete when a later one asks for them.
         for (size_t t = 0; t < program_.channels.size(); ++t) {
-            auto& own = plan_.producers[t];
+            auto& own = graph_.producers[t];
             for (int member : members_[t]) {
-                const auto& more = plan_.producers[size_t(member)];
+                const auto& more = graph_.producers[size_t(member)];
                 own.insert(own.end(), more.begin(), more.end());
             }
             if (t > 0 && is_view(t - 1))
-                own = plan_.producers[size_t(program_.layers[t - 1].inputs[0])];
+                own = graph_.producers[size_t(program_.layers[t - 1].inputs[0])];
         }
     }
 
@@ -223,7 +230,7 @@ private:
     };
     const Program& program_;
     const std::vector<bool>& idle_;
-    Plan plan_;
+    Graph graph_;
     std::vector<Alias> aliases_;
     std::vector<std::vector<int>> members_;  // of every concatenation's tensor
     std::vector<std::vector<int>> readers_;
@@ -233,6 +240,6 @@ private:
 
 }  // namespace
 
-Plan make_plan(const Program& program, const std::vector<bool>& idle) { return Planner(program, idle).plan(); }
+Graph make_graph(const Program& program, const std::vector<bool>& idle) { return Fuser(program, idle).graph(); }
 
 }  // namespace sparsr

@@ -1,26 +1,13 @@
-// Plans: a program as the operations that really run. Residual additions and depth-to-space become part of the
+// Graphs: a program as the operations that really run. Residual additions and depth-to-space become part of the
 // convolution before them; concatenations and slices become places inside a shared buffer.
 #pragma once
 
 #include <vector>
 
+#include "graph/op.h"
 #include "model/program.h"
 
 namespace sparsr {
-
-struct Op {
-    // The last four are what a masked block consists of.
-    enum class Kind { source, copy, layer, mask, to_pixels, masked_conv, masked_fuse };
-    Kind kind = Kind::layer;
-    const Layer* layer = nullptr;
-    std::vector<int> inputs;  // tensors
-    int residual = -1;        // tensor added before the activation; conv and mul only
-    int output = 0;           // tensor
-    int block = 1;            // of the depth-to-space that stores the result; conv only
-    int part = 0;             // which convolution of the block; masked_conv only
-    bool gates = false;       // the second factor is taken through the sigmoid; mul only
-    Activation activation;
-};
 
 // Where a tensor's channels lie: in the buffer of tensor `root`, from channel `first` on.
 struct Place {
@@ -31,7 +18,7 @@ struct Place {
 // How a tensor lies in its buffer: every channel by itself, or the channels of a pixel side by side; masks as bits.
 enum class Layout { lines, pixels, mask };
 
-struct Plan {
+struct Graph {
     std::vector<Op> ops;                      // in execution order; op 0 is the source
     std::vector<int> channels;                // of every tensor; those of the program come first
     std::vector<Place> places;                // of every tensor
@@ -40,8 +27,8 @@ struct Plan {
     int output = 0;                           // tensor
 };
 
-// `program` must outlive the plan. `idle`: for each layer whether it returns its first input as it is, so that it needs
+// `program` must outlive the graph. `idle`: for each layer whether it returns its first input as it is, so that it needs
 // no operation.
-Plan make_plan(const Program& program, const std::vector<bool>& idle);
+Graph make_graph(const Program& program, const std::vector<bool>& idle);
 
 }  // namespace sparsr

@@ -53,10 +53,10 @@ void tile(const DenseConv& conv, const Store& store, const Real* in, int first, 
 #pragma GCC unroll 24
     for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] = broadcast(Real(conv.bias[first + i / P]));
     add_all_taps<Outputs, P, S>(sum, conv, in, conv.weights + static_cast<ptrdiff_t>(first) * conv.taps);
-    const Vector slope = broadcast(Real(store.slope));
 #pragma GCC unroll 16
     for (int o = 0; o < Outputs; ++o) {
         Real* out = store.out + store.offsets[first + o] + vector * store.step;
+        const Vector slope = broadcast(Real(store.slopes[first + o]));
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             Vector value = sum[o][p];

@@ -15,14 +15,14 @@ struct Tap {
 static_assert(sizeof(Tap) == sizeof(ZeroTap));
 
 // Where results go: output o, row r, vector j at out + offsets[o] + r * row + j * step; before that the residual is added
-// and negative values are multiplied by slope (0 <= slope <= 1).
+// and negative values are multiplied by the output's slope.
 struct Store {
     Real* out;
     const ptrdiff_t* offsets;
     ptrdiff_t row, step;
     const Real* residual;  // or null
     ptrdiff_t residual_channel, residual_row;
-    float slope;
+    const float* slopes;  // of every output
 };
 
 // Rows of a convolution, weight by weight. Output o of channel block b has the taps
@@ -156,6 +156,7 @@ struct Kernels : KernelSet {
     double (*sum)(const Real* x, int n);
     void (*leaky)(const Real* x, int n, float slope, Real* out);
     void (*sigmoid)(const Real* x, int n, Real* out);
+    void (*silu)(const Real* x, int n, Real* out);              // x * sigmoid(x)
     void (*gate)(const Real* x, const Real* y, int n, Real* out);  // x * sigmoid(y)
 };
 

@@ -207,6 +207,10 @@ void sigmoid(const Real* x, int n, Real* out) {
     each_vector(n, out, [](auto a) { return logistic(a); }, x);
 }
 
+void silu(const Real* x, int n, Real* out) {
+    each_vector(n, out, [](auto a) { return a * logistic(a); }, x);
+}
+
 void gate(const Real* x, const Real* y, int n, Real* out) {
     each_vector(n, out, [](auto a, auto b) { return a * logistic(b); }, x, y);
 }

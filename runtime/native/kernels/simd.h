@@ -34,7 +34,14 @@ SPARSR_INLINE Vector broadcast(Real x) { return x - Vector{}; }
 SPARSR_INLINE Vector larger(Vector x, Vector y) { return x > y ? x : y; }
 constexpr int summed_taps = 0;  // all
 #endif
-SPARSR_INLINE Vector leaky(Vector x, Vector slope) { return larger(x, x * slope); }
+// Negative values times slope, whatever that is.
+SPARSR_INLINE Vector leaky(Vector x, Vector slope) {
+#ifdef SPARSR_HALF
+    return vbslq_f16(vcltzq_f16(x), x * slope, x);
+#else
+    return x < 0 ? x * slope : x;
+#endif
+}
 
 // Every set provides these under its own namespace.
 void sparse_conv(const SparseConv&);
@@ -58,6 +65,7 @@ void to_bytes(const Real* x, int n, float factor, uint8_t* out);
 double sum(const Real* x, int n);
 void leaky_line(const Real* x, int n, float slope, Real* out);
 void sigmoid(const Real* x, int n, Real* out);
+void silu(const Real* x, int n, Real* out);
 void gate(const Real* x, const Real* y, int n, Real* out);
 void multiply_adds(const void* memory, int64_t rounds, void* out);
 void load_multiply_adds(const void* memory, int64_t rounds, void* out);

@@ -9,7 +9,7 @@ namespace {
 template <int R, int P>
 SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
     Real* out = store.out + store.offsets[output] + vector * store.step;
-    const Vector slope = broadcast(Real(store.slope));
+    const Vector slope = broadcast(Real(store.slopes[output]));
     const Real* residual = store.residual;
     if (residual) residual += output * store.residual_channel + vector * lanes;
 #pragma GCC unroll 16

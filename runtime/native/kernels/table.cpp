@@ -14,7 +14,7 @@ static const Kernels kernels = {{SPARSR_TEXT(SPARSR_ISA), lanes, sizeof(Real), S
                          winograd_conv, masked_tiles, pixel_products, to_pixels, to_lines,
 #endif
                          fill_sides, affine, add, scaled_add, weighted_sum, mul, halve, maximum, mix,
-                         interpolate, to_bytes, sum, leaky_line, sigmoid, gate};
+                         interpolate, to_bytes, sum, leaky_line, sigmoid, silu, gate};
 
 extern const KernelSet& set;
 const KernelSet& set = kernels;

@@ -136,10 +136,9 @@ int whole_groups(int outputs) { return (outputs + group - 1) / group * group; }
 template <class Shape, int T>
 void transform_products(const WinogradConv& conv, const Place* places, int first, int count) {
     const Store store = conv.store;
-    const Vector slope = broadcast(store.slope);
     const float* from = conv.products;
     for (int output = first; output < first + count; ++output) {
-        const Vector bias = broadcast(conv.bias[output]);
+        const Vector bias = broadcast(conv.bias[output]), slope = broadcast(store.slopes[output]);
         for (int tile = 0; tile < T; ++tile, from += lanes) {
             const Place place = places[tile];
             const int rows = conv.rows - place.row < Shape::OutRows ? conv.rows - place.row : Shape::OutRows;

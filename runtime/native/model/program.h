@@ -3,24 +3,34 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "run/buffer.h"
 #include "model/safetensors.h"
 
 namespace sparsr {
 
 enum class Kind {
-    conv, activation, affine, add, mul, concat, slice, mean, deviation, max_pool, avg_pool, resize, pad_edge, pad_to_even,
-    crop, depth_to_space, masked
+#define OPERATOR(name) name,
+#include "ops/operators.def"
+#undef OPERATOR
+};
+
+enum class Function {
+#define FUNCTION(name, text) name,
+#include "ops/functions.def"
+#undef FUNCTION
 };
 
 struct Activation {
-    enum class Function { none, leaky, sigmoid };
     Function function = Function::none;
-    float slope = 1;  // factor of negative values; 0 is ReLU
+    // Of leaky: the factors of negative values, one for all channels or one for each; any numbers. ReLU's is 0.
+    std::vector<float> slopes = {1};
+
+    bool none() const { return function == Function::none; }
+    float slope(size_t channel) const { return slopes[slopes.size() > 1 ? channel : 0]; }
 };
 
 // One weight that is not zero.
@@ -30,17 +40,6 @@ struct Weight {
     float value;
 };
 
-// A convolution of a masked block. Its channels are in an order of its own, in which the dense ones come first.
-struct MaskedPart {
-    std::vector<int> order;  // what the network calls its channels
-    int dense = 0;           // how many of the first are dense
-    // [3 * 3][inputs][outputs], the inputs in the order of the part before; rows padded to `masked_row`: as kernels read
-    // them, so that there is no other copy.
-    Mapping weights;
-};
-
-constexpr int masked_row(int channels) { return (channels + 15) / 16 * 16; }  // whole vectors for all kernels
-
 // What a convolution's results at a border of the image have to be corrected by: another convolution of the same shape.
 struct Border {
     int row, column;  // -1: the first row or column only, 1: the last, 0: all
@@ -49,30 +48,34 @@ struct Border {
     std::vector<float> bias;
 };
 
-// The meaning of every kind is that of `runtime/layers.py`.
+// What an operator reads of its layers beyond what all layers have, in a structure of its own.
+struct Options {
+    virtual ~Options() = default;
+};
+
+// The meaning of every kind is that of `export/ir`.
 struct Layer {
     Kind kind;
     std::string name;
     std::vector<int> inputs;  // tensors: 0 is the image, i + 1 what layer i writes
     Activation activation;
     bool early = false;       // computed once its inputs are there, which then need not be kept
+    int stride = 1;           // rows and columns of the first input from one of the result to the next
+    std::shared_ptr<const Options> options;
 
     // conv
-    int outputs = 0, kernel_h = 1, kernel_w = 1, stride = 1, groups = 1;
+    int outputs = 0, kernel_h = 1, kernel_w = 1, groups = 1;
     int top = 0, left = 0, bottom = 0, right = 0;
     std::vector<Weight> weights;  // sorted by output, row, channel, column: as they lie in memory
     std::vector<size_t> first;    // of each output in `weights`, and the end
-    std::vector<float> bias;      // conv, masked; offset of affine
-    int phases = 1;               // conv: outputs as far apart as this read the same places, others not
-    std::vector<Border> borders;  // conv
+    std::vector<float> bias;
+    int phases = 1;               // outputs as far apart as this read the same places, others not
+    std::vector<Border> borders;
 
-    std::vector<float> factor;    // affine
-    int start = 0, stop = 0;      // slice
-    int kernel = 0;               // max_pool, avg_pool, beside stride
-    int amount = 0;               // pad_edge
-    int block = 0;                // depth_to_space
-    std::vector<MaskedPart> parts;  // masked
-    Mapping fuse;                   // masked: [parts][inputs][outputs], padded and in the order of the parts
+    template <class T>
+    const T& as() const {
+        return static_cast<const T&>(*options);
+    }
 };
 
 struct Program {
@@ -85,11 +88,9 @@ struct Program {
 
 // Of a convolution of so many channels without sparsity. Where outputs read different places, these are all there is.
 double dense_weights(const Layer& layer, int channels);
-// Its name in model files.
-const char* kind_name(Kind kind);
-// A program whose every number has been checked; throws Error.
+// A program whose every number has been checked; throws Error. `load_program` reads a model file in memory, `read_program`
+// the program's text and its tensors in the order of its list `tensors`.
 Program load_program(const void* data, size_t size);
-// The same from the program's text and its tensors in the order of its list `tensors`.
 Program read_program(std::string_view text, const std::vector<StoredTensor>& tensors);
 
 }  // namespace sparsr

@@ -1,6 +1,7 @@
 #include "run/describe.h"
 
 #include "model/text.h"
+#include "ops/operator.h"
 
 namespace sparsr {
 
@@ -43,14 +44,14 @@ void describe_masked(TextWriter& out, const Report& report) {
 
 void describe(TextWriter& out, const Report& report) {
     const Layer* layer = report.op->layer;
-    out << "{\"layer\": " << quoted(layer ? layer->name : "") << ", \"kind\": " << quoted(layer ? kind_name(layer->kind) : "")
+    out << "{\"layer\": " << quoted(layer ? layer->name : "") << ", \"kind\": " << quoted(layer ? operator_of(layer->kind).name : "")
         << ", \"kernel\": " << quoted(kernel_name(report.choice.kernel)) << ", \"inputs\": " << report.inputs
         << ", \"outputs\": " << report.outputs << ", \"height\": " << report.size.height << ", \"width\": " << report.size.width
         << ", \"ring_rows\": " << report.ring_rows << ", \"ring_bytes\": " << report.ring_bytes
         << ", \"seconds\": " << report.seconds;
     if (layer && layer->kind == Kind::conv) describe_conv(out, report);
-    if (report.op->kind == Op::Kind::masked_conv || report.op->kind == Op::Kind::masked_fuse) describe_masked(out, report);
-    if (report.op->kind == Op::Kind::mask) out << ", \"important\": " << report.important;
+    if (report.op->kind == Kind::masked_conv || report.op->kind == Kind::masked_fuse) describe_masked(out, report);
+    if (report.op->kind == Kind::mask) out << ", \"important\": " << report.important;
     out << "}";
 }
 

@@ -7,74 +7,19 @@
 
 #include "error.h"
 #include "cost/measure.h"
+#include "ops/operator.h"
 #include "run/schedule.h"
 
 namespace sparsr {
 
 namespace {
 
-constexpr int max_side = 1 << 20;
-
 int round_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
-
-Size conv_size(const Layer& layer, Size in) {
-    return {(in.height + layer.top + layer.bottom - layer.kernel_h) / layer.stride + 1,
-            (in.width + layer.left + layer.right - layer.kernel_w) / layer.stride + 1};
-}
-
-bool same(Size a, Size b) { return a.height == b.height && a.width == b.width; }
-
-Size layer_size(const Layer& layer, Size in, Size second) {
-    switch (layer.kind) {
-        case Kind::conv:
-            require(in.height + layer.top + layer.bottom >= layer.kernel_h &&
-                        in.width + layer.left + layer.right >= layer.kernel_w,
-                    "the image is too small for the layer " + layer.name);
-            return conv_size(layer, in);
-        case Kind::max_pool:
-        case Kind::avg_pool:
-            require(std::min(in.height, in.width) >= layer.kernel, "the image is too small for the layer " + layer.name);
-            return {(in.height - layer.kernel) / layer.stride + 1, (in.width - layer.kernel) / layer.stride + 1};
-        case Kind::mean:
-        case Kind::deviation: return {1, 1};
-        case Kind::depth_to_space: return {in.height * layer.block, in.width * layer.block};
-        case Kind::pad_edge: return {in.height + 2 * layer.amount, in.width + 2 * layer.amount};
-        case Kind::resize: return second;
-        case Kind::pad_to_even: return {in.height + in.height % 2, in.width + in.width % 2};
-        case Kind::crop:
-            require(second.height <= in.height && second.width <= in.width, layer.name + " cuts out more than there is");
-            return second;
-        case Kind::mul:
-            require(same(in, second) || same(second, {1, 1}), layer.name + " joins maps of different sizes");
-            return in;
-        case Kind::masked:
-        case Kind::add: require(same(in, second), layer.name + " joins maps of different sizes"); return in;
-        default: return in;
-    }
-}
-
-// Products per output pixel; of masked blocks as if half of the pixels were important.
-double products(const Op& op) {
-    switch (op.kind) {
-        case Op::Kind::layer: return double(op.layer->weights.size());
-        case Op::Kind::masked_conv: return double(op.layer->parts[size_t(op.part)].weights.bytes()) / sizeof(float) / 2;
-        case Op::Kind::masked_fuse: return double(op.layer->fuse.bytes()) / sizeof(float) / 2;
-        default: return 0;
-    }
-}
 
 }  // namespace
 
-namespace f32 { extern const Works works; }
-#ifdef SPARSR_ARM64
-namespace f16 { extern const Works works; }
-const Works& works_of(const KernelSet& kernels) { return kernels.half() ? f16::works : f32::works; }
-#else
-const Works& works_of(const KernelSet&) { return f32::works; }
-#endif
-
 Executor::Executor(std::shared_ptr<const Program> program, const KernelSet& kernels, size_t max_bytes)
-    : shared_(std::move(program)), program_(*shared_), kernels_(kernels), works_(works_of(kernels)), max_bytes_(max_bytes),
+    : shared_(std::move(program)), program_(*shared_), kernels_(kernels), reals_(reals_of(kernels)), max_bytes_(max_bytes),
       planning_(read_planning(nullptr)), costs_(kernels, planning_.measure), workers_(std::make_unique<Workers>()) {
     for (const Layer& layer : program_.layers)
         require(layer.kind != Kind::masked || !kernels.half(),
@@ -99,37 +44,21 @@ void Executor::set_planning(Planning planning) {
     size_ = {0, 0};
 }
 
-std::vector<Size> Executor::tensor_sizes(Size input) const {
-    require(std::min(input.height, input.width) >= program_.minimum_size,
-            "the image is smaller than the " + std::to_string(program_.minimum_size) + " pixels a side the network needs");
-    require(std::max(input.height, input.width) <= max_side, "the image is too large");
-    std::vector<Size> sizes{input};
-    for (const Layer& layer : program_.layers) {
-        const Size first = sizes[size_t(layer.inputs[0])], last = sizes[size_t(layer.inputs.back())];
-        sizes.push_back(layer_size(layer, first, last));
-        require(std::max(sizes.back().height, sizes.back().width) <= max_side, "the result of " + layer.name + " is too large");
-        if (layer.kind == Kind::concat)
-            for (int other : layer.inputs)
-                require(same(sizes[size_t(other)], first), layer.name + " joins maps of different sizes");
-    }
-    return sizes;
-}
-
-Size Executor::output_size(Size input) const { return tensor_sizes(input)[size_t(program_.output)]; }
+Size Executor::output_size(Size input) const { return tensor_sizes(program_, input)[size_t(program_.output)]; }
 
 // ---- setting up for a size
 
 void Executor::prepare(Size size) {
-    if (same(size, size_)) return;
+    if (size == size_) return;
     size_ = {0, 0};  // stays so if anything fails
     tasks_.clear();
     for (Map& map : maps_) spares_.add(std::move(map.buffer.memory));
     maps_.clear();
-    std::vector<Size> sizes = tensor_sizes(size);
+    std::vector<Size> sizes = tensor_sizes(program_, size);
     output_size_ = sizes[size_t(program_.output)];
-    plan_ = make_plan(program_, idle_layers(sizes));
-    sizes.resize(plan_.channels.size(), Size{0, 0});
-    for (const Op& op : plan_.ops)
+    graph_ = make_graph(program_, idle_layers(sizes));
+    sizes.resize(graph_.channels.size(), Size{0, 0});
+    for (const Op& op : graph_.ops)
         if (size_t(op.output) >= program_.channels.size()) sizes[size_t(op.output)] = sizes[size_t(op.inputs[0])];
     make_maps(sizes);
     make_tasks(sizes);
@@ -149,28 +78,26 @@ void Executor::prepare(Size size) {
 // Padding and cropping that change nothing at these sizes.
 std::vector<bool> Executor::idle_layers(const std::vector<Size>& sizes) const {
     std::vector<bool> idle;
-    for (const Layer& layer : program_.layers) {
-        const bool fits = layer.kind == Kind::pad_to_even || layer.kind == Kind::crop;
-        idle.push_back(fits && same(sizes[size_t(layer.inputs[0])], sizes[idle.size() + 1]));
-    }
+    for (const Layer& layer : program_.layers)
+        idle.push_back(operator_of(layer.kind).view_if_same_size && sizes[size_t(layer.inputs[0])] == sizes[idle.size() + 1]);
     return idle;
 }
 
 void Executor::make_maps(const std::vector<Size>& sizes) {
     map_of_.assign(sizes.size(), size_t(-1));
     for (size_t t = 0; t < sizes.size(); ++t) {
-        const auto root = size_t(plan_.places[t].root);
+        const auto root = size_t(graph_.places[t].root);
         if (map_of_[root] == size_t(-1)) {
             map_of_[root] = maps_.size();
             maps_.emplace_back();
             Buffer& buffer = maps_.back().buffer;
-            buffer.channels = plan_.channels[root];
+            buffer.channels = graph_.channels[root];
             buffer.height = sizes[root].height;
             buffer.width = sizes[root].width;
             buffer.real_bytes = kernels_.real_bytes;
             buffer.lanes = kernels_.lanes;
-            if (plan_.layouts[root] == Layout::mask) buffer.pixel = 1;
-            if (plan_.layouts[root] == Layout::pixels)
+            if (graph_.layouts[root] == Layout::mask) buffer.pixel = 1;
+            if (graph_.layouts[root] == Layout::pixels)
                 buffer.pixel = round_up(buffer.channels, kernels_.lanes) * kernels_.lanes;
         }
         map_of_[t] = map_of_[root];
@@ -178,7 +105,7 @@ void Executor::make_maps(const std::vector<Size>& sizes) {
 }
 
 void Executor::make_tasks(const std::vector<Size>& sizes) {
-    for (const Op& op : plan_.ops) {
+    for (const Op& op : graph_.ops) {
         Task task;
         task.op = &op;
         task.height = sizes[size_t(op.output)].height;
@@ -207,71 +134,33 @@ void Executor::set_vectors(const Op& op, const std::vector<Size>& sizes) {
     if (buffer.vectors) return;
     const int least = round_up(sizes[size_t(op.output)].width, kernels_.lanes);
     buffer.vectors = least;
-    if (op.kind == Op::Kind::source) {
-        if (halves()) buffer.vectors += least % 2;
-        return;
-    }
-    const bool layer = op.kind == Op::Kind::layer;
-    if (layer && (op.layer->kind == Kind::mean || op.layer->kind == Kind::deviation)) return;
-    const bool like_second = layer && op.layer->kind == Kind::resize;
-    int vectors = buffer_of(op.inputs[like_second ? 1 : 0]).vectors * op.block;
-    if (layer && op.layer->kind == Kind::depth_to_space) vectors *= op.layer->block;
-    const int stride = layer ? op.layer->stride : 1;
-    if (vectors % stride == 0 && vectors / stride >= least) buffer.vectors = vectors / stride;
+    if (op.kind == Kind::source && halves()) buffer.vectors += least % 2;
+    std::vector<int> inputs;
+    for (int input : op.inputs) inputs.push_back(buffer_of(input).vectors);
+    buffer.vectors = std::max(buffer.vectors, operator_of(op.kind).vectors(op, inputs));
 }
 
+// What is around an operation.
+Surroundings Executor::around(const Op& op) const {
+    Surroundings result{kernels_, {}, &buffer_of(op.output), op.residual < 0 ? nullptr : &buffer_of(op.residual), 0};
+    for (int input : op.inputs) result.inputs.push_back(&buffer_of(input));
+    if (!op.inputs.empty()) result.channels = graph_.channels[size_t(op.inputs[0])];
+    return result;
+}
+
+// The cheapest kernel, or the one that the plan pins if it runs here.
 Choice Executor::choose(Task& task) {
     const Op& op = *task.op;
-    Choice choice;
-    if (op.kind == Op::Kind::copy) {
-        choice.kernel = Choice::Kernel::lines;
-        return choice;
-    }
-    if (op.kind == Op::Kind::source) return choice;
-    if (op.kind != Op::Kind::layer) {
-        if (op.kind == Op::Kind::masked_conv || op.kind == Op::Kind::masked_fuse)
-            task.cost = costs_.masked(op, round_up(buffer_of(op.output).width, kernels_.lanes));
-        return choose_masked(op);
-    }
-    const Layer& layer = *op.layer;
-    switch (layer.kind) {
-        case Kind::activation:
-        case Kind::affine:
-        case Kind::add:
-        case Kind::mul: choice.kernel = Choice::Kernel::lines; return choice;
-        case Kind::avg_pool:
-            if (buffer_of(op.inputs[0]).vectors == 2 * buffer_of(op.output).vectors && layer.kernel == 2 && layer.stride == 2)
-                choice.kernel = Choice::Kernel::lines;
-            return choice;
-        case Kind::max_pool:
-        case Kind::resize:
-            if (kernels_.lanes > 1) choice.kernel = Choice::Kernel::resampling;
-            return choice;
-        case Kind::depth_to_space: choice.step = layer.block; return choice;
-        case Kind::conv: return choose_conv(task);
-        default: return choice;
-    }
-}
-
-Choice Executor::choose_conv(Task& task) {
-    const Op& op = *task.op;
-    Choice plain;
-    plain.step = op.block;
-    const Buffer &in = buffer_of(op.inputs[0]), &out = buffer_of(op.output);
-    const int stride = op.layer->stride;
-    const bool aligned = stride <= 2 && in.vectors * op.block == out.vectors * stride &&
-                         (op.residual < 0 || buffer_of(op.residual).vectors * op.block == out.vectors);
-    if (kernels_.lanes == 1 || !aligned) return plain;
-    const int channels = plan_.channels[size_t(op.inputs[0])];
-    std::vector<Choice> choices = conv_choices(op, channels, in);
-    if (choices.empty()) return plain;
-    const auto pin = planning_.pinned.find(op.layer->name);
+    std::vector<Choice> choices = operator_of(op.kind).choices(op, around(op));
+    const auto pin = op.layer ? planning_.pinned.find(op.layer->name) : planning_.pinned.end();
     if (pin != planning_.pinned.end()) {
         const auto wanted = std::find_if(choices.begin(), choices.end(),
                                          [&](const Choice& choice) { return choice.kernel == pin->second; });
         if (wanted != choices.end()) choices = {*wanted};
     }
-    const auto [best, cost] = costs_.cheapest(op, choices, channels, in.vectors / stride);
+    const Buffer& out = buffer_of(op.output);
+    const int vectors = out.pixel ? round_up(out.width, kernels_.lanes) : out.vectors / op.block;
+    const auto [best, cost] = costs_.cheapest(op, choices, around(op).channels, vectors);
     task.cost = cost;
     return best;
 }
@@ -305,7 +194,7 @@ int Executor::reach(const Task& task, size_t input) const { return rows_of(task,
 // A run may then take any order that these capacities allow.
 void Executor::rehearse() {
     for (Task& task : tasks_) task.done = 0;
-    for (sink_ = 0; sink_ < output_size_.height; ++sink_) demand(plan_.output, sink_ + 1);
+    for (sink_ = 0; sink_ < output_size_.height; ++sink_) demand(graph_.output, sink_ + 1);
     for (Map& map : maps_) {
         Buffer& buffer = map.buffer;
         const int whole = buffer.whole();
@@ -317,7 +206,7 @@ void Executor::rehearse() {
 }
 
 void Executor::demand(int tensor, int end) {
-    for (int producer : plan_.producers[size_t(tensor)]) {
+    for (int producer : graph_.producers[size_t(tensor)]) {
         Task& task = tasks_[size_t(producer)];
         while (task.done < std::clamp(end, 1, task.height)) rehearse_step(task);
     }
@@ -371,7 +260,7 @@ int Executor::lowest_needed(const Map& map, const Task* in_place_of) const {
         if (task.done >= task.height || (&task == in_place_of && in_place(task, reader.input))) continue;
         low = std::min(low, std::max(rows_of(task, reader.input, task.done, step_end(task)).first, -map.buffer.top));
     }
-    return &map == &maps_[map_of_[size_t(plan_.output)]] ? std::min(low, sink_) : low;
+    return &map == &maps_[map_of_[size_t(graph_.output)]] ? std::min(low, sink_) : low;
 }
 
 void Executor::find_affected() {
@@ -386,7 +275,7 @@ void Executor::find_affected() {
         const Map& before = maps_[map.before];
         for (size_t other : before.writers) add(other, writer);
         for (const Reader& reader : before.readers) add(reader.task, writer);
-        if (map.before == map_of_[size_t(plan_.output)]) add(sink, writer);
+        if (map.before == map_of_[size_t(graph_.output)]) add(sink, writer);
     };
     for (const Map& map : maps_)
         for (size_t writer : map.writers) {
@@ -398,7 +287,7 @@ void Executor::find_affected() {
                 add(reader.task, reader.task);
             }
         }
-    for (size_t writer : maps_[map_of_[size_t(plan_.output)]].writers) {
+    for (size_t writer : maps_[map_of_[size_t(graph_.output)]].writers) {
         add(writer, sink);
         add(sink, writer);
     }
@@ -412,7 +301,7 @@ void Executor::find_homes() {
         const Op& op = *task.op;
         const Buffer& out = buffer_of(op.output);
         const double pixels = double(out.height) * out.width / (op.block * op.block);
-        work.push_back(pixels * (plan_.channels[size_t(op.output)] + products(op)));
+        work.push_back(pixels * (graph_.channels[size_t(op.output)] + operator_of(op.kind).products(op)));
     }
     work.push_back(double(output_size_.height) * output_size_.width);
     const double all = std::accumulate(work.begin(), work.end(), 0.0);
@@ -429,13 +318,13 @@ void Executor::prepare_work() {
     scratch_floats_ = 1;
     for (Task& task : tasks_) {
         const Op& op = *task.op;
-        if (op.kind == Op::Kind::source) continue;
+        if (op.kind == Kind::source) continue;
         Operands operands;
         for (int input : op.inputs) operands.inputs.push_back(view(input));
         operands.output = view(op.output);
         if (op.residual >= 0) operands.residual = view(op.residual);
         operands.packing = packing_.get();
-        task.work = works_.make(op, task.choice, std::move(operands), kernels_);
+        task.work = operator_of(op.kind, kernels_).work(op, task.choice, std::move(operands), kernels_);
         scratch_floats_ = std::max(scratch_floats_, task.work->scratch());
     }
     const size_t page = Mapping::page() / sizeof(float);
@@ -466,12 +355,12 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
         require(output.column >= 0 && output.channel >= 0, "rows of our own need strides that are not negative");
         own.resize(size_t(last) + 1);
     }
-    const View result = view(plan_.output);
+    const View result = view(graph_.output);
     bool wanted = true;
     const auto hand_over = [&] {
         void* first = output.data ? static_cast<char*>(output.data) + ptrdiff_t(unit) * output.row * sink_
                                   : static_cast<void*>(own.data());
-        works_.write_row(result, sink_, program_.value_range, {output.type, first, 0, output.column, output.channel},
+        reals_.write_row(result, sink_, program_.value_range, {output.type, first, 0, output.column, output.channel},
                          kernels_);
         wanted = !ready || ready(sink_, first);
     };
@@ -497,7 +386,7 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
 
 // Whether the inputs of a task's next step are there, and room for its output.
 bool Executor::able(size_t stage) const {
-    if (stage == tasks_.size()) return sink_ < output_size_.height && has_rows(plan_.output, sink_ + 1);
+    if (stage == tasks_.size()) return sink_ < output_size_.height && has_rows(graph_.output, sink_ + 1);
     const Task& task = tasks_[stage];
     if (task.done >= task.height) return false;
     const int last = step_end(task);
@@ -510,7 +399,7 @@ bool Executor::able(size_t stage) const {
 }
 
 bool Executor::has_rows(int tensor, int end) const {
-    for (int producer : plan_.producers[size_t(tensor)]) {
+    for (int producer : graph_.producers[size_t(tensor)]) {
         const Task& task = tasks_[size_t(producer)];
         if (task.done < std::clamp(end, 1, task.height)) return false;  // above its first row it clears what is read
     }
@@ -524,8 +413,8 @@ void Executor::perform(Task& task, float* scratch) {
     if (task.work)
         task.work->run(first, last, scratch);
     else
-        for (int y = first; y < last; ++y) works_.read_row(input_, program_.value_range, out, y);
-    for (int y = first; y < last; ++y) works_.finish_row(out, y, kernels_);
+        for (int y = first; y < last; ++y) reals_.read_row(input_, program_.value_range, out, y);
+    for (int y = first; y < last; ++y) reals_.finish_row(out, y, kernels_);
     if (last < task.height) return;
     for (int y = last; y < last + out.buffer->bottom; ++y) out.clear(y);
 }
@@ -541,7 +430,7 @@ int Executor::operand(const Op& op, size_t input) const {
 const Buffer& Executor::buffer_of(int tensor) const { return maps_[map_of_[size_t(tensor)]].buffer; }
 
 View Executor::view(int tensor) const {
-    return {&buffer_of(tensor), plan_.places[size_t(tensor)].first, plan_.channels[size_t(tensor)]};
+    return {&buffer_of(tensor), graph_.places[size_t(tensor)].first, graph_.channels[size_t(tensor)]};
 }
 
 RowRange Executor::rows_of(const Task& task, size_t input, int first, int last) const {
@@ -558,10 +447,10 @@ std::vector<Report> Executor::report() const {
     std::vector<Report> reports;
     for (const Task& task : tasks_) {
         const Op& op = *task.op;
-        if (op.kind == Op::Kind::source) continue;
+        if (op.kind == Kind::source) continue;
         const Buffer& out = maps_[task.buffer].buffer;
-        const int outputs = plan_.channels[size_t(op.output)] * op.block * op.block;
-        reports.push_back({&op, task.choice, task.cost, plan_.channels[size_t(op.inputs[0])], outputs,
+        const int outputs = graph_.channels[size_t(op.output)] * op.block * op.block;
+        reports.push_back({&op, task.choice, task.cost, graph_.channels[size_t(op.inputs[0])], outputs,
                            {out.height / op.block, out.width / op.block}, out.vectors / op.block, out.capacity,
                            out.bytes(), task.seconds, task.work->important_pixels()});
     }

@@ -12,16 +12,14 @@
 #include "cost/costs.h"
 #include "run/image.h"
 #include "graph/fuse.h"
+#include "graph/sizes.h"
+#include "ops/operator.h"
 #include "run/planning.h"
 #include "model/program.h"
 #include "ops/work.h"
 #include "run/workers.h"
 
 namespace sparsr {
-
-struct Size {
-    int height, width;
-};
 
 // An operation as it runs on the size last prepared.
 struct Report {
@@ -95,14 +93,13 @@ private:
         size_t before = none;  // another one, in whose memory it lies once that is read
     };
 
-    std::vector<Size> tensor_sizes(Size input) const;
     std::vector<bool> idle_layers(const std::vector<Size>& sizes) const;
     void make_maps(const std::vector<Size>& sizes);
     void make_tasks(const std::vector<Size>& sizes);
     void set_vectors(const Op& op, const std::vector<Size>& sizes);
     bool halves() const;
+    Surroundings around(const Op& op) const;
     Choice choose(Task& task);
-    Choice choose_conv(Task& task);
     void rehearse();
     void prepare_work();
     void restart();
@@ -143,10 +140,10 @@ private:
     std::shared_ptr<const Program> shared_;
     const Program& program_;
     const KernelSet& kernels_;
-    const Works& works_;
+    const Reals& reals_;
     std::shared_ptr<Packing> packing_ = std::make_shared<Packing>();
     size_t max_bytes_;
-    Plan plan_;
+    Graph graph_;
     Planning planning_;
     Costs costs_;
     bool profiling_ = false;

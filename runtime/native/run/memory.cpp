@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "ops/operator.h"
 #include "run/executor.h"
 
 namespace sparsr {
@@ -82,13 +83,7 @@ bool Executor::is_read(size_t before, const Task& task) const {
 
 // Whether a step reads each place of that input once, just before it writes there.
 bool Executor::in_place(const Task& task, size_t input) const {
-    const Op& op = *task.op;
-    if (op.kind != Op::Kind::layer || op.block > 1) return false;
-    const bool residual = input == op.inputs.size();
-    if (op.layer->kind == Kind::conv) return residual && task.choice.kernel == Choice::Kernel::dense;
-    if (task.choice.kernel != Choice::Kernel::lines || op.layer->kind == Kind::avg_pool) return false;
-    // With one factor per line the sum is made value by value, else after the whole line's product.
-    return input == 0 || (residual && buffer_of(op.inputs[1]).height < buffer_of(op.output).height);
+    return operator_of(task.op->kind).in_place(*task.op, task.choice, input, around(*task.op));
 }
 
 // Maps in one memory have one length and the same margins.

@@ -1,4 +1,4 @@
-#include "ops/borders.h"
+#include "ops/conv/borders.h"
 
 #include <algorithm>
 #include <map>

@@ -1,22 +1,29 @@
-#include "ops/works.h"
+#include "ops/reals.h"
+
+#include <algorithm>
 
 namespace sparsr::SPARSR_REAL {
 
-namespace {
-
-const Kernels& typed(const KernelSet& kernels) { return static_cast<const Kernels&>(kernels); }
-
-std::unique_ptr<Work> make_work(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels) {
-    switch (choice.kernel) {
-        case Choice::Kernel::plain: return make_plain_work(op, std::move(operands), typed(kernels));
-#ifndef SPARSR_HALF
-        case Choice::Kernel::masked: return make_masked_work(op, std::move(operands), typed(kernels));
-#endif
-        case Choice::Kernel::lines: return make_line_work(op, std::move(operands), typed(kernels));
-        case Choice::Kernel::resampling: return make_resampling_work(op, std::move(operands), typed(kernels));
-        default: return make_conv_work(op, choice, std::move(operands), typed(kernels));
+void fill_sides(const Buffer& buffer, Real* line, int channels, const Kernels& kernels) {
+    if (buffer.pixel || (!buffer.left && !buffer.right)) return;  // beside pixels nothing is ever written
+    if (std::max(buffer.left, buffer.right) <= buffer.vectors) {
+        kernels.fill_sides(line, channels, ptrdiff_t(buffer.channel_stride), buffer.vectors, buffer.left, buffer.right);
+        return;
+    }
+    const auto value = [&](int c, int x) {
+        return x >= 0 && x < buffer.width ? line[size_t(c) * buffer.channel_stride + size_t(buffer.columns[size_t(x)])] : 0;
+    };
+    const auto fill = [&](int c, int vector) {
+        Real* to = line + ptrdiff_t(size_t(c) * buffer.channel_stride) + vector * buffer.lanes;
+        for (int lane = 0; lane < buffer.lanes; ++lane) to[lane] = Real(value(c, lane * buffer.vectors + vector));
+    };
+    for (int c = 0; c < channels; ++c) {
+        for (int vector = -buffer.left; vector < 0; ++vector) fill(c, vector);
+        for (int vector = buffer.vectors; vector < buffer.vectors + buffer.right; ++vector) fill(c, vector);
     }
 }
+
+namespace {
 
 void finish_row(const View& view, int y, const KernelSet& kernels) {
     const Buffer& buffer = *view.buffer;
@@ -62,7 +69,7 @@ void write_row(const View& view, int y, float value_range, const Image& line, co
 
 }  // namespace
 
-extern const Works works;
-const Works works = {make_work, finish_row, read_row, write_row};
+extern const Reals reals;
+const Reals reals = {finish_row, read_row, write_row};
 
 }  // namespace sparsr::SPARSR_REAL

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "graph/op.h"
 #include "kernels/kernels.h"
 #include "ops/work.h"
 

@@ -1,0 +1,114 @@
+#include "ops/activation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "error.h"
+#include "ops/lines.h"
+#include "ops/make.h"
+
+namespace sparsr {
+
+#ifndef SPARSR_HALF
+namespace {
+
+Activation leaky(std::vector<float> slopes) {
+    const bool sane = std::all_of(slopes.begin(), slopes.end(), [](float slope) { return std::abs(slope) <= 1e6f; });
+    require(sane, "a slope is out of range");
+    return {Function::leaky, std::move(slopes)};
+}
+
+}  // namespace
+
+Activation read_activation(const Entry& entry, int channels) {
+    const std::string& name = entry.text("function");
+    if (name == "relu") return leaky({0});
+    if (name == "prelu") return leaky(entry.floats("slopes", size_t(channels)));
+    if (name == "leaky_relu") return leaky({float(entry.number("slope"))});
+    constexpr const char* names[] = {
+#define FUNCTION(function, text) text,
+#include "ops/functions.def"
+#undef FUNCTION
+    };
+    const auto* const found = std::find_if(std::begin(names) + 1, std::end(names), [&](const char* other) { return name == other; });
+    require(found != std::end(names), "the activation " + name + " is not known");
+    return {Function(found - names), {1}};
+}
+#endif
+
+namespace SPARSR_REAL {
+
+namespace {
+
+float plain_none(float x) { return x; }
+float plain_sigmoid(float x) {
+    const float small = std::exp(-std::abs(x));  // only of negative numbers, which cannot overflow
+    return (x < 0 ? small : 1) / (1 + small);
+}
+float plain_silu(float x) { return x * plain_sigmoid(x); }
+
+// The obvious form of a function of x alone, and its kernel for a line. Leaky ones have factors besides.
+struct FunctionRow {
+    Function function;
+    float (*plain)(float);
+    void (*Kernels::*line)(const Real* x, int n, Real* out);
+};
+constexpr FunctionRow functions[] = {
+    {Function::none, plain_none, nullptr},
+    {Function::leaky, plain_none, nullptr},
+    {Function::sigmoid, plain_sigmoid, &Kernels::sigmoid},
+    {Function::silu, plain_silu, &Kernels::silu},
+};
+
+constexpr bool in_order() {
+    size_t place = 0;
+    for (const FunctionRow& row : functions)
+        if (size_t(row.function) != place++) return false;
+#define FUNCTION(name, text) +1
+    return place == size_t(0
+#include "ops/functions.def"
+    );
+#undef FUNCTION
+}
+static_assert(in_order(), "there is a row for every function, in the order of functions.def");
+
+class ActivationWork : public LineWork {
+public:
+    using LineWork::LineWork;
+
+private:
+    void compute(int c, int y, Real* out) override {
+        const Real* x = line(0, c, y);
+        if (x != out) std::copy(x, x + n_, out);
+    }
+};
+
+}  // namespace
+
+float activated(const Activation& activation, size_t channel, float x) {
+    if (activation.function == Function::leaky) return x < 0 ? activation.slope(channel) * x : x;
+    return functions[size_t(activation.function)].plain(x);
+}
+
+void activate_line(const Activation& activation, size_t channel, Real* line, int n, const Kernels& kernels) {
+    if (activation.function == Function::leaky) return kernels.leaky(line, n, activation.slope(channel), line);
+    if (const auto member = functions[size_t(activation.function)].line) (kernels.*member)(line, n, line);
+}
+
+void activate_row(const Activation& activation, const View& view, int y, const Kernels& kernels) {
+    for (int c = 0; c < view.channels; ++c)
+        activate_line(activation, size_t(c), view.row<Real>(y) + size_t(c) * view.stride(), view.vectors() * kernels.lanes,
+                      kernels);
+}
+
+Operator activation_operator();
+Operator activation_operator() {
+    Operator row{"Activation", 1, 1, read_nothing, make_lines<ActivationWork>};
+    row.choices = lines_choice;
+    row.in_place = first_in_place;
+    return row;
+}
+
+}  // namespace SPARSR_REAL
+
+}  // namespace sparsr

@@ -1,0 +1,168 @@
+#include "ops/masked/masked.h"
+
+#include <cstring>
+
+#include "ops/conv/winograd.h"
+
+namespace sparsr::f32 {
+
+namespace {
+
+// With this many important pixels or fewer a tile's pixels are computed one by one.
+constexpr int few_pixels = 3;
+
+// Which tiles and pixels of some rows need what.
+struct Worklist {
+    std::vector<MaskedTile> full;   // tiles with important pixels
+    std::vector<MaskedTile> dense;  // tiles whose other pixels have dense channels
+    std::vector<std::vector<PixelPlace>> single;  // of every row, important pixels of tiles with few of them
+    std::vector<TileRows> rows;     // of the tiles
+};
+
+class MaskedConvWork : public Work {
+public:
+    MaskedConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : operands_(std::move(operands)),
+          kernels_(kernels),
+          to_(parts_of(op)[size_t(op.part)]),
+          channels_(int(to_.order.size())),
+          from_dense_(op.part ? parts_of(op)[size_t(op.part) - 1].dense : channels_),
+          vectors_(vectors_of(channels_, kernels.lanes)),
+          row_(masked_row(channels_)),
+          plane_(size_t(channels_) * size_t(row_)),
+          constants_(zeros(2 * size_t(row_))),
+          zeros_(constants_.data()),
+          keep_(constants_.data() + row_) {
+        std::fill_n(keep_, to_.dense, 1.0f);
+        tile_weights_ = operands_.packing->weights(*op.layer, op.part, 36 * plane_, [this](float* to) { pack(to); });
+    }
+
+    size_t scratch() const override { return 2 * tile_floats(); }
+
+    void run(int first, int last, float* scratch) override {
+        Worklist list;
+        list.single.resize(size_t(last - first));
+        list.rows.reserve(size_t((last - first + mask_side - 1) / mask_side));
+        for (int y = first; y < last; y += mask_side) plan(y, first, last, list);
+        const float* others = from_dense_ == channels_ ? keep_ : zeros_;
+        run_tiles(list.full, channels_, vectors_, others, scratch);
+        run_tiles(list.dense, from_dense_, vectors_of(to_.dense, kernels_.lanes), keep_, scratch);
+        for (int y = first; y < last; ++y) run_pixels(list.single[size_t(y - first)], y);
+    }
+
+private:
+    void pack(float* to) const {
+        const float* weights = to_.weights.data();
+        const WinogradFilter winograd(3, winograd_narrow, winograd_narrow);
+        for (size_t place = 0; place < plane_; ++place) {
+            double filter[9];
+            for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
+            winograd.transform(filter, to + place, plane_);
+        }
+    }
+
+    // What the kernel needs for a block of tiles, before or after the products.
+    size_t tile_floats() const { return 36 * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
+
+    const View& in() const { return operands_.inputs[0]; }
+    const View& mask() const { return operands_.inputs[1]; }
+    const View& out() const { return operands_.output; }
+    ptrdiff_t pixel() const { return out().buffer->pixel; }
+    int right(int x) const { return std::min(x + mask_side, out().width()); }
+
+    // Sorts the tiles of the image rows from `y` on; `first` and `last` are the rows of this run.
+    void plan(int y, int first, int last, Worklist& list) const {
+        const int bottom = std::min(y + mask_side, last), tiles = tiles_of(out().width());
+        // Where dense channels come from none, they are 0, and the next layer reads them.
+        const bool all_read = to_.dense && !from_dense_;
+        std::vector<uint16_t> important(size_t(tiles) + 2);
+        std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
+        gather(y, important, around);
+        const uint16_t rows = uint16_t((1 << mask_side * (bottom - y)) - 1);
+        list.rows.push_back(tile_rows(y, last));
+        for (int i = 0; i < tiles; ++i) {
+            const int x = i * mask_side;
+            const auto here = uint16_t(important[size_t(i) + 1] & rows);
+            const uint16_t inside = uint16_t(rows & columns(x));
+            const MaskedTile tile{&list.rows.back(), x * pixel(), here, uint16_t(inside & ~here)};
+            if (__builtin_popcount(here) > few_pixels) {
+                list.full.push_back(tile);
+                if (from_dense_ < channels_) add_dense(tile, list);
+                continue;
+            }
+            if (all_read || around[size_t(i)] || around[size_t(i) + 1] || around[size_t(i) + 2]) clear(y, x, bottom);
+            for (int bits = here; bits; bits &= bits - 1) {
+                const int place = __builtin_ctz(unsigned(bits));
+                const ptrdiff_t column = (x + place % mask_side) * pixel();
+                list.single[size_t(y + place / mask_side - first)].push_back({column, column});
+            }
+            add_dense(tile, list);
+        }
+    }
+
+    // Reads the masks of the tiles at the image rows from `y` on, and of those above and below; entry 0 is beside the image.
+    void gather(int y, std::vector<uint16_t>& important, std::vector<uint8_t>& around) const {
+        const size_t tiles = important.size() - 2;
+        for (int row = std::max(y - mask_side, 0); row < std::min(y + 2 * mask_side, out().height()); ++row) {
+            const uint8_t* bits = mask_row(mask(), row);
+            for (size_t i = 0; i < tiles; ++i) around[i + 1] |= bits[i];
+            if (row < y || row >= y + mask_side) continue;
+            for (size_t i = 0; i < tiles; ++i) important[i + 1] |= uint16_t(bits[i] << (row - y) * mask_side);
+        }
+    }
+
+    // The pixels of the tile at column `x` that lie inside the image.
+    uint16_t columns(int x) const { return uint16_t(0x1111 * ((1 << (right(x) - x)) - 1)); }
+
+    void add_dense(MaskedTile tile, Worklist& list) const {
+        tile.whole = 0;
+        if (from_dense_ && to_.dense && tile.part) list.dense.push_back(tile);
+    }
+
+    void clear(int y, int x, int bottom) const {
+        for (int row = y; row < bottom; ++row)
+            std::memset(out().row(row) + x * pixel(), 0, size_t((right(x) - x) * pixel()) * sizeof(float));
+    }
+
+    // Each for itself: a ring may begin anew between any two. What tiles read below the last row's neighbours does not count,
+    // but must be numbers.
+    TileRows tile_rows(int y, int last) const {
+        TileRows rows;
+        for (int i = 0; i < 6; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last));
+        for (int i = 0; i < mask_side; ++i) rows.out[i] = out().row(std::min(y + i, last - 1));
+        return rows;
+    }
+
+    void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const float* keep, float* scratch) const {
+        kernels_.masked_tiles({tiles.data(), int(tiles.size()), int(pixel()), inputs, vectors, tile_weights_, row_,
+                               ptrdiff_t(plane_), keep, scratch, scratch + tile_floats()});
+    }
+
+    void run_pixels(const std::vector<PixelPlace>& pixels, int y) const {
+        PixelSource sources[9];
+        for (int tap = 0; tap < 9; ++tap)
+            sources[tap] = {in().row(y - 1 + tap / 3) + (tap % 3 - 1) * pixel(), channels_,
+                            to_.weights.data() + size_t(tap) * plane_};
+        kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_, 0,
+                                 out().row(y)});
+    }
+
+    Operands operands_;
+    const Kernels& kernels_;
+    const MaskedPart& to_;
+    int channels_;
+    int from_dense_;  // how many of the inputs are dense
+    int vectors_, row_;
+    size_t plane_;  // floats of all inputs' weights for one tap
+    Mapping constants_;
+    float *zeros_, *keep_;  // of every channel: 0; 1 if it is dense, else 0
+    const float* tile_weights_;
+};
+
+}  // namespace
+
+std::unique_ptr<Work> make_masked_conv(const Op& op, const Choice&, Operands operands, const KernelSet& kernels) {
+    return std::make_unique<MaskedConvWork>(op, std::move(operands), typed(kernels));
+}
+
+}  // namespace sparsr::f32
