@@ -3,29 +3,41 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint sanitize bench apk android-native android-aar clean
+.PHONY: demo test lint docs wheel model sanitize bench apk android-native android-aar clean
 
-$(VENV)/.installed: requirements.txt runtime/requirements.txt
+# A CPU build of torch where there is one; TORCH=cuda takes what pip finds by itself, several gigabytes on Linux.
+TORCH ?= cpu
+TORCH_VERSION := $(shell sed -n 's/^train = \["torch==\([0-9.]*\)".*/\1/p' pyproject.toml)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PIP = $(RUN) -m pip install --quiet --disable-pip-version-check
+# What extras of the package need, without the package: a checkout runs from its folders.
+EXTRAS = $(RUN) .ci/extras.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
+
+$(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "SparSR needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing the packages of requirements.txt (a few minutes, once) ..."
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "installing torch $(TORCH_VERSION) ($(TORCH)) and what else SparSR needs (a few minutes, once) ..."
+	@[ $(TORCH) != cpu ] || $(PIP) torch==$(TORCH_VERSION)+cpu 2> /dev/null || \
+	  $(PIP) --retries 1 --index-url $(TORCH_INDEX) torch==$(TORCH_VERSION)+cpu 2> /dev/null || \
+	  echo "no CPU build of torch $(TORCH_VERSION) for this platform and Python: taking the one pip finds"
+	$(call EXTRAS,train export litert tflite bench)
 	@touch $@
 
 # The folders at the top are the package sparsr: in a checkout links say so, installed the build does (pyproject.toml).
 $(VENV)/.linked: $(VENV)/.installed
 	mkdir -p $(VENV)/checkout/sparsr
 	for folder in train export runtime bench; do ln -sfn ../../../$$folder $(VENV)/checkout/sparsr/$$folder; done
-	for file in __init__.py py.typed; do ln -sfn ../../../runtime/sparsr/$$file $(VENV)/checkout/sparsr/$$file; done
+	for file in __init__.py __main__.py py.typed; do ln -sfn ../../../runtime/sparsr/$$file $(VENV)/checkout/sparsr/$$file; done
 	$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "sparsr-checkout.pth").write_text("$(CURDIR)/$(VENV)/checkout\n")'
+	printf '#!/bin/sh\nexec "$(CURDIR)/$(RUN)" -m sparsr "$$@"\n' > $(VENV)/bin/sparsr && chmod +x $(VENV)/bin/sparsr
 	@touch $@
 
-$(VENV)/.installed-tests: tests/requirements.txt $(VENV)/.linked
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+$(VENV)/.installed-tests: $(VENV)/.linked
+	$(call EXTRAS,dev)
 	@touch $@
 
-$(VENV)/.installed-rivals: bench/requirements-rivals.txt $(VENV)/.linked
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r bench/requirements-rivals.txt
+$(VENV)/.installed-rivals: $(VENV)/.linked
+	$(call EXTRAS,rivals)
 	@touch $@
 
 PHOTO := bench/demo/photo.png
@@ -60,6 +72,18 @@ demo: $(VENV)/.linked
 	  --exhibit "SMSR: white is computed in full, module by module=demo/masks/photo_masks.png" \
 	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" --out demo/index.html
 	@echo "open demo/index.html"
+
+# The model inside the package, from the zoo: only for the native engine, which every wheel carries.
+model: $(VENV)/.linked
+	rm -rf runtime/model/general_x2
+	$(RUN) -m export $(ZOO)/assln_x2.safetensors --out runtime/model/general_x2 --name general_x2 --format native
+
+# Wheels for x86-64 and arm64, the second cross-compiled, and a test of each in an environment of its own.
+wheel: $(VENV)/.installed-tests
+	.ci/wheels $(RUN) dist
+
+docs: $(VENV)/.installed-tests
+	$(RUN) -m mkdocs build --strict --quiet
 
 lint: $(VENV)/.installed-tests
 	$(RUN) -m ruff check .
@@ -123,4 +147,4 @@ android-aar:
 	$(PYTHON) android_demo/packaging/aar.py $(ANDROID)
 
 clean:
-	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Command line of the measurements: `python -m bench run|bars|page`."""
+"""Command line of the measurements: `sparsr bench run|bars|page`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from sparsr.runtime.model.bundle import Bundle
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; 0 fine, 1 nothing could be measured, 2 wrong use or input."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     return run_cli(lambda: options.command(options))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure bundles and show the result.")
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="sparsr bench", description="Measure bundles and show the result.")
     commands = parser.add_subparsers(required=True, metavar="run|bars|page")
     _add_run(commands)
     _add_bars(commands)
@@ -126,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.layers:
         print("", layers.render_all(measured.rows) or "no bundle was measured in the native engine", sep="\n")
     if all(row.failure for row in measured.rows):
-        raise CheckFailedError("no engine could be measured", "the table says why; `python -m runtime doctor` helps")
+        raise CheckFailedError("no engine could be measured", "the table says why; `sparsr doctor` helps")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m export MODEL --out BUNDLE`, and `python -m export list | adaptive | curve`."""
+"""Command line: `sparsr export MODEL --out BUNDLE`, and `sparsr export list | adaptive | curve`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def _list() -> None:
         print(f"  {name:12s} {kind.summary}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m export",
+        prog="sparsr export",
         description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
     )
     parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list`, `adaptive`, `curve` (with --help)")
@@ -70,7 +71,7 @@ def main() -> None:
     """Entry point."""
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         return COMMANDS[sys.argv[1]](sys.argv[2:])
-    arguments = _parser().parse_args()
+    arguments = build_parser().parse_args()
     if arguments.model == "list":
         return _list()
     if arguments.out is None:

@@ -74,8 +74,9 @@ def _list(_: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m train", description="Train, prune and evaluate networks.")
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="sparsr train", description="Train, prune and evaluate networks.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="train or prune by a recipe")
     run.add_argument("recipe", help="a TOML file, or the name of one that `list` shows")
@@ -114,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Entry point; returns the exit code."""
-    arguments = _parser().parse_args()
+    arguments = build_parser().parse_args()
     if getattr(arguments, "resume", False) and not arguments.out.is_dir():
         raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
     return int(arguments.action(arguments) or 0)

@@ -58,7 +58,7 @@ def _origin(module: str) -> Path:
     """A package's folder, or a module's file."""
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
-        raise SparsrError(f"the package {module} is not installed", "pip install -r bench/requirements-rivals.txt")
+        raise SparsrError(f"the package {module} is not installed", "pip install 'sparsr[rivals]'")
     origin = Path(found.origin)
     return origin.parent if origin.name == "__init__.py" else origin
 

@@ -75,7 +75,7 @@ def _rival(module: str, package: str, precision: Precision = "float32") -> Bench
             try:
                 run: Run = importlib.import_module(f"sparsr.bench.rivals.{module}").load(plain, threads, **options)
             except ImportError as error:
-                hint = "pip install -r bench/requirements-rivals.txt"
+                hint = "pip install 'sparsr[rivals]'"
                 raise SparsrError(f"the package {error.name} is not installed", hint) from error
         return run
 

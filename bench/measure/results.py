@@ -178,7 +178,7 @@ def save(results: Results, path: str | Path) -> None:
 def load(path: str | Path) -> Results:
     """Read a JSON file back. Raises `SparsrError` if it is not one of this schema."""
     path = Path(path)
-    hint = "make one with `python -m bench run ... --json FILE`"
+    hint = "make one with `sparsr bench run ... --json FILE`"
     if not path.is_file():
         raise SparsrError(f"there is no results file {path}", hint)
     try:

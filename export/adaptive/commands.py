@@ -1,4 +1,4 @@
-"""The command lines `python -m export adaptive` and `python -m export curve`."""
+"""The command lines `sparsr export adaptive` and `sparsr export curve`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _report = partial(print, flush=True)
 
 def _build(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m export adaptive",
+        prog="sparsr export adaptive",
         description="Build a bundle that computes every patch of a picture with one of several networks, or bicubic.",
     )
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="checkpoints of networks of one scale")
@@ -47,10 +47,10 @@ def _build(arguments: Sequence[str]) -> None:
 
 def _curve(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m export curve",
+        prog="sparsr export curve",
         description="Quality of an adaptive bundle against work and time, beside its candidates: OUT.json, two SVGs.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `python -m export adaptive`")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `sparsr export adaptive`")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="HR pictures; LR is made from them")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="name of the files to write")
     parser.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")

@@ -47,6 +47,9 @@ def doctor() -> int:
     print(f"{'video':24}{_video()}")
     working, advice = 0, []
     for kind in ENGINES.values():
+        if not kind.released:
+            print(f"{kind.name:24}{kind.package} has no release for Python {platform.python_version()}; {kind.remedy}")
+            continue
         trouble = _engine_trouble(kind)
         installed = "SparSR's own" if kind.format == "native" else _version(kind.package)
         print(f"{kind.name:24}{installed or 'missing'}{', works' if not trouble else ''}")
@@ -105,7 +108,7 @@ def _engine_trouble(kind: EngineKind) -> str | None:
 
 
 def _remedy(kind: EngineKind, trouble: str) -> str:
-    return "apt install cmake g++" if "native engine" in trouble else f"pip install {kind.package} 'numpy<2'"
+    return ENGINES["native"].remedy if "native engine" in trouble else kind.remedy
 
 
 def _version(package: str) -> str | None:

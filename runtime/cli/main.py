@@ -1,4 +1,4 @@
-"""Command line: python -m runtime upscale | info | costs | doctor."""
+"""The runtime's commands: `sparsr upscale | info | costs | doctor`, also `python -m runtime`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from sparsr.runtime.memory import format_bytes, parse_bytes
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle, open_model
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.describe import describe_adaptive, describe_shares, patch_map
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
@@ -33,20 +34,24 @@ from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, Upscaler
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="sparsr", description="Upscale pictures and videos with a bundle.")
+    add_commands(parser.add_subparsers(required=True, metavar="upscale|info|costs|doctor"))
+    options = parser.parse_args(arguments)
     code: int = options.command(options)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m runtime", description="Upscale pictures and videos with a bundle.")
-    commands = parser.add_subparsers(required=True, metavar="upscale|info|costs|doctor")
-
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the runtime's commands; each sets `command`, a function of the parsed options that gives the exit code."""
     upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
     upscale.set_defaults(command=_upscale)
     upscale.add_argument("input", type=Path, metavar="IN")
-    upscale.add_argument("output", type=Path, metavar="OUT", help="file, or folder if IN is one")
-    upscale.add_argument("--model", type=Path, required=True, metavar="BUNDLE")
+    upscale.add_argument(
+        "output", type=Path, nargs="?", metavar="OUT", help="file, or folder if IN is one (default: IN_x2 and the like)"
+    )
+    upscale.add_argument(
+        "--model", type=Path, default=GENERAL_X2, metavar="BUNDLE", help="default: the one SparSR comes with, x2"
+    )
     upscale.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     upscale.add_argument("--threads", type=int, help="default: one per core")
     upscale.add_argument(
@@ -101,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("doctor", help="what works on this machine, and what to install")
     check.set_defaults(command=lambda options: doctor())
-    return parser
 
 
 def millions(text: str) -> int:
@@ -113,6 +117,7 @@ def millions(text: str) -> int:
 
 
 def _upscale(options: argparse.Namespace) -> int:
+    options.output = options.output or output_beside(options.input, open_model(options.model).card.scale)
     source, target = options.input, options.output
     _check_paths(options)
     with warnings.catch_warnings(record=True) as remarks:
@@ -156,9 +161,29 @@ def _upscaler(options: argparse.Namespace) -> Upscaler | AdaptiveUpscaler:
             upscaler.measure_prices()
         return upscaler
     if options.beta is not None or options.patch_map or options.by_time:
-        hint = "--beta, --by-time and --patch-map are for bundles made by `python -m export adaptive`"
+        hint = "--beta, --by-time and --patch-map are for bundles made by `sparsr export adaptive`"
         raise SparsrError(f"{options.model} holds a single network", hint)
     return Upscaler(model, options.engine, options.threads, memory, options.tile, options.precision)
+
+
+def output_beside(source: Path, scale: int) -> Path:
+    """photo.jpg -> photo_x2.jpg; a format that is read but not written becomes PNG or MP4.
+
+    Raises `SparsrError` if it is there already: only an output that was named is replaced.
+    """
+    suffix = "" if source.is_dir() else source.suffix
+    if suffix.lower() in VIDEO_SUFFIXES:
+        suffix = suffix if suffix.lower() in OUTPUT_SUFFIXES else ".mp4"
+    elif suffix:
+        try:
+            image_format(source)
+        except SparsrError:
+            suffix = ".png"
+    name = source.resolve().name
+    target = source.parent / f"{name.removesuffix(source.suffix) if suffix else name}_x{scale}{suffix}"
+    if target.exists():
+        raise SparsrError(f"{target} exists already", "name an output; one that is named is replaced")
+    return target
 
 
 def _check_paths(options: argparse.Namespace) -> None:

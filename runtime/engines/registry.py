@@ -6,6 +6,7 @@ import difflib
 import functools
 import importlib
 import os
+import sys
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -87,6 +88,18 @@ class EngineKind:
     convolution_bytes: int
 
     @property
+    def released(self) -> bool:
+        """Whether the package has releases for this Python."""
+        return self.package not in _NOT_FROM or sys.version_info < _NOT_FROM[self.package]
+
+    @property
+    def remedy(self) -> str:
+        """How to get the engine."""
+        if not self.released:
+            return "use another engine: litert runs the same files"
+        return _INSTALLED_BY.get(self.package, f"pip install {self.package}")
+
+    @property
     def with_sparsr(self) -> bool:
         """Whether libsparsr does the work inside another engine."""
         return self.name.endswith(WITH_SPARSR)
@@ -96,6 +109,14 @@ class EngineKind:
         """Whether libsparsr does the work, alone or inside another engine."""
         return self.with_sparsr or self.format == "native"
 
+
+# The first version of Python that a package without new releases is not for.
+_NOT_FROM: dict[str, tuple[int, ...]] = {"tflite-runtime": (3, 12)}
+_INSTALLED_BY = {
+    "cmake": "apt install cmake g++",
+    "ai-edge-litert": "pip install 'sparsr[litert]'",
+    "tflite-runtime": "pip install 'sparsr[tflite]'",
+}
 
 # XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
 _INDIRECTION = 9 * 8
@@ -193,7 +214,7 @@ def load_engine(name: str, model: bytes, threads: int | None = None, precision: 
     except ImportError as error:
         raise SparsrError(
             f"the engine {name} needs the package {kind.package}, which cannot be imported ({error})",
-            f"pip install {kind.package} 'numpy<2'",
+            kind.remedy,
         ) from error
     load = implementation.load_with_sparsr if kind.with_sparsr else implementation.load
     if precision != "fp32":

@@ -101,7 +101,7 @@ def open_folder(path: str | Path) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
-        raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `python -m export`")
+        raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `sparsr export`")
     return folder
 
 
@@ -111,7 +111,7 @@ def read_card(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             text = file.read(MAX_CARD_BYTES + 1)
     except FileNotFoundError as error:
-        hint = "name a folder made by `python -m export`"
+        hint = "name a folder made by `sparsr export`"
         raise SparsrError(f"{path.parent} is not a bundle: it has no {CARD_NAME}", hint) from error
     with valid_card(path):
         if len(text) > MAX_CARD_BYTES:

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from sparsr.runtime.model.bundle import Bundle
     from sparsr.runtime.upscale.upscaler import Upscaler
 
-__all__ = ["Bundle", "Upscaler"]
+__all__ = ["Bundle", "Upscaler", "__version__"]
+__version__ = "0.1.0"
 _MODULES = {"Bundle": "sparsr.runtime.model.bundle", "Upscaler": "sparsr.runtime.upscale.upscaler"}
 
 

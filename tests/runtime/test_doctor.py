@@ -46,7 +46,7 @@ def test_a_broken_engine_gets_advice(troubles, capsys):
     troubles["litert"] = "it crashes"
     assert doctor.doctor() == 0
     output = capsys.readouterr().out
-    assert "litert: it crashes\n  pip install ai-edge-litert" in output
+    assert "litert: it crashes\n  pip install 'sparsr[litert]'" in output
     assert "works" not in lines_of(output)["litert"]
 
 

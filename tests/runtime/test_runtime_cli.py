@@ -392,8 +392,8 @@ def test_info_compares_sparse_files_with_the_dense_weights(bundle):
 def test_missing_and_damaged_bundles(runtime, bundle_copy, tmp_path):
     save(tmp_path / "in.png", pixels(4, 4))
     paths = (tmp_path / "in.png", tmp_path / "out.png", "--model")
-    assert_refused(runtime("upscale", *paths, tmp_path / "nowhere"), "does not exist", "python -m export")
-    assert_refused(runtime("info", tmp_path), "not a bundle", "python -m export")
+    assert_refused(runtime("upscale", *paths, tmp_path / "nowhere"), "does not exist", "sparsr export")
+    assert_refused(runtime("info", tmp_path), "not a bundle", "sparsr export")
     model = bundle_copy / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     refused = runtime("upscale", *paths, bundle_copy, "--engine", "ort")

@@ -12,7 +12,7 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import list_images, read_image, write_image
-from sparsr.train.cli import _parser
+from sparsr.train.cli import build_parser
 from sparsr.train.data import bicubic
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
 from sparsr.train.importers.models import load_model
@@ -153,7 +153,7 @@ def test_json_of_an_evaluation():
 
 
 def run(*arguments):
-    chosen = _parser().parse_args(["eval", *map(str, arguments)])
+    chosen = build_parser().parse_args(["eval", *map(str, arguments)])
     return chosen.action(chosen)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import read_image, write_image
-from sparsr.train.cli import _parser
+from sparsr.train.cli import build_parser
 from sparsr.train.networks import build
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.quality.complexity import gmacs_720p
@@ -30,7 +30,7 @@ torch.set_num_threads(1)
 
 
 def evaluate(*arguments):
-    chosen = _parser().parse_args(["eval", *map(str, arguments)])
+    chosen = build_parser().parse_args(["eval", *map(str, arguments)])
     return chosen.action(chosen)
 
 

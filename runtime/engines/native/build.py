@@ -1,4 +1,7 @@
-"""Builds libsparsr with CMake on first use and keeps it in the user's cache, a folder per state of the sources."""
+"""Finds libsparsr: the one a wheel carries, else built by CMake on first use and kept in the user's cache.
+
+The cache has a folder per state of the sources.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 from sparsr.runtime.errors import SparsrError
 
 SOURCES = Path(__file__).parents[2] / "native"
+SHIPPED = Path(__file__).parent / "lib"
+"""In a wheel: the library, and the digest of the sources it was built from. Absent in a checkout."""
 LIBRARY = "libsparsr.so"
 RUNNER = "sparsr_run"
 PREBUILT = "SPARSR_LIBRARY"
@@ -20,12 +25,14 @@ _HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use anot
 
 
 def library_path() -> Path:
-    """The library, built if it is not there yet (seconds), with the `RUNNER` beside it.
+    """The library a wheel carries; else one built if it is not there yet (seconds), with the `RUNNER` beside it.
 
     Raises `SparsrError` if it cannot be built.
     """
     if prebuilt := os.environ.get(PREBUILT):
         return Path(prebuilt)
+    if (SHIPPED / LIBRARY).is_file():
+        return SHIPPED / LIBRARY
     folder = cache() / digest()
     if not (folder / LIBRARY).is_file():
         build(folder, f"-DSPARSR_DIGEST={digest()}", "-DSPARSR_TOOLS=ON")
@@ -40,6 +47,8 @@ def source_files() -> list[Path]:
 
 def digest() -> str:
     """16 hex digits that change with any source file."""
+    if (SHIPPED / "digest").is_file():
+        return (SHIPPED / "digest").read_text(encoding="ascii")
     state = hashlib.sha256()
     for path in source_files():
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -1,0 +1,127 @@
+"""The command `sparsr`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sparsr
+from sparsr.runtime.model.general import GENERAL_X2
+
+BARE = "import sys; sys.modules['torch'] = None; from sparsr.__main__ import entry; sys.exit(entry())"
+"""As on a machine without torch."""
+
+
+def run(*arguments: object, code: str = "") -> "subprocess.CompletedProcess[str]":
+    start = ["-c", code] if code else ["-m", "sparsr"]
+    return subprocess.run(
+        [sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def picture(path: Path, height: int = 12, width: int = 16) -> Path:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)).save(path)
+    return path
+
+
+def test_it_tells_its_version() -> None:
+    assert run("--version").stdout == f"sparsr {sparsr.__version__}\n"
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help").stdout
+    for command in ("upscale", "info", "costs", "doctor", "export", "train", "bench", "completion"):
+        assert f"\n    {command}" in text
+
+
+@pytest.mark.parametrize("part", ["train", "export", "bench"])
+def test_parts_answer_under_their_own_names(part: str) -> None:
+    if part != "bench":
+        pytest.importorskip("torch")
+    result = run(part, "--help")
+    assert result.returncode == 0 and result.stdout.startswith(f"usage: sparsr {part} ")
+
+
+@pytest.mark.parametrize("part", ["train", "export"])
+def test_a_part_whose_packages_are_missing_says_what_to_install(part: str) -> None:
+    result = run(part, "list", code=BARE)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: `sparsr {part}` needs the package torch, which is not installed\nhint: pip install 'sparsr[{part}]'\n"
+    )
+
+
+def test_without_torch_the_runtime_works() -> None:
+    result = run("info", GENERAL_X2, code=BARE)
+    assert result.returncode == 0 and "ledsr x2" in result.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_commands_and_options(shell: str) -> None:
+    result = run("completion", shell)
+    assert result.returncode == 0
+    for word in ("upscale", "doctor", "max-memory"):
+        assert word in result.stdout
+
+
+def test_bash_completes_commands_options_and_files(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    script = tmp_path / "completion.bash"
+    script.write_text(run("completion", "bash").stdout, encoding="utf-8")
+
+    def complete(*words: str) -> list[str]:
+        quoted = " ".join(f"'{word}'" for word in words)
+        code = (
+            f"source {script}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
+            "_shtab_sparsr; printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        result = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+        return result.stdout.split()
+
+    assert complete("sparsr", "up") == ["upscale"]
+    assert complete("sparsr", "upscale", "--max-m") == ["--max-memory"]
+    assert complete("sparsr", "upscale", "ph") == ["photo.jpg"]
+
+
+def test_a_photo_needs_nothing_but_its_name(tmp_path: Path) -> None:
+    photo = picture(tmp_path / "photo.jpg")
+    result = run("upscale", photo)
+    assert result.returncode == 0, result.stderr
+    with Image.open(tmp_path / "photo_x2.jpg") as large:
+        assert large.size == (32, 24)
+
+
+def test_an_output_that_was_not_named_is_never_replaced(tmp_path: Path) -> None:
+    photo = picture(tmp_path / "photo.png")
+    other = tmp_path / "photo_x2.png"
+    other.write_bytes(b"mine")
+    result = run("upscale", photo)
+    assert result.returncode == 2 and "exists already" in result.stderr and "hint: name an output" in result.stderr
+    assert other.read_bytes() == b"mine"
+
+
+def test_a_folder_gets_a_folder_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "holiday.2026"
+    folder.mkdir()
+    picture(folder / "a.png")
+    result = run("upscale", folder)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "holiday.2026_x2").iterdir()] == ["a.png"]
+
+
+def test_the_model_inside_enlarges_better_than_bicubic() -> None:
+    from sparsr import Upscaler
+
+    with Image.open(Path(__file__).parents[2] / "bench" / "demo" / "photo.png") as file:
+        truth = np.asarray(file.convert("RGB"))
+        small = np.asarray(file.convert("RGB").resize((file.width // 2, file.height // 2), Image.Resampling.BICUBIC))
+    bicubic = np.asarray(Image.fromarray(small).resize(truth.shape[1::-1], Image.Resampling.BICUBIC))
+
+    def error(image: np.ndarray) -> float:
+        return float(np.square(image[4:-4, 4:-4].astype(float) - truth[4:-4, 4:-4]).mean())
+
+    # It was trained for MATLAB's bicubic, which is nearly Pillow's.
+    assert error(Upscaler(GENERAL_X2)(small)) < 0.6 * error(bicubic)
