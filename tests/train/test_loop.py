@@ -82,7 +82,7 @@ def make_recipe(workshop: Path, method: str, steps: int = 4, **train_settings) -
         raw["network"] |= {"channels": 8, "blocks": 2}
     elif method == "smsr":
         raw["network"] |= {"architecture": "smsr", "channels": 8, "blocks": 2}
-        raw["masks"] = {"warm_up_steps": 2, "cool_down_steps": 8}
+        raw["prune"] = {"method": "smsr", "warm_up_steps": 2, "cool_down_steps": 8}
     else:
         raw["network"]["start"] = str(workshop / "dense.safetensors")
         raw["prune"] = PRUNING[method]
@@ -171,6 +171,64 @@ def test_a_killed_process_resumes_to_the_same_weights(workshop, tmp_path):
     assert not [path for path in (tmp_path / "killed").iterdir() if ".tmp" in path.name]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_state_and_the_run_goes_on_from_there(workshop, tmp_path, monkeypatch, number):
+    """Between two saves: nothing of what was done is done again."""
+    chosen = make_recipe(workshop, "assl", save_every=100)
+    run_all(chosen, tmp_path / "whole")
+    steps = []
+
+    def listening(resume, stop_at):
+        with prepare(chosen, tmp_path / "cut", resume, "cpu") as run:
+            original = run.data.batch
+
+            def batch(seed, step, *rest):
+                steps.append(step)
+                if step == stop_at:
+                    os.kill(os.getpid(), number)
+                return original(seed, step, *rest)
+
+            run.data.batch = batch
+            train(run)
+
+    with pytest.raises(SystemExit) as stopped:
+        listening(False, 2)
+    assert stopped.value.code == 128 + number
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "the handlers are the caller's again"
+    listening(True, None)
+    assert steps == list(range(1, len(steps) + 1))
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_what_has_no_part_in_learning_may_change_on_resume(workshop, tmp_path):
+    chosen = make_recipe(workshop, "dense")
+    run_all(chosen, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run_all(chosen, tmp_path / "cut", stop_at=3)
+    run_all(make_recipe(workshop, "dense", log_every=2, save_every=3), tmp_path / "cut", resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_weights_that_are_not_finite_overwrite_nothing(workshop, tmp_path):
+    chosen = make_recipe(workshop, "dense", log_every=1000)
+    with prepare(chosen, tmp_path / "run", False, "cpu") as run:
+        original = run.data.batch
+
+        def batch(seed, step, *rest):
+            if step == 3:
+                with torch.no_grad():
+                    run.network.head[0].bias[0] = float("nan")
+            return original(seed, step, *rest)
+
+        run.data.batch = batch
+        with pytest.raises(SparsrError, match=r"not finite at step 3 \("):
+            train(run)
+    network, card = checkpoint.load(tmp_path / "run" / "last.safetensors")
+    assert card.training["steps"] == 2
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+    run_all(chosen, tmp_path / "run", resume=True)  # from step 2
+
+
 GRADIENTS = """
 import sys, torch
 from pathlib import Path
@@ -191,7 +249,8 @@ with prepare(chosen, Path(sys.argv[2]), False, "cpu") as run:
 @pytest.mark.parametrize("method", ["dense", "assl", "smsr", "sls"])
 def test_two_processes_compute_the_gradients_of_the_whole_batch(workshop, tmp_path, method):
     prune = '[prune]\nmethod = "assl"\nkeep = 4\n' if method == "assl" else ""
-    start = f'start = "{workshop}/dense.safetensors"\n' if prune else "channels = 8\nblocks = 2\n"
+    prune = '[prune]\nmethod = "smsr"\n' if method == "smsr" else prune
+    start = f'start = "{workshop}/dense.safetensors"\n' if method == "assl" else "channels = 8\nblocks = 2\n"
     architecture = "smsr" if method == "smsr" else "ledsr"
     (tmp_path / "r.toml").write_text(
         f'[network]\narchitecture = "{architecture}"\nscale = 2\n{start}{prune}'
@@ -277,7 +336,7 @@ def test_a_finished_or_foreign_run_folder_is_not_overwritten(workshop, tmp_path)
     run_all(chosen, tmp_path / "run")
     with pytest.raises(SparsrError, match="already holds a run"):
         run_all(chosen, tmp_path / "run")
-    with pytest.raises(SparsrError, match="recipe differs"):
+    with pytest.raises(SparsrError, match=r"recipe differs .* train\.steps was 4, is 9"):
         run_all(make_recipe(workshop, "dense", steps=9), tmp_path / "run", resume=True)
     before = outcome(tmp_path / "run")[0]
     run_all(chosen, tmp_path / "run", resume=True)
@@ -311,7 +370,7 @@ def test_a_heavy_sparsity_weight_closes_the_masks(workshop, tmp_path):
     activity = {}
     for weight in (0.1, 1000.0):
         raw = make_recipe(workshop, "smsr", steps=60, lr=0.03, validate_every=60, save_every=60).to_dict()
-        raw["masks"] |= {"sparsity_weight": weight, "warm_up_steps": 0}
+        raw["prune"] |= {"sparsity_weight": weight, "warm_up_steps": 0}
         run_all(recipe.parse(raw, "test"), tmp_path / str(weight))
         _, log = outcome(tmp_path / str(weight))
         activity[weight] = [entry["penalty"] / weight for entry in log if "penalty" in entry]

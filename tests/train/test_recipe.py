@@ -62,7 +62,6 @@ def test_overrides_reach_any_depth_and_keep_types(file):
         ("train.precision=float16", "train.precision is 'float16'", "bfloat16"),
         ("train.lr=0", "train.lr is 0.0", ""),
         ("train.steps=-1", "negative", ""),
-        ("masks.cool_down_steps=0", "masks.cool_down_steps is 0", ""),
         ("network.options.spatial=no", "network.options.spatial is 'no'", ""),
         ("data.folders=[]", "names no training images", "--set"),
         ("network.start=", "needs a trained network", "network.start"),
@@ -150,8 +149,10 @@ def test_the_smsr_recipes_state_the_published_schedule(scale):
     chosen = recipe.load(f"paper/smsr_x{scale}")
     assert (chosen.data.patch, chosen.data.batch, chosen.train.steps) == (96, 16, 1_000_000)
     assert [learning_rate(chosen.train, step) for step in (1, 200_000, 200_001)] == [2e-4, 2e-4, 1e-4]
-    weights = [sparsity_weight(chosen.masks, step) for step in (1, 25_001, 50_001, 900_000)]
+    weights = [sparsity_weight(chosen.prune, step) for step in (1, 25_001, 50_001, 900_000)]
     assert weights == pytest.approx([0, 0.05, 0.1, 0.1])
-    assert [temperature(chosen.masks, step) for step in (1, 250_001, 300_001, 900_000)] == [1, 0.5, 0.4, 0.4]
-    swept = recipe.load(f"paper/smsr_x{scale}", ["masks.sparsity_weight=0.3", "network.options.spatial=false"])
-    assert (swept.masks.sparsity_weight, swept.network.options) == (0.3, {"spatial": False})
+    assert [temperature(chosen.prune, step) for step in (1, 250_001, 300_001, 900_000)] == [1, 0.5, 0.4, 0.4]
+    swept = recipe.load(f"paper/smsr_x{scale}", ["prune.sparsity_weight=0.3", "network.options.spatial=false"])
+    assert (swept.prune.sparsity_weight, swept.network.options) == (0.3, {"spatial": False, "channel": True})
+    with pytest.raises(SparsrError, match=r"prune\.cool_down_steps is 0"):
+        recipe.load(f"paper/smsr_x{scale}", ["prune.cool_down_steps=0"])

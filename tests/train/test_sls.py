@@ -117,7 +117,7 @@ def learn(network, method, steps):
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     for step in range(1, steps + 1):
         optimiser.zero_grad(set_to_none=True)
-        penalty = phase.penalty(network) if phase.penalty else 0
+        penalty = phase.penalty(network, step) if phase.penalty else 0
         x = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(step)) * 255
         (F.l1_loss(network(x), original(x).detach()) + penalty).backward()
         phase.adjust_gradients(network, step)
@@ -165,9 +165,9 @@ def test_the_penalty_is_weight_times_cost():
     method = Sls(SlsSettings("sls", m=16, cost_weight=1e-10))
     network = with_gates(small_network(), 16)
     method.annealing = 1.3
-    assert float(method._penalty(network)) == pytest.approx(1.3e-10 * method.dense_cost(network))
+    assert float(method._penalty(network, 1)) == pytest.approx(1.3e-10 * method.dense_cost(network))
     method.frozen = True
-    assert float(method._penalty(network)) == 0
+    assert float(method._penalty(network, 1)) == 0
 
 
 def test_one_shot_keeps_its_mask():

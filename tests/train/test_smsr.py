@@ -9,13 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import build
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.networks.sparse_masks import CropLike, PadToEven, Relaxation, SparseMaskBlock, spatial_mask
 from sparsr.train.networks.tracing import trace
 from sparsr.train.pruning.channel_groups import channel_groups
-from sparsr.train.smsr.training import MaskSettings, relax_masks, sparsity_penalty
+from sparsr.train.smsr.training import Smsr, SmsrSettings
 from tests.small_networks import image, small
 
 torch.set_num_threads(1)
@@ -115,18 +116,27 @@ def test_training_is_the_published_formula():
 
 def test_the_penalty_reaches_all_masks_and_the_network_can_be_copied_after_it():
     network = build("smsr", 2, channels=8, blocks=2).train()
-    settings = MaskSettings(sparsity_weight=2.0, warm_up_steps=0)
-    relax_masks(network, settings, 1, 5, 0, 1)
+    phase = Smsr(SmsrSettings("smsr", sparsity_weight=2.0, warm_up_steps=0)).fine_tuning(9, lambda _: 1.0)
+    network = phase.begin(network)
+    phase.before_forward(network, 5)
     network(image(network, 6, 8))
     activity = sum(float(block.activity.detach()) for block in mask_blocks(network)) / 2
-    penalty = sparsity_penalty(network, settings, 5)
-    assert float(penalty) == pytest.approx(2 * activity)
+    penalty = phase.penalty(network, 5)
+    assert float(penalty.detach()) == pytest.approx(2 * activity)
     penalty.backward()
     for module in network.body:
         assert module.body.ch_mask.grad.any() and module.spa_mask[5].bias.grad.any()
     assert network.body[-1].body.collect.weight.grad is None  # nothing follows it that has masks
     copy.deepcopy(network)
-    assert not sparsity_penalty(small("edsr", 2), settings, 5).any()
+
+
+def test_masks_need_their_method_and_the_method_needs_masks():
+    network = build("smsr", 2, channels=8, blocks=1).train()
+    with pytest.raises(SparsrError, match="nothing says how"):
+        network(image(network, 6, 8))
+    plain = build("smsr", 2, channels=8, blocks=1, spatial=False, channel=False)
+    with pytest.raises(SparsrError, match="no sparse masks"):
+        Smsr(SmsrSettings("smsr")).fine_tuning(1, lambda _: 1.0).begin(plain)
 
 
 def conv_of(conv, x):

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sparsr.runtime.errors import SparsrError
+
 LAYERS = 4  # convolutions per block; the paper's L
 
 
@@ -75,8 +77,8 @@ class SparseMaskBlock(nn.Module):
         self.register_parameter("ch_mask", nn.Parameter(torch.rand(1, channels, LAYERS, 2)) if channel else None)
         self.body = nn.Sequential(*(MaskedConv2d(channels) for _ in range(LAYERS)))
         self.collect = nn.Conv2d(LAYERS * channels, channels, 1)
-        self.relaxation = Relaxation()
-        """How masks are drawn in training; set before each step."""
+        self.relaxation: Relaxation | None = None
+        """How masks are drawn in training; to be set before every step."""
         self.activity = torch.zeros(())
         """Share of layers, channels and pixels that was computed in the last forward pass, over its whole batch."""
 
@@ -106,13 +108,21 @@ class SparseMaskBlock(nn.Module):
             return torch.zeros(1, 1, 1, 1, device=features.device)
         if not self.training:
             return spatial_mask(logits).float()
-        return self.relaxation.softmax(logits, 1, shared=False)[:, 1:]
+        return self._draws().softmax(logits, 1, shared=False)[:, 1:]
 
     def _channel_masks(self) -> Tensor:
         """Of every layer, 1 for dense channels: [layers, channels] in 0..1."""
         if self.ch_mask is None or not self.training:
             return self.dense_channels()
-        return self.relaxation.softmax(self.ch_mask, 3, shared=True)[0, :, :, 0].T
+        return self._draws().softmax(self.ch_mask, 3, shared=True)[0, :, :, 0].T
+
+    def _draws(self) -> Relaxation:
+        if self.relaxation is None:
+            raise SparsrError(
+                "sparse masks are drawn anew at every training step, but nothing says how",
+                'train them with [prune] method = "smsr"',
+            )
+        return self.relaxation
 
 
 def spatial_mask(logits: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
 from sparsr.train.pruning.l1 import slimmed
-from sparsr.train.pruning.method import Phase
-from sparsr.train.pruning.selection import Kept, align, best_units, considered, kept_counts, unit_scores
+from sparsr.train.pruning.method import Method, Phase
+from sparsr.train.pruning.selection import align, best_units, considered, kept_counts, unit_scores
 from sparsr.train.pruning.settings import AsslSettings
 
 
@@ -61,14 +61,13 @@ def penalise(network: nn.Module, group: ChannelGroup, coefficients: Tensor) -> N
                 parameter.grad.addcmul_(spread, parameter.detach())
 
 
-class Assl:
+class Assl(Method):
     """The method as a state machine: picks and coefficients per group, kept between phases and across kills."""
 
     def __init__(self, settings: AsslSettings, counts: dict[str, int] | None = None) -> None:
         self.settings = settings
         self.counts = counts
         """Kept counts per group found elsewhere (GASSL); None: by the settings."""
-        self.kept: Kept | None = None
         self.updates: dict[str, Tensor] = {}
         """How often each unit's coefficient was incremented: {group: int64 [units]}."""
         self._groups: list[ChannelGroup] = []
@@ -91,10 +90,6 @@ class Assl:
     def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
         """Training of the slimmed network."""
         return Phase("finetune", steps, rate, self.finish)
-
-    def deployed(self, network: SRNetwork) -> SRNetwork:
-        """As it is."""
-        return network
 
     def state(self) -> dict[str, Tensor]:
         """Picks and increments."""
@@ -144,7 +139,7 @@ class Assl:
             for group in self.groups(network)
         }
 
-    def _penalty(self, network: SRNetwork) -> Tensor:
+    def _penalty(self, network: SRNetwork, step: int) -> Tensor:
         assert self.counts is not None
         scales = scale_scores(network)
         total = torch.zeros((), device=next(network.parameters()).device)

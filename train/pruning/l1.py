@@ -12,7 +12,7 @@ from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import merge_weight_norm
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_groups import channel_groups
-from sparsr.train.pruning.method import Phase
+from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
 from sparsr.train.pruning.settings import FilterSettings
 from sparsr.train.pruning.slimming import slim
@@ -34,16 +34,11 @@ def slimmed(network: SRNetwork, kept: Kept, reinit: list[str]) -> SRNetwork:
     return small
 
 
-class L1:
+class L1(Method):
     """See the module's docstring."""
 
     def __init__(self, settings: FilterSettings) -> None:
         self.settings = settings
-        self.kept: Kept | None = None
-
-    def phases(self) -> list[Phase]:
-        """None: there is nothing to train before the filters go."""
-        return []
 
     def finish(self, network: SRNetwork) -> SRNetwork:
         """Rank by mean |weight|, slim."""
@@ -58,10 +53,6 @@ class L1:
     def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
         """Training of the slimmed network."""
         return Phase("finetune", steps, rate, self.finish)
-
-    def deployed(self, network: SRNetwork) -> SRNetwork:
-        """As it is."""
-        return network
 
     def state(self) -> dict[str, Tensor]:
         """The kept indices."""

@@ -6,14 +6,21 @@ Defaults are the published ones (stage lengths, coefficients); recipes that shor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
 class PruningSettings:
     """What is common to all methods."""
 
+    start: ClassVar[Literal["trained", "optional", "built"]] = "trained"
+    """The first network. trained: a recipe's `network.start`, as it is. optional: that if given, else one built with
+    random weights. built: always one built, which takes over from `network.start` what fits."""
+
     method: str
+
+    def check(self) -> None:
+        """Raises `SparsrError`, naming the key, for values that make no sense."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +140,3 @@ class SlsSettings(PruningSettings):
     """Spend the whole budget and no more (ours): see `Sls.settle`. The published method stops below it, somewhere."""
     costs: str = ""
     """JSON file with measured costs per layer and N; then `budget` is a share of time, not of multiply-adds (ours)."""
-
-
-PRUNING_SETTINGS: dict[str, type[PruningSettings]] = {
-    "l1": L1Settings,
-    "assl": AsslSettings,
-    "gassl": GasslSettings,
-    "one_shot": OneShotSettings,
-    "sr_ste": SrSteSettings,
-    "sls": SlsSettings,
-}

@@ -16,8 +16,7 @@ from torch import Tensor
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import merge_weight_norm
-from sparsr.train.pruning.method import Phase
-from sparsr.train.pruning.selection import Kept
+from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
 from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, merge_gates, sparse_convolutions
 from sparsr.train.quality.complexity import layer_macs
@@ -46,17 +45,11 @@ def hold_scores(network: SRNetwork) -> None:
         conv.scores.grad = None
 
 
-class OneShot:
+class OneShot(Method):
     """The N largest of M stay, for good."""
-
-    kept: Kept | None = None
 
     def __init__(self, settings: OneShotSettings) -> None:
         self.settings = settings
-
-    def phases(self) -> list[Phase]:
-        """None: there is nothing to train before."""
-        return []
 
     def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
         """Training of what is left."""
@@ -65,13 +58,6 @@ class OneShot:
     def deployed(self, network: SRNetwork) -> SRNetwork:
         """With zeros for the rest."""
         return deployed(network)
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing: gates and ranks are the network's."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """As written by `state`."""
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
         gated = with_gates(network, self.settings.m, self.settings.shared)
@@ -110,15 +96,13 @@ class SrSte(OneShot):
             conv.update_ranks()
 
 
-class Sls:
+class Sls(Method):
     """SLS: a penalty on the cost shuts gates layer by layer until the budget is reached; then they stay.
 
     The cost of a layer grows by an increment per open gate. In multiply-adds all its increments are the same (6.2's
     cost); with measured costs they are what the next weight per group takes in time (ours), and the gradient is what
     the best cut saves: see `savings`.
     """
-
-    kept: Kept | None = None
 
     def __init__(self, settings: SlsSettings) -> None:
         if not 0 < settings.budget <= 1:
@@ -225,7 +209,7 @@ class Sls:
         for name, conv in convs.items():
             conv.set_n(counts[name])
 
-    def _penalty(self, network: SRNetwork) -> Tensor:
+    def _penalty(self, network: SRNetwork, step: int) -> Tensor:
         cost = self.cost(network)
         if self.frozen:
             return cost.detach() * 0

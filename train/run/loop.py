@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,21 +17,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.files import atomic_file
 from sparsr.train.networks import SRNetwork
-from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.quality.evaluate import validate
-from sparsr.train.run import checkpoint, distillation
+from sparsr.train.run import checkpoint, distillation, state
 from sparsr.train.run.checkpoint import Card, card_for
 from sparsr.train.run.distributed import Team
+from sparsr.train.run.interrupts import StopRequest, stop_request
 from sparsr.train.run.log import RunLog
 from sparsr.train.run.precision import mixed_precision
 from sparsr.train.run.recipe import Recipe, TrainSettings
-from sparsr.train.smsr.training import relax_masks, sparsity_penalty
-
-STATE_NAME = "state.pt"
 
 
 class Data(Protocol):
@@ -69,7 +65,7 @@ class Run:
     holdout: list[tuple[Tensor, Tensor]]
     team: Team
     network: SRNetwork
-    method: Method | None
+    method: Method
     position: Position = field(default_factory=Position)
     teacher: SRNetwork | None = None
     """The dense network to learn from, on the team's device; None without self-distillation."""
@@ -82,9 +78,7 @@ class Run:
     @property
     def method_name(self) -> str:
         """As written into the card."""
-        if self.recipe.prune:
-            return self.recipe.prune.method
-        return "smsr" if mask_blocks(self.network) else "dense"
+        return self.recipe.prune.method if self.recipe.prune else "dense"
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -101,33 +95,37 @@ def phases(run: Run) -> list[Phase]:
     def rate(step: int) -> float:
         return learning_rate(train, step)
 
-    if run.method is None:
-        return [Phase("train", train.steps, rate)]
     return [*run.method.phases(), run.method.fine_tuning(train.steps, rate)]
 
 
 def train(run: Run) -> None:
-    """Go through all phases from where the run stands; leaves best, last, the log and the state in `run.out`."""
+    """Go through all phases from where the run stands; leaves best, last, the log and the state in `run.out`.
+
+    Ctrl-C or SIGTERM ends it after the step in progress, with the state saved, by `SystemExit` with 128 + the signal.
+    """
     stages = phases(run)
     log = RunLog(run.out, run.position.total, sum(p.steps for p in stages), run.recipe.train, run.team.leads)
     optimiser = None
     if run.position.step or run.position.phase:
         optimiser = _adam(run.network)
-        optimiser.load_state_dict(_read_state(run.out)["optimiser"])
-    while run.position.phase < len(stages):
-        phase = stages[run.position.phase]
-        if run.position.step == 0:
-            network = _placed(phase.begin(run.network), run.team)
-            optimiser = optimiser if network is run.network and optimiser else _adam(network)
-            run.network = network
-        assert optimiser is not None
-        _train_phase(run, phase, optimiser, log, last=phase is stages[-1])
-        run.position.phase, run.position.step = run.position.phase + 1, 0
+        optimiser.load_state_dict(state.read(run.out)["optimiser"])
+    with stop_request() as stop:
+        while run.position.phase < len(stages):
+            phase = stages[run.position.phase]
+            if run.position.step == 0:
+                network = _placed(phase.begin(run.network), run.team)
+                optimiser = optimiser if network is run.network and optimiser else _adam(network)
+                run.network = network
+            assert optimiser is not None
+            _train_phase(run, phase, optimiser, log, stop, last=phase is stages[-1])
+            run.position.phase, run.position.step = run.position.phase + 1, 0
     _save_state(run, optimiser)
     log.close()
 
 
-def _train_phase(run: Run, phase: Phase, optimiser: torch.optim.Adam, log: RunLog, last: bool) -> None:
+def _train_phase(
+    run: Run, phase: Phase, optimiser: torch.optim.Adam, log: RunLog, stop: StopRequest, last: bool
+) -> None:
     settings, position = run.recipe.train, run.position
     parallel = run.team.wrap(run.network)
     run.network.train()
@@ -143,8 +141,13 @@ def _train_phase(run: Run, phase: Phase, optimiser: torch.optim.Adam, log: RunLo
         done = position.step == phase.steps
         if done or position.step % settings.validate_every == 0:
             _validate(run, phase, log, last)
-        if (done or position.total % settings.save_every == 0) and run.team.leads:
+        if done or stop.signal or position.total % settings.save_every == 0:
             _save_state(run, optimiser)
+        if stop.signal:
+            if run.team.leads:
+                name = signal.Signals(stop.signal).name
+                print(f"stopped by {name} at step {position.total}: --resume goes on from there", flush=True)
+            raise SystemExit(128 + stop.signal)
 
 
 def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tuple[Tensor, Tensor]:
@@ -153,16 +156,15 @@ def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tupl
     `parallel` is the run's network, wrapped so that several processes share the batch.
     """
     settings, position, data = run.recipe.train, run.position, run.recipe.data
-    masks, seed = run.recipe.masks, run.recipe.seed
-    lr_images, hr_images = run.data.batch(seed, position.total, data.batch, run.team.rank, run.team.world)
+    team = run.team
+    lr_images, hr_images = run.data.batch(run.recipe.seed, position.total, data.batch, team.rank, team.world)
     unit = run.network.value_range / 255
-    relax_masks(run.network, masks, seed, position.total, run.team.rank, run.team.world)
-    with mixed_precision(run.network, run.team.device, settings.precision == "bfloat16"):
+    if phase.before_forward:
+        phase.before_forward(run.network, position.step)
+    with mixed_precision(run.network, team.device, settings.precision == "bfloat16"):
         output = parallel((lr_images * unit).contiguous(memory_format=torch.channels_last))
     loss = _loss(run, output / unit, lr_images, hr_images)
-    penalty = sparsity_penalty(run.network, masks, position.total)
-    if phase.penalty:
-        penalty = penalty + phase.penalty(run.network)
+    penalty = phase.penalty(run.network, position.step) if phase.penalty else torch.zeros((), device=team.device)
     (loss + penalty).backward()
     if phase.adjust_gradients:
         phase.adjust_gradients(run.network, position.step)
@@ -183,7 +185,8 @@ def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:
     psnr = validate(run.network, run.holdout, run.team.device) if run.holdout else math.nan
     run.network.train()
     log.validation(run.position.total, phase.name, psnr)
-    network = run.method.deployed(run.network) if run.method else run.network
+    state.check_finite(run.network, run.position.total)
+    network = run.method.deployed(run.network)
     card = _card(run, network, phase, psnr)
     checkpoint.save(run.out / "last.safetensors", network, card)
     if last and (psnr >= run.position.best or not run.holdout):
@@ -192,7 +195,6 @@ def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:
 
 
 def _card(run: Run, network: SRNetwork, phase: Phase, psnr: float) -> Card:
-    kept = run.method.kept if run.method else None
     record: dict[str, Any] = {
         "recipe": run.recipe.to_dict(),
         "phase": phase.name,
@@ -201,8 +203,8 @@ def _card(run: Run, network: SRNetwork, phase: Phase, psnr: float) -> Card:
         "torch": torch.__version__.split("+")[0],
         "device": run.team.device.type,
     }
-    if kept:
-        record["kept"] = kept
+    if run.method.kept:
+        record["kept"] = run.method.kept
     compared = "held-out, to the dense network" if run.learns_from_teacher_alone else "held-out"
     metrics = {} if math.isnan(psnr) else {compared: {"psnr_y": round(psnr, 4)}}
     return card_for(network, run.method_name, training=record, metrics=metrics)
@@ -218,40 +220,27 @@ def _placed(network: SRNetwork, team: Team) -> SRNetwork:
 
 
 def _save_state(run: Run, optimiser: torch.optim.Adam | None) -> None:
-    """Everything a later `--resume` needs, in one file, so that a kill can never leave two halves apart."""
+    """Everything a later `--resume` needs."""
     if not run.team.leads:
         return
-    state = {
-        "recipe": json.dumps(run.recipe.to_dict(), sort_keys=True),
-        "card": json.dumps(asdict(card_for(run.network, run.method_name))),
-        "weights": run.network.state_dict(),
-        "optimiser": optimiser.state_dict() if optimiser else {},
-        "method": run.method.state() if run.method else {},
-        "position": asdict(run.position),
-    }
-    with atomic_file(run.out / STATE_NAME) as temporary:
-        torch.save(state, temporary)
-
-
-def _read_state(out: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(out / STATE_NAME, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise SparsrError(f"{out / STATE_NAME} cannot be read ({error})", "start again without --resume") from error
-    return state
+    state.check_finite(run.network, run.position.total)
+    state.write(
+        run.out,
+        {
+            "recipe": json.dumps(run.recipe.to_dict(), sort_keys=True),
+            "card": json.dumps(asdict(card_for(run.network, run.method_name))),
+            "weights": run.network.state_dict(),
+            "optimiser": optimiser.state_dict() if optimiser else {},
+            "method": run.method.state(),
+            "position": asdict(run.position),
+        },
+    )
 
 
 def restore(run: Run) -> None:
     """Put the run back to where its state file stands. Raises `SparsrError` if the recipe changed since."""
-    state = _read_state(run.out)
-    if state["recipe"] != json.dumps(run.recipe.to_dict(), sort_keys=True):
-        raise SparsrError(
-            f"the recipe differs from the one {run.out} was started with",
-            "resume with the same recipe and --set options, or choose another --out",
-        )
-    network = checkpoint.skeleton(checkpoint.parse_card(state["card"], run.out / STATE_NAME))
-    network.load_state_dict(state["weights"], assign=True)
-    run.network = _placed(network, run.team)
-    run.position = Position(**state["position"])
-    if run.method:
-        run.method.load_state(state["method"])
+    stored = state.read(run.out)
+    state.check_recipe(stored, run.recipe.to_dict(), run.out)
+    run.network = _placed(state.network_of(stored, run.out), run.team)
+    run.position = Position(**stored["position"])
+    run.method.load_state(stored["method"])

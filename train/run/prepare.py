@@ -12,23 +12,13 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.train.data.patches import PatchData, report_to_stderr
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork, build
-from sparsr.train.pruning.assl import Assl
-from sparsr.train.pruning.gassl import Gassl
-from sparsr.train.pruning.l1 import L1
-from sparsr.train.pruning.method import Method
-from sparsr.train.pruning.settings import (
-    AsslSettings,
-    GasslSettings,
-    L1Settings,
-    OneShotSettings,
-    SlsSettings,
-    SrSteSettings,
-)
-from sparsr.train.pruning.sls import OneShot, Sls, SrSte
+from sparsr.train.pruning.method import MethodContext
 from sparsr.train.run.distillation import as_teacher, output_of
 from sparsr.train.run.distributed import Team, team
-from sparsr.train.run.loop import STATE_NAME, Run, restore
+from sparsr.train.run.loop import Run, restore
+from sparsr.train.run.methods import make_method
 from sparsr.train.run.recipe import NetworkSettings, Recipe, expand
+from sparsr.train.run.state import STATE_NAME
 
 
 @contextmanager
@@ -48,7 +38,11 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
         torch.manual_seed(recipe.seed)
         data = _data(recipe, out, processes)
         network = first_network(recipe)
-        run = Run(recipe, out, data, [], processes, network.to(processes.device), _method(recipe))
+        context = MethodContext(
+            lambda: _trained(recipe.network), _kept_counts, recipe.seed, processes.rank, processes.world
+        )
+        method = make_method(recipe.prune, context)
+        run = Run(recipe, out, data, [], processes, network.to(processes.device), method)
         if recipe.distill:
             run.teacher = as_teacher(_trained(recipe.network)).to(processes.device)
         alone = run.learns_from_teacher_alone
@@ -64,10 +58,11 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
 def first_network(recipe: Recipe) -> SRNetwork:
     """The network at step 0: the trained one a pruning recipe starts from, or a built one.
 
-    A dense recipe with `start` takes over every tensor whose shape fits (another scale has another tail).
+    One that is built takes over from `start` every tensor whose shape fits (another scale has another tail).
     """
     settings = recipe.network
-    if recipe.prune:
+    start = recipe.prune.start if recipe.prune else "built"
+    if start == "trained" or (start == "optional" and settings.start):
         return _trained(settings)
     sizes = {"channels": settings.channels, "blocks": settings.blocks}
     chosen = {key: value for key, value in sizes.items() if value} | settings.options
@@ -94,25 +89,7 @@ def _trained(settings: NetworkSettings) -> SRNetwork:
     return network
 
 
-def _method(recipe: Recipe) -> Method | None:
-    settings = recipe.prune
-    if settings is None:
-        return None
-    if isinstance(settings, GasslSettings):
-        return Gassl(settings, lambda: _trained(recipe.network))
-    if isinstance(settings, AsslSettings):
-        return Assl(settings, _counts_from(settings.ratios_from))
-    if isinstance(settings, SrSteSettings):
-        return SrSte(settings)
-    if isinstance(settings, OneShotSettings):
-        return OneShot(settings)
-    if isinstance(settings, SlsSettings):
-        return Sls(settings)
-    assert isinstance(settings, L1Settings)
-    return L1(settings)
-
-
-def _counts_from(path: str) -> dict[str, int] | None:
+def _kept_counts(path: str) -> dict[str, int] | None:
     """Kept counts per channel group of a checkpoint pruned before."""
     if not path:
         return None

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks.registry import nearest
-from sparsr.train.pruning.settings import PRUNING_SETTINGS, PruningSettings
-from sparsr.train.smsr.training import MaskSettings
+from sparsr.train.pruning.settings import PruningSettings
+from sparsr.train.run.methods import METHODS
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -33,7 +33,7 @@ class NetworkSettings:
     """What else the architecture takes, for example SMSR's `spatial` and `channel`, or RFDN's `attention`."""
     start: str = ""
     """Checkpoint to start from; layers whose shape differs (the tail of another scale) keep their random weights.
-    Empty: random weights. A pruning recipe needs it."""
+    Empty: random weights. Methods that prune a trained network need it."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,13 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run: dense training without `prune`; pruning, then fine-tuning by `train`, with it."""
+    """A whole run: dense training without `prune`; with it a method's phases, then training by `train`."""
 
     name: str
     seed: int = 1
     network: NetworkSettings = field(default_factory=NetworkSettings)
     data: DataSettings = field(default_factory=DataSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
-    masks: MaskSettings = field(default_factory=MaskSettings)
-    """For networks with sparse masks; others have nothing to do with it."""
     prune: PruningSettings | None = None
     distill: DistillSettings | None = None
     """Only with `prune`: the teacher is the network that pruning starts from."""
@@ -218,9 +216,9 @@ def _typed_table(kind: Any, value: Any, where: str, key: str) -> Any:
 
 def _pruning_kind(value: Any, where: str) -> type[PruningSettings]:
     method = value.get("method") if isinstance(value, dict) else None
-    if method not in PRUNING_SETTINGS:
-        raise SparsrError(f"{where}: prune.method is {method!r}", nearest(str(method), list(PRUNING_SETTINGS)))
-    return PRUNING_SETTINGS[method]
+    if method not in METHODS:
+        raise SparsrError(f"{where}: prune.method is {method!r}", nearest(str(method), list(METHODS)))
+    return METHODS[method].settings
 
 
 def _check(recipe: Recipe, where: str) -> None:
@@ -232,8 +230,6 @@ def _check(recipe: Recipe, where: str) -> None:
         "train.validate_every": recipe.train.validate_every,
         "train.save_every": recipe.train.save_every,
         "train.log_every": recipe.train.log_every,
-        "masks.cool_down_steps": recipe.masks.cool_down_steps,
-        "masks.least_temperature": recipe.masks.least_temperature,
     }
     for key, number in positive.items():
         if number <= 0:
@@ -244,7 +240,9 @@ def _check(recipe: Recipe, where: str) -> None:
         raise SparsrError(
             f"{where}: data.folders names no training images", "for example --set data.folders='[\"photos\"]'"
         )
-    if recipe.prune and not recipe.network.start:
+    if recipe.prune:
+        recipe.prune.check()
+    if recipe.prune and recipe.prune.start == "trained" and not recipe.network.start:
         raise SparsrError(f"{where}: a pruning recipe needs a trained network", "--set network.start=CHECKPOINT")
     if recipe.distill and not recipe.prune:
         raise SparsrError(f"{where}: distill needs a network to learn from", "it is for recipes with a [prune] table")
