@@ -1,0 +1,198 @@
+"""Small faults in the methods, each of which a test must notice: `pytest -m mutation tests/train` plants them all.
+
+A mutant that survives is a behaviour nobody states. Add a row with every behaviour that a method gets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: in `file` (below train/) `old`, which is there exactly once, becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+    """The file of tests/train whose tests have to fail."""
+
+
+STEPS = "test_methods_step_by_step.py"
+
+MUTANTS = [
+    # ASSL and GASSL
+    Mutant("no alignment penalty", "pruning/assl.py", "if len(group.writers) > 1:", "if False:", STEPS),
+    Mutant("its weight ignored", "pruning/assl.py", "return self.settings.ssa_weight * total", "return total", STEPS),
+    Mutant("not on the stream", "pruning/assl.py", "if len(group.writers) > 1:", "if len(group.writers) == 1:", STEPS),
+    Mutant("disagreement rewarded", "pruning/assl.py", "return -(masks", "return (masks", STEPS),
+    Mutant(
+        "threshold one channel off",
+        "pruning/assl.py",
+        "[:, removed : removed + 1]",
+        "[:, removed - 1 : removed]",
+        STEPS,
+    ),
+    Mutant(
+        "no coefficients while growing",
+        "pruning/assl.py",
+        "        self._grow(self.groups(network), step)\n        self._apply(network, step)",
+        "        self._grow(self.groups(network), step)",
+        STEPS,
+    ),
+    Mutant(
+        "no coefficients while stabilising",
+        "pruning/assl.py",
+        "self._rate, adjust_gradients=self._apply)",
+        "self._rate)",
+        STEPS,
+    ),
+    Mutant(
+        "no coefficients while aligning",
+        "pruning/assl.py",
+        "        self._grow(own, step)\n        self._apply(network, step)",
+        "        self._grow(own, step)",
+        STEPS,
+    ),
+    Mutant(
+        "stream grows while aligning",
+        "pruning/assl.py",
+        "own = [group for group in self.groups(network) if len(group.writers) == 1]",
+        "own = self.groups(network)",
+        STEPS,
+    ),
+    Mutant("not picked anew", "pruning/assl.py", "        self._pick(network)  # anew", "        # anew", STEPS),
+    Mutant("kept channels penalised", "pruning/assl.py", "removed = torch.ones(", "removed = 1 - torch.ones(", STEPS),
+    Mutant("all channels penalised", "pruning/assl.py", "removed[self.kept[group.name]] = 0", "pass", STEPS),
+    Mutant("signed scales", "pruning/assl.py", "scale.detach().abs() for", "scale.detach() for", STEPS),
+    Mutant("bias not penalised", "pruning/assl.py", "in (conv.wn_scale, conv.bias)", "in (conv.wn_scale,)", STEPS),
+    Mutant(
+        "one writer penalised",
+        "pruning/assl.py",
+        "for writer in group.writers:",
+        "for writer in group.writers[:1]:",
+        STEPS,
+    ),
+    Mutant("limit not exceeded", "pruning/assl.py", "+ 1e-9) + 1", "+ 1e-9)", STEPS),
+    Mutant("grows at every step", "pruning/assl.py", "if step % s.interval:", "if False:", STEPS),
+    Mutant(
+        "HAIR on the first group",
+        "pruning/gassl.py",
+        "        for group in self.groups(network):\n            penalise(network, group, torch.full",
+        "        for group in self.groups(network)[:1]:\n            penalise(network, group, torch.full",
+        STEPS,
+    ),
+    Mutant(
+        "HAIR's weights kept",
+        "pruning/gassl.py",
+        "super()._begin_ssa(self._dense()",
+        "super()._begin_ssa((network)",
+        "test_pruning.py",
+    ),
+    Mutant("layers emptied", "pruning/gassl.py", ".clamp(max=group.size - 1)", "", "test_pruning.py"),
+    Mutant("rounded down", "pruning/selection.py", "math.ceil(ratio * total)", "int(ratio * total)", "test_pruning.py"),
+    Mutant(
+        "the worst channels stay",
+        "pruning/selection.py",
+        "scores.detach().tolist()",
+        "(-scores).detach().tolist()",
+        STEPS,
+    ),
+    # SMSR
+    Mutant("one noise for all steps", "smsr/training.py", "(self._seed, step, index)", "(self._seed, index)", STEPS),
+    Mutant("one noise for all blocks", "smsr/training.py", "(self._seed, step, index)", "(self._seed, step)", STEPS),
+    Mutant("one noise for all seeds", "smsr/training.py", "(self._seed, step, index)", "(step, index)", STEPS),
+    Mutant("no warm-up", "smsr/training.py", "warm = step > settings.warm_up_steps", "warm = True", STEPS),
+    Mutant("no cooling", "smsr/training.py", "(step - 1) / settings.cool_down_steps,", "0,", STEPS),
+    Mutant("cooled too far", "smsr/training.py", ", settings.least_temperature)", ", 0.1)", STEPS),
+    Mutant(
+        "no sparsity penalty", "smsr/training.py", "penalty = sparsity_weight(", "penalty = 0 * sparsity_weight(", STEPS
+    ),
+    Mutant("uniform logits always", "smsr/training.py", "block.ch_mask.normal_()", "pass", STEPS),
+    Mutant(
+        "channels forgotten in the activity",
+        "networks/sparse_masks.py",
+        "self.activity = channel.mean() + (1 - channel.mean()) * spatial.mean()",
+        "self.activity = spatial.mean()",
+        "test_smsr.py",
+    ),
+    # SLS and its baselines
+    Mutant("order ignored", "pruning/sls.py", "conv.ordered.fill_(self.settings.ordered)", "pass", STEPS),
+    Mutant(
+        "every rank costs alike",
+        "pruning/sls.py",
+        "dense[name] * share for name, share",
+        "dense[name] * torch.ones_like(share) / len(share) for name, share",
+        STEPS,
+    ),
+    Mutant("no annealing", "pruning/sls.py", "self.annealing *= self.settings.anneal", "pass", "test_sls.py"),
+    Mutant(
+        "budget not looked at", "pruning/sls.py", "self.frozen = rate > 1 / self.settings.budget", "pass", "test_sls.py"
+    ),
+    Mutant(
+        "ranks never renewed",
+        "pruning/sls.py",
+        "if step % self.settings.update_every == 0:",
+        "if False:",
+        "test_sls.py",
+    ),
+    Mutant("scores not held", "pruning/sls.py", "        conv.scores.grad = None", "        pass", "test_sls.py"),
+    Mutant("no decay outside of the mask", "pruning/sls.py", "alpha=self.settings.decay", "alpha=0.0", "test_sls.py"),
+    Mutant(
+        "decay inside of the mask",
+        "pruning/sls.py",
+        "outside = conv.rank >= self._n(name)",
+        "outside = conv.rank < self._n(name)",
+        "test_sls.py",
+    ),
+    Mutant("shut weights learn nothing", "pruning/sls.py", "conv.dense_gradient.fill_(True)", "pass", "test_sls.py"),
+    Mutant("gates from the wrong side", "pruning/sparse_conv.py", "priorities > 0.5", "priorities < 0.5", STEPS),
+    Mutant(
+        "smallest weights first",
+        "pruning/nm.py",
+        "descending=True, stable=True",
+        "descending=False, stable=True",
+        "test_nm.py",
+    ),
+    # Adaptive inference
+    Mutant(
+        "estimator without its gain loss",
+        "adaptive/estimator.py",
+        "loss = torch.stack(_losses(network(luma), errors, spread)).sum()",
+        "loss = _losses(network(luma), errors, spread)[0]",
+        "test_estimator.py",
+    ),
+    Mutant(
+        "estimator without its error loss",
+        "adaptive/estimator.py",
+        "loss = torch.stack(_losses(network(luma), errors, spread)).sum()",
+        "loss = _losses(network(luma), errors, spread)[1]",
+        "test_estimator.py",
+    ),
+    # Import
+    Mutant(
+        "skips assumed",
+        "importers/architectures.py",
+        "(True, False) if _can_add(renamed) else (False,)",
+        "(True,)",
+        "test_importers.py",
+    ),
+    Mutant(
+        "the less plausible reading",
+        "importers/readings.py",
+        "key=lambda c: c[0])",
+        "key=lambda c: -c[0])",
+        "test_importers.py",
+    ),
+    # The loop
+    Mutant("penalty not added", "run/loop.py", "(loss + penalty).backward()", "loss.backward()", "test_loop.py"),
+    Mutant(
+        "gradients not adjusted",
+        "run/loop.py",
+        "        phase.adjust_gradients(run.network, position.step)",
+        "        pass",
+        "test_loop.py",
+    ),
+]
