@@ -1,6 +1,7 @@
 /* A plugin of QEMU's user mode (its interface's version 1, QEMU 4.2 to 8): how many instructions an arm64 program executes,
  * and how many fused multiply-adds of vectors, each counted as many times as it has lanes. Printed as JSON at the end.
- * Instructions are counted by the block QEMU translates at once, so that counting costs little. */
+ * Instructions are counted by the block QEMU translates at once, so that counting costs little. With the argument
+ * blocks=FILE it lists the blocks there: address, instructions, multiply-adds, and how often they were executed. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
@@ -25,10 +27,11 @@ PUBLIC int qemu_plugin_version = 1;
 
 struct block {
     struct block *next;
-    uint64_t executed, instructions, multiply_adds;
+    uint64_t executed, instructions, multiply_adds, address;
 };
 
 static struct block *blocks;
+static FILE *listing; /* of every block, where it is asked for */
 
 /* FMLA and FMLS (Arm Architecture Reference Manual for A-profile, C7.2): of vectors, and of a vector and one element. */
 static const struct {
@@ -53,6 +56,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *code) {
     struct block *block = calloc(1, sizeof *block);
     if (!block) abort();
     block->instructions = qemu_plugin_tb_n_insns(code);
+    block->address = qemu_plugin_tb_vaddr(code);
     for (size_t i = 0; i < block->instructions; ++i) {
         uint32_t word;
         memcpy(&word, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(code, i)), sizeof word);
@@ -69,12 +73,17 @@ static void finish(qemu_plugin_id_t id, void *nothing) {
     for (const struct block *block = blocks; block; block = block->next) {
         instructions += block->executed * block->instructions;
         sum += block->executed * block->multiply_adds;
+        if (listing && block->executed)
+            fprintf(listing, "%" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", block->address, block->instructions,
+                    block->multiply_adds, block->executed);
     }
+    if (listing) fclose(listing);
     fprintf(stderr, "{\"instructions\": %" PRIu64 ", \"multiply_adds\": %" PRIu64 "}\n", instructions, sum);
 }
 
 PUBLIC int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int count, char **arguments) {
-    (void)info, (void)count, (void)arguments;
+    (void)info;
+    if (count && !strncmp(arguments[0], "blocks=", 7) && !(listing = fopen(arguments[0] + 7, "w"))) return 1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, finish, NULL);
     return 0;

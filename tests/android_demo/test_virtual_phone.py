@@ -1,0 +1,110 @@
+"""The runner on an emulated phone behind a real adbd: files to it, a run, the result back, a run cut short."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import android
+import arm64
+import graphs
+import numpy as np
+import pytest
+
+from sparsr.export.writers.native import write_native
+
+PHONE = Path(__file__).parent / "phone"
+ADBD = ("adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog")
+LIBRARIES = ("libprotobuf32", "liblz4-1", "libbrotli1")
+WIDTH, HEIGHT = 21, 13
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory):
+    """Runs a shell's lines with a phone at ANDROID_SERIAL; the finished process."""
+    for tool, package in (("adb", "adb"), ("unshare", "util-linux"), ("qemu-aarch64", "qemu-user"), ("ip", "iproute2")):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool} (apt install {package})")
+    isolated = ["unshare", "-U", "-r", "-m", "-n"]
+    mount = [*isolated, "mount", "-t", "binfmt_misc", "none", "/proc/sys/fs/binfmt_misc"]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs namespaces of users, and of binfmt_misc in them (Linux 6.7)")
+    daemon = android.or_skip(lambda: android.debian.unpacked("bookworm-backports", *ADBD))
+    libraries = android.or_skip(lambda: android.debian.unpacked("bookworm", *LIBRARIES))
+    folder = tmp_path_factory.mktemp("phone")
+    (folder / "storage").mkdir()
+    paths = [root / "usr/lib/x86_64-linux-gnu" / part for root in (daemon, libraries) for part in ("", "android")]
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(folder),
+        "ADBD": str(daemon / "usr/lib/android-sdk/platform-tools/adbd"),
+        "ADBD_LIBRARIES": ":".join(map(str, paths)),
+        "SHIMS": str(PHONE),
+        "STORAGE": str(folder / "storage"),
+    }
+
+    def run(lines):
+        command = [*isolated, str(PHONE / "phone.sh"), "bash", "-euc", lines]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    run.storage = folder / "storage"
+    run.folder = folder
+    if run("adb shell true").returncode:
+        pytest.skip("adbd does not answer here")
+    return run
+
+
+@pytest.fixture(scope="module")
+def files(phone):
+    """A runner, a model and a picture beside the phone, and what the emulated runner makes of it."""
+    shutil.copy(arm64.runner(), phone.folder / "sparsr_run")
+    (phone.folder / "model").write_bytes(write_native(graphs.small_network(value_range=255.0), {}))
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    (phone.folder / "in.ppm").write_bytes(b"P6\n%d %d\n255\n" % (WIDTH, HEIGHT) + pixels.tobytes())
+    names = (phone.folder / name for name in ("model", "in.ppm", "expected.ppm"))
+    subprocess.run([*arm64.EMULATOR, arm64.runner(), *names], check=True, capture_output=True, timeout=60)
+    return phone.folder
+
+
+RUN = "timeout 60 ./sparsr_run model in.ppm out.ppm --threads 2"
+
+
+def test_push_run_and_pull(phone, files):
+    done = phone(f"""
+        adb push sparsr_run model in.ppm {phone.storage} > /dev/null
+        adb shell 'cd {phone.storage}; uname -m; getprop ro.product.cpu.abi; {RUN} > report.json'
+        adb pull {phone.storage}/out.ppm {phone.storage}/report.json . > /dev/null
+    """)
+    assert done.returncode == 0, done.stderr
+    assert "arm64-v8a" in done.stdout
+    assert (files / "out.ppm").read_bytes() == (files / "expected.ppm").read_bytes()
+    assert '"instruction_set": "neon"' in (files / "report.json").read_text()
+
+
+def test_exit_codes_and_messages_come_through(phone, files):
+    done = phone(f"""
+        adb push sparsr_run in.ppm {phone.storage} > /dev/null
+        adb shell 'cd {phone.storage}; timeout 60 ./sparsr_run in.ppm in.ppm bad.ppm'
+    """)
+    assert done.returncode == 1
+    assert "sparsr_run:" in done.stdout + done.stderr
+
+
+def test_a_run_cut_short_leaves_no_process_and_no_result(phone, files):
+    """The phone's own timeout ends a run; so does killing it, as one must where the client went away."""
+    long = "./sparsr_run model in.ppm late.ppm --repeat 1000000"
+    done = phone(f"""
+        adb push sparsr_run model in.ppm {phone.storage} > /dev/null
+        adb shell 'cd {phone.storage}; timeout 2 {long}; echo status $?'
+        adb shell 'cd {phone.storage}; echo $$ > pid; exec {long}' & client=$!
+        sleep 2
+        kill $client
+        adb shell 'cd {phone.storage}; kill -KILL $(cat pid) 2> /dev/null; sleep 1
+            kill -0 $(cat pid) 2> /dev/null || echo none left; ls'
+    """)
+    assert "status 124" in done.stdout
+    assert "none left" in done.stdout
+    assert "late.ppm\n" not in done.stdout
