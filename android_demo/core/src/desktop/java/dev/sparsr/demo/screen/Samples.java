@@ -76,7 +76,7 @@ final class Samples {
         HistoryScreen screen = new HistoryScreen();
         screen.results = new ArrayList<List<String>>();
         for (int day = 12; day > 9; --day) {
-            screen.results.add(Arrays.asList("2026-01-" + day + "T10:15:12+00:00, 320x180, 1 thread",
+            screen.results.add(Arrays.asList("2026-01-" + day + " 10:15 UTC, 320x180, 1 thread",
                     "rfdn64_x4_sls_16, native: 41.2 ms (5.1x)", "rfdn64_x4, native: 210 ms"));
         }
         return screen;

@@ -236,7 +236,7 @@ public final class ResultJson {
         JSONObject json = new JSONObject(text);
         List<String> lines = new ArrayList<String>();
         JSONObject settings = json.getJSONObject("settings");
-        lines.add(json.getString("created") + ", " + settings.getInt("width") + "x" + settings.getInt("height") + ", "
+        lines.add(json.getString("created").replaceAll("T(\\d\\d:\\d\\d):\\d\\d\\+00:00", " $1 UTC") + ", " + settings.getInt("width") + "x" + settings.getInt("height") + ", "
                 + settings.getInt("threads") + (settings.getInt("threads") == 1 ? " thread" : " threads"));
         JSONArray rows = json.getJSONArray("rows");
         for (int i = 0; i < rows.length(); ++i) {

@@ -16,9 +16,9 @@ public final class Texts {
         return format(value < 10 ? "%.2f ms" : value < 100 ? "%.1f ms" : "%.0f ms", value);
     }
 
-    /** 12 MiB. */
-    public static String mebibytes(long bytes) {
-        return format("%.0f MiB", bytes / 1048576.0);
+    /** 12 MiB, or 358 KiB. */
+    public static String size(long bytes) {
+        return bytes < 1 << 20 ? format("%.0f KiB", bytes / 1024.0) : format("%.0f MiB", bytes / 1048576.0);
     }
 
 }

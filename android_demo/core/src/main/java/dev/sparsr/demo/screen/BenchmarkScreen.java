@@ -105,7 +105,7 @@ public final class BenchmarkScreen {
 
     private static String note(Row row, Statistics.Summary summary, boolean pruned) {
         String text = "p90 " + Texts.milliseconds(summary.p90) + ", first run " + Texts.milliseconds(row.first);
-        if (row.memoryPeak > row.memoryBefore) text += ", memory +" + Texts.mebibytes(row.memoryPeak - row.memoryBefore);
+        if (row.memoryPeak > row.memoryBefore) text += ", memory +" + Texts.size(row.memoryPeak - row.memoryBefore);
         if (pruned) {
             text += String.format(Locale.ROOT, ". %.1f times as fast as the dense twin in %s (%.1f to %.1f)", row.ratio.median,
                     row.opponent.engine.name(), row.ratio.low, row.ratio.high);

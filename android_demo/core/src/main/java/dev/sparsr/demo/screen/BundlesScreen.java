@@ -43,7 +43,7 @@ public final class BundlesScreen {
             bytes += file.bytes;
             formats.append(formats.length() == 0 ? "" : ", ").append(file.format);
         }
-        card.add(Elements.note(formats + "; " + Texts.mebibytes(bytes)
+        card.add(Elements.note(formats + "; " + Texts.size(bytes)
                 + (bundle.reference == null ? "; no reference to check against" : "; with a reference to check against")));
         return card.add(Elements.button("Remove", REMOVE + index, false));
     }

@@ -65,6 +65,16 @@ public final class Elements {
         return lines;
     }
 
+    /** A text that fits a width: what is too much goes from its middle, so that endings stay apart. */
+    static String fitted(Painter painter, String text, Font font, float width) {
+        String shorter = text;
+        for (int kept = text.length() - 1; kept > 1 && painter.width(shorter, font) > width; --kept) {
+            int end = kept / 2;
+            shorter = text.substring(0, kept - end) + "\u2026" + text.substring(text.length() - end);
+        }
+        return shorter;
+    }
+
     private static final class Paragraph extends Element {
         private final String text;
         private final Font font;
@@ -111,8 +121,9 @@ public final class Elements {
                 if (filled) painter.fill(x, y + 2, width, TOUCH - 4, 12, theme.accent);
                 else painter.outline(x, y + 2, width, TOUCH - 4, 12, action == null ? theme.line : theme.accent);
                 int colour = action == null ? theme.quiet : filled ? theme.onAccent : theme.accent;
-                float left = x + (width - painter.width(label, Font.STRONG)) / 2;
-                painter.text(label, left, y + TOUCH / 2 + 5, Font.STRONG, colour);
+                Font font = painter.width(label, Font.STRONG) > width - 8 ? Font.SMALL : Font.STRONG;
+                String shown = fitted(painter, label, font, width - 8);
+                painter.text(shown, x + (width - painter.width(shown, font)) / 2, y + TOUCH / 2 + 5, font, colour);
             }
 
             @Override
@@ -163,7 +174,7 @@ public final class Elements {
             @Override
             void draw(Painter painter, Theme theme, float x, float y, float width) {
                 float done = (float) Math.max(0, Math.min(1, share)) * width;
-                painter.text(label, x, y + Font.SMALL.size, Font.SMALL, theme.quiet);
+                painter.text(fitted(painter, label, Font.SMALL, width), x, y + Font.SMALL.size, Font.SMALL, theme.quiet);
                 painter.fill(x, y + Font.SMALL.leading() + 4, width, 6, 3, theme.line);
                 if (done >= 1) painter.fill(x, y + Font.SMALL.leading() + 4, Math.max(done, 6), 6, 3, theme.accent);
             }
@@ -232,15 +243,16 @@ public final class Elements {
 
         @Override
         void draw(Painter painter, Theme theme, float x, float y, float width) {
-            painter.text(label, x, y + Font.SMALL.size, Font.SMALL, theme.quiet);
+            painter.text(fitted(painter, label, Font.SMALL, width), x, y + Font.SMALL.size, Font.SMALL, theme.quiet);
             float[][] places = places(painter, width);
             for (int i = 0; i < options.length; ++i) {
                 float left = x + places[i][0];
                 float top = y + top((int) places[i][1]);
                 if (selected[i]) painter.fill(left, top, places[i][2], CHIP, CHIP / 2, theme.soft);
                 painter.outline(left, top, places[i][2], CHIP, CHIP / 2, selected[i] ? theme.accent : theme.line);
-                float inside = left + (places[i][2] - painter.width(options[i], Font.BODY)) / 2;
-                painter.text(options[i], Math.max(left + 6, inside), top + CHIP / 2 + 5, Font.BODY, theme.text);
+                String shown = fitted(painter, options[i], Font.BODY, places[i][2] - 16);
+                float inside = left + (places[i][2] - painter.width(shown, Font.BODY)) / 2;
+                painter.text(shown, inside, top + CHIP / 2 + 5, Font.BODY, theme.text);
             }
         }
 

@@ -49,8 +49,9 @@ public final class Figures {
                 for (Bar bar : bars) longest = Math.max(longest, bar.length);
                 float top = y;
                 for (Bar bar : bars) {
-                    painter.text(bar.name, x, top + Font.BODY.size, Font.BODY, theme.text);
                     float value = painter.width(bar.value, Font.STRONG);
+                    String name = Elements.fitted(painter, bar.name, Font.BODY, width - value - Elements.GAP);
+                    painter.text(name, x, top + Font.BODY.size, Font.BODY, theme.text);
                     painter.text(bar.value, x + width - value, top + Font.STRONG.size, Font.STRONG, theme.text);
                     float length = (float) (bar.length / longest) * width;
                     painter.fill(x, top + NAME, width, BAR - 6, 3, theme.line);

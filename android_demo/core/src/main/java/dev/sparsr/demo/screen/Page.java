@@ -135,8 +135,9 @@ public final class Page {
         for (String label : TABS) {
             if (painter.width(label, Font.STRONG) + 4 > area.width) font = Font.SMALL;
         }
-        float x = area.x + (area.width - painter.width(area.label, font)) / 2;
-        painter.text(area.label, x, area.y + area.height / 2 + 5, font, area.selected ? theme.accent : theme.quiet);
+        String label = Elements.fitted(painter, area.label, font, area.width);
+        float x = area.x + (area.width - painter.width(label, font)) / 2;
+        painter.text(label, x, area.y + area.height / 2 + 5, font, area.selected ? theme.accent : theme.quiet);
         painter.fill(area.x, area.y + area.height - 3, area.width, area.selected ? 3 : 1, 1, area.selected ? theme.accent : theme.line);
     }
 }
