@@ -78,10 +78,10 @@ def host_library():
     return link_jni("g++", builder.library_path(), "libsparsr_jni.so")
 
 
-def run(*arguments, library=None, java=("java",), timeout=120):
-    """Runs a class's main; the finished process."""
+def run(*arguments, library=None, java=("java",), checked=True, timeout=300):
+    """Runs a class's main; the finished process. checked: whether the JVM watches all native methods, which is slow."""
     options = ["-Djava.awt.headless=true", "-XX:TieredStopAtLevel=1"]
     if library:
-        options += [f"-Ddev.sparsr.library={library}", "-Xcheck:jni"]
+        options += [f"-Ddev.sparsr.library={library}", *(["-Xcheck:jni"] if checked else [])]
     command = [*java, *options, "-cp", class_path(), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)

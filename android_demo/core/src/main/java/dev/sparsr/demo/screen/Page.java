@@ -122,7 +122,7 @@ public final class Page {
 
     /** Draws all of it. */
     public void draw(Theme theme) {
-        painter.fill(0, 0, width, height, 0, theme.background);
+        painter.fill(0, 0, width, (float) Math.ceil(height), 0, theme.background);
         for (float[] card : cardPlaces) painter.fill(card[0], card[1], card[2], card[3], 16, theme.card);
         for (Element.Area area : areas) {
             if (area.action != null && area.action.startsWith(TAB)) drawTab(area, theme);
