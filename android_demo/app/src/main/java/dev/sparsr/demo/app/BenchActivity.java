@@ -13,14 +13,16 @@ import dev.sparsr.demo.measure.History;
 import dev.sparsr.demo.measure.Plan;
 import dev.sparsr.demo.measure.ResultJson;
 import java.io.File;
+import java.util.ArrayList;
+import java.util.List;
 import org.json.JSONException;
 import org.json.JSONObject;
 
 /**
  * A measurement without a screen:
  * am start -W -S -n dev.sparsr.demo/.app.BenchActivity --es args 'bundles=A,B size=160x90 out=result.json'
- * The result is files/results/OUT in the app's folder, there once it is whole: either results, or an object with error and
- * hint. {@link Arguments} says what may be asked for. Only a shell may start it.
+ * The result is files/results/OUT in the app's folder, and in its folder on the shared storage, there once it is whole:
+ * either results, or an object with error and hint. {@link Arguments} says what may be asked for. Only a shell may start it.
  */
 public final class BenchActivity extends Activity {
     @Override
@@ -42,13 +44,11 @@ public final class BenchActivity extends Activity {
     }
 
     private void measure(String asked) {
-        File folder = new File(getFilesDir(), "results");
-        folder.mkdirs();
         String out = "result.json";
         try {
             Arguments arguments = Arguments.parse(asked);
             out = arguments.out();
-            new File(folder, out).delete();
+            for (File folder : folders()) new File(folder, out).delete();
             Plan plan = arguments.plan(DemoApplication.of(this).bundles().list(), Engines.available());
             Cores.use(PhoneCores.set(plan.cores));
             Benchmark benchmark = new Benchmark(plan, new PhoneDevice(this), new Benchmark.Progress() {
@@ -57,21 +57,34 @@ public final class BenchActivity extends Activity {
                     return !isFinishing();
                 }
             });
-            History.write(new File(folder, out), ResultJson.write(benchmark.run()));
+            store(out, ResultJson.write(benchmark.run()));
         } catch (SparsrException error) {
-            fail(new File(folder, out), error.getMessage(), error.hint());
+            fail(out, error.getMessage(), error.hint());
         } catch (OutOfMemoryError error) {
-            fail(new File(folder, out), "There is not enough memory for this measurement.", "Ask for a smaller size.");
+            fail(out, "There is not enough memory for this measurement.", "Ask for a smaller size.");
         } catch (RuntimeException error) {
-            fail(new File(folder, out), String.valueOf(error), "");
+            fail(out, String.valueOf(error), "");
         }
     }
 
-    private static void fail(File file, String message, String hint) {
+    private void fail(String out, String message, String hint) {
         try {
-            History.write(file, new JSONObject().put("error", message).put("hint", hint).toString());
+            store(out, new JSONObject().put("error", message).put("hint", hint).toString());
         } catch (JSONException impossible) {
             throw new IllegalStateException(impossible);
         }
+    }
+
+    private void store(String out, String text) {
+        for (File folder : folders()) History.write(new File(folder, out), text);
+    }
+
+    /** The app's own, for run-as, and its folder on the shared storage, for adb pull. */
+    private List<File> folders() {
+        List<File> folders = new ArrayList<File>();
+        for (File folder : new File[] {new File(getFilesDir(), "results"), getExternalFilesDir("results")}) {
+            if (folder != null && (folder.isDirectory() || folder.mkdirs())) folders.add(folder);
+        }
+        return folders;
     }
 }
