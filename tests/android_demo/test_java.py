@@ -137,6 +137,7 @@ def test_the_measurement_is_read_by_bench(tmp_path):
     assert rows["pruned"].opponent is None  # an engine that computes something else is no opponent
     assert len(rows["pruned"].cpu_samples) == len(rows["pruned"].wall_samples) == 7
     assert rows["pruned"].wall.median == pytest.approx(np.median(rows["pruned"].wall_samples))
+    assert measured.machine.name == "a desktop"
     extra = json.loads(out.read_text())
     assert extra["source"] == "measured"
     assert extra["device"]["before"]["battery_percent"] == 80

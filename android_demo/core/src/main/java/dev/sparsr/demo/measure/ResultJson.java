@@ -59,6 +59,7 @@ public final class ResultJson {
     private static JSONObject machine(Map<String, Object> all) throws JSONException {
         JSONObject json = new JSONObject();
         for (String name : MACHINE) json.put(name, value(all.get(name)));
+        json.put("name", String.valueOf(all.get("model")));
         return json;
     }
 
@@ -169,6 +170,7 @@ public final class ResultJson {
         json.put("opponent", row.opponent == null ? JSONObject.NULL : opponent(row));
         json.put("precision", row.engine.name().endsWith("fp16") ? "float16" : "float32");
         json.put("layers", new JSONArray());
+        json.put("source", "measured");
         if (row.parity != null) json.put("parity", row.parity.identical);
         return json;
     }
