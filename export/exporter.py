@@ -25,7 +25,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
 
 Report = Callable[[str], None]
-_GENERIC_NAMES = ("best", "last")  # what training calls its checkpoints
+_GENERIC_NAMES = ("best", "last", "pruned")  # what training calls its checkpoints
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,27 @@ def test_patterns_are_shared_in_training_too(workshop, tmp_path):  # noqa: F811
     assert not kept.all() and all(torch.equal(kept[i], kept[i // 4 * 4]) for i in range(len(kept)))
 
 
+def test_a_budget_of_time_is_met_by_the_table(workshop, tmp_path):  # noqa: F811
+    network, _ = checkpoint.load(workshop / "dense.safetensors")
+    # A weight costs nothing beyond 4 of 8: the dense kernel is as fast there. The tail costs as much as all the rest.
+    names = list(sparse_convolutions(with_gates(network, 8)))
+    seconds = {name: [min(n, 4) * (len(names) - 1 if name == names[-1] else 1) for n in range(9)] for name in names}
+    table = tmp_path / "costs.json"
+    table.write_text(json.dumps({"m": 8, "layers": seconds}))
+    order = order_for(workshop, budget=0.5, costs=str(table), unlabelled=True)
+    pruned, card = checkpoint.load(prune(workshop / "dense.safetensors", order, tmp_path / "run", device="cpu"))
+    most = {name: int((convolutions(pruned)[name].weight != 0).sum(1).max()) for name in names}
+    time = sum(seconds[name][n] for name, n in most.items()) / sum(costs[8] for costs in seconds.values())
+    assert card.training["pruned_from"]["time"] == pytest.approx(time, abs=1e-5)
+    assert 0.4 < time <= 0.5
+    table.write_text(json.dumps({"m": 8, "layers": {}}))
+    with pytest.raises(SparsrError, match="holds no costs"):
+        recipe_for(network, workshop / "dense.safetensors", order)
+    table.write_text("{}")
+    with pytest.raises(SparsrError, match="no table of costs"):
+        recipe_for(network, workshop / "dense.safetensors", order)
+
+
 @pytest.mark.parametrize("text, share", [("1/4", 0.25), ("0.125", 0.125), ("25%", 0.25), (" 50 % ", 0.5)])
 def test_a_budget_is_a_share(text, share):
     assert budget.parse(text) == share

@@ -6,8 +6,10 @@ nothing more would fit.
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
+from pathlib import Path
 
 from torch import nn
 
@@ -18,7 +20,7 @@ from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
 from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse
 from sparsr.train.pruning.selection import considered
 from sparsr.train.pruning.settings import SlsSettings
-from sparsr.train.pruning.sls import increments, with_gates
+from sparsr.train.pruning.sls import increments, read_costs, with_gates
 from sparsr.train.pruning.sparse_conv import sparse_convolutions
 from sparsr.train.quality.complexity import layer_macs
 
@@ -82,6 +84,34 @@ def weights_per_group(network: SRNetwork, m: int, share: float) -> dict[str, int
                 counts[name] += 1
                 left -= costs[n]
     return counts
+
+
+def table_group_size(path: Path) -> int:
+    """M of a table of measured costs. Raises `SparsrError` if the file is none."""
+    try:
+        m = json.loads(path.read_text(encoding="utf-8"))["m"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SparsrError(
+            f"{path} is no table of costs ({error})", "measure one: sparsr costs NET --out TABLE"
+        ) from error
+    if m not in GROUP_SIZES:
+        raise SparsrError(f"{path} has costs for M = {m!r}", "measure them again with --m 32, 16, 8 or 4")
+    return int(m)
+
+
+def time_share(network: SRNetwork, m: int, path: Path) -> float:
+    """Time of the layers with groups of M by a table, as a share of the dense layers' time.
+
+    N of a layer is the most weights other than zero in any of its groups. Raises `SparsrError` for a table of another
+    network.
+    """
+    convs = sparse_convolutions(with_gates(network, m))
+    costs = read_costs(path, convs)
+    most = {
+        name: max(int(group.count_nonzero(1).max()) for group in conv.weight.detach().split(m, dim=1))
+        for name, conv in convs.items()
+    }
+    return sum(float(costs[name][n]) for name, n in most.items()) / sum(float(c[-1]) for c in costs.values())
 
 
 def _rank_costs(network: SRNetwork, m: int) -> tuple[dict[str, list[float]], float]:

@@ -49,12 +49,14 @@ class Order:
     """What to prune, how far and how long."""
 
     budget: float
-    """Share of the multiply-adds of the dense network, above 0 and below 1."""
+    """Share of the multiply-adds of the dense network, or with `costs` of its time, above 0 and below 1."""
     method: str
     """One of `METHODS`."""
     pictures: Path
     unlabelled: bool = False
     """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking."""
+    costs: str = ""
+    """Table of measured costs (`sparsr costs`) for SLS: the budget is a share of these layers' time."""
     shared: int = 1
     """How many consecutive filters share one pattern of N:M."""
     hr_share: float = 0.0
@@ -102,7 +104,7 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
     if order.method == "channels":
         counts = budgets.kept_channels(network, order.budget, FilterSettings("l1").skip)
         return {"method": "l1", "align": "mean", "round_to": 1, "group_channels": counts}
-    m = budgets.group_size(network)
+    m = budgets.table_group_size(Path(order.costs)) if order.costs else budgets.group_size(network)
     if order.method == "nm":
         return {
             "method": "one_shot",
@@ -110,13 +112,16 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
             "shared": order.shared,
             "layers": budgets.weights_per_group(network, m, order.budget),
         }
+    if order.costs:
+        budgets.time_share(network, m, Path(order.costs))  # the table must fit before hours are spent on it
     stretch = gate_steps / _GATE_STEPS
     dense_cost = sum(layer_macs(network, _COUNTED_SIDE, _COUNTED_SIDE).values())
     return {
         "method": "sls",
         "m": m,
         "shared": order.shared,
-        "budget": budgets.sls_share(network, m, order.budget),
+        "budget": order.budget if order.costs else budgets.sls_share(network, m, order.budget),
+        "costs": order.costs,
         "exact": True,
         "steps": gate_steps,
         "lr": order.lr,
@@ -173,13 +178,18 @@ def _finish(path: Path, order: Order, run: Run) -> None:
         "multiply_adds": round(after / whole, 5),
         "held_out_pictures": len(run.data.validation),
     } | _quality(dense, pruned, run.data.validation)
+    if order.costs:
+        m = budgets.table_group_size(Path(order.costs))
+        lost["time"] = round(budgets.time_share(pruned, m, Path(order.costs)), 5)
+        print(f"time of the layers with gates, by the table: {lost['time']:.4f} (asked for {order.budget:.4f})")
     if before < whole:
         lost["multiply_adds_before"] = round(before / whole, 5)
     checkpoint.save(
         run.out / "pruned.safetensors", pruned, replace(card, training=card.training | {"pruned_from": lost})
     )
     write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.data.validation[0][0])))
-    print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's (asked for {order.budget:.4f})")
+    asked = "" if order.costs else f" (asked for {order.budget:.4f})"
+    print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's{asked}")
     print(f"held-out pictures: {lost['psnr_to_dense']:.2f} dB to the dense network's output")
     if "psnr_dense" in lost:
         print(f"  against HR: dense {lost['psnr_dense']:.2f} dB, pruned {lost['psnr_pruned']:.2f} dB")
@@ -215,6 +225,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("network", type=Path, help="a checkpoint, ours or an official one")
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
     parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
+    parser.add_argument(
+        "--costs", type=Path, metavar="TABLE", help="the budget is time by this table of `costs`; for --method sls"
+    )
     parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
     parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
     parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern of N:M")
@@ -239,6 +252,8 @@ def _run_command(arguments: argparse.Namespace) -> int:
         )
     if not 0 <= arguments.hr <= 1 or (arguments.hr and arguments.inputs):
         raise SparsrError(f"--hr {arguments.hr:g} is impossible here", "a share from 0 to 1, and not with --inputs")
+    if arguments.costs and arguments.method != "sls":
+        raise SparsrError(f"--method {arguments.method} knows no costs", "leave out --costs, or use --method sls")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     order = Order(
@@ -246,6 +261,7 @@ def _run_command(arguments: argparse.Namespace) -> int:
         arguments.method,
         arguments.data,
         arguments.inputs,
+        str(arguments.costs.resolve()) if arguments.costs else "",
         arguments.shared,
         arguments.hr,
         arguments.steps,
