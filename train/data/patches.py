@@ -24,6 +24,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.images import MAX_PIXELS, list_images, read_image
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
+from sparsr.train.data.folders import without_lr
 
 Report = Callable[[str], None]
 IntArray = NDArray[np.int64]
@@ -54,8 +55,9 @@ class PatchData:
     HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. With `unlabelled` the images are LR
     themselves and there is no HR. `patch` is a patch's side in LR pixels. `holdout` images, spread evenly over the
     sorted list, are kept out of the patches: see `validation`. `cache` is a folder for the decoded images; files that
-    change on disk are decoded again. Images that cannot be used are named through `report`. Raises `SparsrError` if
-    none is left.
+    change on disk are decoded again. `data_range` takes the images from the first to the second number of every
+    folder, counted from 1. Images that cannot be used, LR images among HR ones too, are named through `report`. Raises
+    `SparsrError` if none is left.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class PatchData:
         max_pixels: int = MAX_PIXELS,
         report: Report = report_to_stderr,
         unlabelled: bool = False,
+        data_range: tuple[int, int] | None = None,
     ) -> None:
         self.scale, self.patch, self.device, self.unlabelled = scale, patch, device, unlabelled
-        paths = [path for folder in folders for path in list_images(folder, recursive=True)]
+        paths = [path for folder in folders for path in _chosen(Path(folder), unlabelled, data_range, report)]
         images = _load(paths, None if unlabelled else scale, cache, max_pixels, report)
         self._lr, self._hr = images.lr.to(device), images.hr.to(device)
         self._sizes = images.sizes.numpy()
@@ -151,6 +154,21 @@ class PatchData:
         height, width = self._sizes[index]
         start, area = self._starts[index] * scale**2, height * width * scale**2
         return pixels[start : start + area].reshape(height * scale, width * scale, 3).permute(2, 0, 1).contiguous()
+
+
+def _chosen(folder: Path, unlabelled: bool, data_range: tuple[int, int] | None, report: Report) -> list[Path]:
+    """The images of a folder, searched recursively, that are trained on."""
+    paths = list_images(folder, recursive=True)
+    if not unlabelled:
+        paths, misplaced = without_lr(paths, folder)
+        if misplaced:
+            report(f"left out: {len(misplaced)} LR images among the HR ones, the first is {misplaced[0]}")
+    if data_range is None:
+        return paths
+    first, last = data_range
+    if last > len(paths):
+        raise SparsrError(f"{folder} has {len(paths)} images, not {last}", "change data.data_range")
+    return paths[first - 1 : last]
 
 
 def _spread(count: int, chosen: int) -> list[int]:

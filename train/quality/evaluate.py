@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -20,8 +22,9 @@ from torch import Tensor
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
-from sparsr.runtime.media.images import MAX_PIXELS, list_images, read_image
+from sparsr.runtime.media.images import MAX_PIXELS, read_image
 from sparsr.train.data import bicubic
+from sparsr.train.data.folders import Pair, pairs
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.quality.metrics import psnr_y, ssim_y
@@ -51,6 +54,8 @@ class Evaluation:
     """Scores by image name."""
 
     images: dict[str, Score]
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why images were left out, by name."""
 
     @property
     def mean(self) -> Score:
@@ -59,8 +64,9 @@ class Evaluation:
         return Score(fmean(score.psnr_y for score in scores), fmean(score.ssim_y for score in scores))
 
     def to_json(self) -> dict[str, Any]:
-        """{"mean": {"psnr_y", "ssim_y"}, "images": {name: ...}}; an infinite PSNR is null."""
-        return {"mean": _plain(self.mean), "images": {name: _plain(score) for name, score in self.images.items()}}
+        """{"mean": {"psnr_y", "ssim_y"}, "images": {name: ...}, "left_out": {name: why}}; an infinite PSNR is null."""
+        images = {name: _plain(score) for name, score in self.images.items()}
+        return {"mean": _plain(self.mean), "images": images, "left_out": self.left_out}
 
 
 def evaluate(
@@ -80,24 +86,57 @@ def measure(
     upscaler: Upscale, folder: str | Path, scale: int, report: Report | None = None, max_pixels: int = MAX_PIXELS
 ) -> Evaluation:
     """As `evaluate`, for anything that enlarges images."""
-    scores = {}
-    for path in list_images(folder):
-        hr = bicubic.crop_to_multiple(read_image(path, max_pixels).rgb, scale)
+    return measure_pairs(upscaler, pairs(Path(folder), None, scale), scale, report, max_pixels=max_pixels)
+
+
+def measure_pairs(
+    upscaler: Upscale,
+    images: Sequence[Pair],
+    scale: int,
+    report: Report | None = None,
+    refused: Callable[[str], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Evaluation:
+    """As `measure`, for images whose LR may be given. `refused` is told of those that cannot be measured, and the rest
+    goes on; without it they raise `SparsrError`, and so does a folder of nothing else."""
+    scores, left_out = {}, {}
+    for pair in images:
         try:
-            sr = upscaler(bicubic.downscale(hr, scale))
-            score = Score(psnr_y(sr, hr, scale), ssim_y(sr, hr, scale))
+            score = _score(upscaler, pair, scale, max_pixels)
         except SparsrError as error:
-            raise SparsrError(f"{path}: {error}", error.hint or "leave it out of the folder") from error
-        scores[path.name] = score
+            text = str(error)
+            text = text if text.startswith(str(pair.hr)) else f"{pair.hr}: {text}"
+            if refused is None:
+                raise SparsrError(text, error.hint or "leave it out of the folder") from error
+            left_out[pair.hr.name] = text
+            refused(text)
+            continue
+        scores[pair.hr.name] = score
         if report:
-            report(path.name, score)
-    return Evaluation(scores)
+            report(pair.hr.name, score)
+    if not scores:
+        raise SparsrError(f"none of {len(left_out)} images could be measured", "the lines above say why")
+    return Evaluation(scores, left_out)
 
 
-def upscale(network: SRNetwork, image: ByteArray) -> ByteArray:
+def _score(upscaler: Upscale, pair: Pair, scale: int, max_pixels: int) -> Score:
+    hr = bicubic.crop_to_multiple(read_image(pair.hr, max_pixels).rgb, scale)
+    if pair.lr is None:
+        lr = bicubic.downscale(hr, scale)
+    else:
+        lr = read_image(pair.lr, max_pixels).rgb
+        if (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
+            sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (lr, hr))
+            raise SparsrError(f"LR and HR have {sizes} pixels, not 1:{scale}", f"look at {pair.lr}")
+    sr = upscaler(lr)
+    return Score(psnr_y(sr, hr, scale), ssim_y(sr, hr, scale))
+
+
+def upscale(network: SRNetwork, image: ByteArray, ensemble: bool = False) -> ByteArray:
     """uint8 RGB [h, w, 3] -> [s*h, s*w, 3], clipped and rounded, in one forward pass in float32.
 
-    Raises `SparsrError` for an image below the network's minimum size.
+    ensemble: the mean of eight passes over the flipped and transposed image instead, turned back and rounded once
+    (EDSR's self-ensemble, section 3.4). Raises `SparsrError` for an image below the network's minimum size.
     """
     height, width = image.shape[:2]
     if min(height, width) < network.minimum_size:
@@ -105,7 +144,8 @@ def upscale(network: SRNetwork, image: ByteArray) -> ByteArray:
         raise SparsrError(f"{width}x{height} pixels are too few for {network.architecture}", f"it needs {side}x{side}")
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     with _exact_inference(network):
-        return _forward(network, pixels).permute(1, 2, 0).contiguous().cpu().numpy()
+        output = _ensemble(network, pixels) if ensemble else _enlarged(network, pixels)
+        return _rounded(output).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def validate(network: SRNetwork, pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device) -> float:
@@ -116,7 +156,7 @@ def validate(network: SRNetwork, pairs: Iterable[tuple[Tensor, Tensor]], device:
     values = []
     with _exact_inference(network):
         for lr, hr in pairs:
-            sr = _forward(network, lr.to(device))
+            sr = _rounded(_enlarged(network, lr.to(device)))
             images = [image.permute(1, 2, 0).cpu().numpy() for image in (sr, hr)]
             values.append(psnr_y(images[0], images[1], network.scale))
     return fmean(values)
@@ -126,7 +166,9 @@ def add_command(commands: Any) -> None:
     """Add `eval` to the subparsers of `python -m train`."""
     parser = commands.add_parser("eval", help="PSNR and SSIM of a model on a folder of images")
     parser.add_argument("model", help="a checkpoint, ours or an official one, or the word bicubic")
-    parser.add_argument("--data", required=True, type=Path, help="folder of HR images; LR is made from them")
+    parser.add_argument("--data", required=True, type=Path, help="folder of HR images, or of pairs *_HR and *_LR")
+    parser.add_argument("--lr", type=Path, help="folder of their LR images (default: made from HR by MATLAB's bicubic)")
+    parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and rotations, 8 times the work")
     parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--record", metavar="NAME", help="also write the mean into the checkpoint's card, as NAME")
@@ -137,14 +179,16 @@ def add_command(commands: Any) -> None:
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    """Evaluate, print a row per image as it is done, and write the files asked for."""
+    """Evaluate, print a row per image as it is done, and write the files asked for; 2 if images were left out."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     network = None if arguments.model == "bicubic" else _chosen_network(arguments)
     scale = network.scale if network else _bicubic_scale(arguments.scale)
-    upscaler = partial(upscale, network) if network else partial(bicubic.upscale, scale=scale)
-    names = [path.name for path in list_images(arguments.data)]
-    width = max(map(len, [*names, "image"]))
+    if network is None and arguments.ensemble:
+        raise SparsrError("bicubic gives the same for a flipped image", "leave out --ensemble")
+    upscaler = partial(upscale, network, ensemble=arguments.ensemble) if network else _bicubic(scale)
+    images = pairs(arguments.data, arguments.lr, scale)
+    width = max(len(name) for name in [*(pair.hr.name for pair in images), "image"])
 
     def row(name: str, score: Score) -> None:
         print(f"{name:{width}s}  {score.psnr_y:8.3f}  {score.ssim_y:7.5f}", flush=True)
@@ -158,16 +202,22 @@ def run_command(arguments: argparse.Namespace) -> int:
             if masks:
                 masks.add(name)
 
-        evaluation = measure(upscaler, arguments.data, scale, report)
-        row(f"mean of {len(names)}", evaluation.mean)
+        def refused(reason: str) -> None:
+            print(f"left out: {reason}", file=sys.stderr, flush=True)
+
+        evaluation = measure_pairs(upscaler, images, scale, report, refused)
+        row(f"mean of {len(evaluation.images)}", evaluation.mean)
     if masks:
         print(masks.finish())
     if arguments.json:
-        record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, **evaluation.to_json()}
+        record = {"model": arguments.model, "data": str(arguments.data), "scale": scale, "ensemble": arguments.ensemble}
+        record |= evaluation.to_json()
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
     if arguments.record:
+        if evaluation.left_out:
+            raise SparsrError("a mean without all images is not recorded", "mend or remove what was left out")
         record_score(Path(arguments.model), arguments.record, evaluation.mean)
-    return 0
+    return 2 if evaluation.left_out else 0
 
 
 def record_score(path: Path, name: str, score: Score) -> None:
@@ -183,6 +233,10 @@ def _mask_report(network: SRNetwork | None, folder: Path | None) -> AbstractCont
     if network is None:
         raise SparsrError("bicubic has no sparse masks", "leave out --masks")
     return mask_report(network, folder)
+
+
+def _bicubic(scale: int) -> Upscale:
+    return partial(bicubic.upscale, scale=scale)
 
 
 def _bicubic_scale(scale: int | None) -> int:
@@ -211,12 +265,27 @@ def _exact_inference(network: SRNetwork) -> Iterator[None]:
         network.train(training)
 
 
-def _forward(network: SRNetwork, image: Tensor) -> Tensor:
-    """uint8 [3, h, w] -> uint8 [3, s*h, s*w] on the network's device."""
+def _enlarged(network: SRNetwork, image: Tensor) -> Tensor:
+    """[3, h, w] in 0..255 -> float32 [3, s*h, s*w] in units of 0..255, on the network's device."""
     unit = network.value_range / 255
     device = next(network.parameters()).device
-    output = network(image[None].to(device, torch.float32) * unit)
-    return (output[0] / unit).clamp(0, 255).round().to(torch.uint8)
+    return network(image[None].to(device, torch.float32) * unit)[0] / unit
+
+
+def _ensemble(network: SRNetwork, image: Tensor) -> Tensor:
+    """As `_enlarged`, the mean over the eight symmetries of a square."""
+    total = None
+    for transposed, flips in itertools.product((False, True), ((), (1,), (2,), (1, 2))):
+        turned = (image.transpose(1, 2) if transposed else image).flip(flips)
+        back = _enlarged(network, turned.contiguous()).flip(flips)
+        back = back.transpose(1, 2) if transposed else back
+        total = back if total is None else total + back
+    assert total is not None
+    return total / 8
+
+
+def _rounded(image: Tensor) -> Tensor:
+    return image.clamp(0, 255).round().to(torch.uint8)
 
 
 def _plain(score: Score) -> dict[str, float | None]:

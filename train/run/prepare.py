@@ -17,7 +17,7 @@ from sparsr.train.run.distillation import as_teacher, output_of
 from sparsr.train.run.distributed import Team, team
 from sparsr.train.run.loop import Run, restore
 from sparsr.train.run.methods import make_method
-from sparsr.train.run.recipe import NetworkSettings, Recipe, expand
+from sparsr.train.run.recipe import NetworkSettings, Recipe, expand, first_and_last
 from sparsr.train.run.state import STATE_NAME
 
 
@@ -120,6 +120,7 @@ def _data(recipe: Recipe, out: Path, processes: Team) -> PatchData:
         settings.holdout,
         report=report_to_stderr if processes.leads else lambda _: None,
         unlabelled=settings.unlabelled,
+        data_range=first_and_last(settings.data_range),
     )
     if processes.leads:
         processes.wait()

@@ -41,7 +41,9 @@ class DataSettings:
     """Training images. HR folders; LR is made by the MATLAB-exact bicubic."""
 
     folders: list[str] = field(default_factory=list)
-    """Searched recursively. Environment variables and ~ are expanded."""
+    """Searched recursively. Environment variables and ~ are expanded. LR images among them are left out and named."""
+    data_range: str = ""
+    """Which images of every folder, FIRST-LAST in the order of their names: `1-800` of DIV2K's 900. Empty: all."""
     patch: int = 48
     """Side of a training patch in LR pixels."""
     batch: int = 16
@@ -240,6 +242,7 @@ def _check(recipe: Recipe, where: str) -> None:
         raise SparsrError(
             f"{where}: data.folders names no training images", "for example --set data.folders='[\"photos\"]'"
         )
+    first_and_last(recipe.data.data_range)
     if recipe.prune:
         recipe.prune.check()
     if recipe.prune and recipe.prune.start == "trained" and not recipe.network.start:
@@ -252,6 +255,16 @@ def _check(recipe: Recipe, where: str) -> None:
         raise SparsrError(
             f"{where}: data.unlabelled leaves nothing to learn from", "add a [distill] table with share = 1"
         )
+
+
+def first_and_last(text: str) -> tuple[int, int] | None:
+    """`data_range` as numbers, None if it is empty. Raises `SparsrError` for anything but FIRST-LAST."""
+    if not text:
+        return None
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise SparsrError(f"data.data_range is {text!r}, not FIRST-LAST", "for example 1-800")
+    return int(first), int(last)
 
 
 def expand(path: str) -> Path:
