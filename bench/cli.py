@@ -1,4 +1,4 @@
-"""Command line of the measurements: `sparsr bench run|bars|page`."""
+"""Command line of the measurements: `sparsr bench run|check|baseline|bars|page`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from sparsr.bench import bars
+from sparsr.bench.budgets import commands as budgets
 from sparsr.bench.measure import layers, results
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
 from sparsr.bench.measure.measure import measure
@@ -16,13 +17,13 @@ from sparsr.bench.report.gallery import Exhibit
 from sparsr.bench.report.page import write_page
 from sparsr.bench.report.pictures import Pictures
 from sparsr.bench.targets.names import open_target, target_names
-from sparsr.runtime.errors import CheckFailedError, run_cli
+from sparsr.runtime.errors import SparsrError, run_cli
 from sparsr.runtime.media.images import read_image
 from sparsr.runtime.model.bundle import Bundle
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; 0 fine, 1 nothing could be measured, 2 wrong use or input."""
+    """Run a subcommand; 0 fine, 1 a check failed, 2 wrong use or input, or nothing could be measured."""
     options = build_parser().parse_args(arguments)
     return run_cli(lambda: options.command(options))
 
@@ -30,8 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sparsr bench", description="Measure bundles and show the result.")
-    commands = parser.add_subparsers(required=True, metavar="run|bars|page")
+    commands = parser.add_subparsers(required=True, metavar="run|check|baseline|bars|page")
     _add_run(commands)
+    budgets.add_check(commands)
+    budgets.add_baseline(commands)
     _add_bars(commands)
     _add_page(commands)
     return parser
@@ -127,7 +130,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.layers:
         print("", layers.render_all(measured.rows) or "no bundle was measured in the native engine", sep="\n")
     if all(row.failure for row in measured.rows):
-        raise CheckFailedError("no engine could be measured", "the table says why; `sparsr doctor` helps")
+        raise SparsrError("no engine could be measured", "the table says why; `sparsr doctor` helps")
     return 0
 
 

@@ -44,13 +44,13 @@ def test_bundles_of_one_name_are_told_apart(tmp_path):
     assert [info["id"] for info in json.loads(out.read_text())["bundles"]] == folders[:2]
 
 
-def test_nothing_measured_is_exit_code_1_and_still_a_file(tmp_path, capsys):
+def test_nothing_measured_is_exit_code_2_and_still_a_file(tmp_path, capsys):
     folder = tmp_path / "tiny"
     write_tiny_bundle(folder)
     model = folder / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     out = tmp_path / "bench.json"
-    assert main(["run", str(folder), "--size", "8x8", "--engines", "ort", "--json", str(out)]) == 1
+    assert main(["run", str(folder), "--size", "8x8", "--engines", "ort", "--json", str(out)]) == 2
     assert "sha256" in json.loads(out.read_text())["rows"][0]["failure"]
     assert "hint:" in capsys.readouterr().err
 

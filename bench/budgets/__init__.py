@@ -1,0 +1,1 @@
+"""Budgets: what a bundle may cost, checked in continuous integration."""
