@@ -352,6 +352,21 @@ def test_a_damaged_state_is_named(workshop, tmp_path):
         run_all(chosen, tmp_path / "run", resume=True)
 
 
+def test_sr_ste_starts_from_scratch_as_published_or_from_a_trained_network(workshop, tmp_path):
+    from sparsr.train.run.prepare import first_network
+
+    raw = make_recipe(workshop, "sr_ste").to_dict()
+    trained = first_network(recipe.parse(raw, "test"))
+    source, _ = checkpoint.load(workshop / "dense.safetensors")
+    assert torch.equal(trained.body[0].body[0].weight, source.body[0].body[0].weight)
+    raw["network"] |= {"start": "", "channels": 8, "blocks": 2}
+    run_all(recipe.parse(raw, "test"), tmp_path / "run")
+    network, card = checkpoint.load(tmp_path / "run" / "best.safetensors")
+    assert card.method == "sr_ste"
+    weight = network.body[0].body[0].weight
+    assert int(weight.unflatten(1, (1, 8)).count_nonzero(2).max()) == 1
+
+
 def test_the_wrong_start_is_refused(workshop, tmp_path):
     for change, message in (({"scale": 4}, "enlarges x2"), ({"architecture": "edsr"}, "prunes a edsr x2")):
         raw = make_recipe(workshop, "l1").to_dict()

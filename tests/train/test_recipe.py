@@ -141,6 +141,24 @@ def test_the_paper_recipes_state_the_published_schedule(scale):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
+def test_both_settings_are_there_where_papers_and_code_differ(scale):
+    """Methods of the authors' command lines: 49 channels (207 of 256 pruned), GASSL without SSA."""
+    from sparsr.train.networks import build
+    from sparsr.train.pruning.channel_groups import channel_groups
+    from sparsr.train.pruning.selection import considered, kept_counts
+
+    dense = build("ledsr", scale, channels=256, blocks=1)
+    for name, channels in ((f"paper/assln_x{scale}", 48), (f"paper/assln49_x{scale}", 49)):
+        settings = recipe.load(name).prune
+        groups = considered(channel_groups(dense), settings.skip)
+        assert set(kept_counts(groups, settings).values()) == {channels}
+    with_ssa, without = (recipe.load(f"paper/gassl_{name}x{scale}").prune.ssa_steps for name in ("ssa_", ""))
+    assert (with_ssa, without) == (17_260, 0)
+    float32 = recipe.load(f"paper/assln_x{scale}", ["train.precision=float32"])
+    assert float32.train.precision == "float32"
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_smsr_recipes_state_the_published_schedule(scale):
     """SMSR section 4.1, t in epochs of 1000 steps: lambda = 0.1 min(t / 50, 1), tau = max(1 - t / 500, 0.4)."""
     from sparsr.train.run.loop import learning_rate

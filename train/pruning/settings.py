@@ -99,7 +99,12 @@ class OneShotSettings(PruningSettings):
 
 @dataclass(frozen=True)
 class SrSteSettings(OneShotSettings):
-    """SR-STE (Zhou et al., Learning N:M fine-grained structured sparse networks from scratch, ICLR 2021)."""
+    """SR-STE (Zhou et al., Learning N:M fine-grained structured sparse networks from scratch, ICLR 2021).
+
+    As published from scratch; with `network.start` from a trained network.
+    """
+
+    start: ClassVar[Literal["trained", "optional", "built"]] = "optional"
 
     decay: float = 2e-4
     """How strongly weights outside of the mask are pulled to zero."""
