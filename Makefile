@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint docs wheel model sanitize bench apk android-native android-aar clean
+.PHONY: demo test mutate lint docs wheel model sanitize bench apk android-native android-aar clean
 
 # A CPU build of torch where there is one; TORCH=cuda takes what pip finds by itself, several gigabytes on Linux.
 TORCH ?= cpu
@@ -91,6 +91,10 @@ lint: $(VENV)/.installed-tests
 
 test: lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n auto
+
+# Plants small faults in the training methods and asks whether the tests notice; SINCE=COMMIT: only where files changed.
+mutate: $(VENV)/.installed-tests
+	SPARSR_MUTATE_SINCE=$(SINCE) $(RUN) -m pytest -m mutation -n auto tests/train/test_mutations.py
 
 # The native engine's tests, and those of its operators in ONNX Runtime and TFLite, under the sanitizers of addresses,
 # undefined behaviour and threads. The hosts are not instrumented; that of threads does not see how ONNX Runtime's pool

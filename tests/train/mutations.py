@@ -1,6 +1,7 @@
 """Small faults in the methods, each of which a test must notice: `pytest -m mutation tests/train` plants them all.
 
-A mutant that survives is a behaviour nobody states. Add a row with every behaviour that a method gets.
+A mutant that survives is a behaviour nobody states. Add a row with every behaviour that a method gets. With
+SPARSR_MUTATE_SINCE=COMMIT only faults in files that changed since are planted: `make mutate SINCE=COMMIT`.
 """
 
 from __future__ import annotations

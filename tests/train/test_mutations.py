@@ -26,6 +26,21 @@ def test_the_list_is_up_to_date(mutant):
     assert (TESTS / mutant.tests).is_file()
 
 
+def selected(mutant: Mutant) -> bool:
+    """All of them; with SPARSR_MUTATE_SINCE, a commit, those in files or of tests that changed since."""
+    since = os.environ.get("SPARSR_MUTATE_SINCE")
+    if not since:
+        return True
+    changed = subprocess.run(
+        ["git", "diff", "--name-only", since, "--", "train", "tests/train"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    return f"train/{mutant.file}" in changed or f"tests/train/{mutant.tests}" in changed
+
+
 def outcome(folder: Path, tests: str) -> int:
     """Exit code of pytest on a file of tests, with the package as `folder` has it: 0 passed, 1 something failed."""
     environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
@@ -51,5 +66,7 @@ def planted(mutant: Mutant, folder: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_fault_is_noticed(mutant, tmp_path):
+    if not selected(mutant):
+        pytest.skip("neither the file nor its tests changed")
     planted(mutant, tmp_path)
     assert outcome(tmp_path, mutant.tests) == 1, f"nobody noticed: {mutant.name}"
