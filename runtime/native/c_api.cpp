@@ -210,6 +210,23 @@ int sparsr_prepare(sparsr_model* model, int32_t height, int32_t width, char* err
     });
 }
 
+int sparsr_memory(const sparsr_model* model, int32_t height, int32_t width, uint64_t* bytes, char* error,
+                  size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(model && bytes, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        *bytes = model->executor.bytes_for({height, width});
+    });
+}
+
+int sparsr_follow(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size) {
+    return guarded(error, error_size, [&] {
+        require(model, "an argument is missing");
+        const std::lock_guard<std::mutex> lock(model->mutex);
+        model->executor.follow({height, width});
+    });
+}
+
 int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width, const sparsr_image* output,
                sparsr_row_ready ready, void* user, char* error, size_t error_size) {
     return sparsr_run_images(model, 1, input, height, width, output, ready, user, error, error_size);

@@ -82,6 +82,13 @@ SPARSR_API void sparsr_set_profiling(sparsr_model* model, int profiling);
 /* Gets ready for images of a size; otherwise the first run of the size does. */
 SPARSR_API int sparsr_prepare(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size);
 
+/* Bytes of feature maps a run on images of a size takes; allocates nothing. Returns 0 on error. */
+SPARSR_API int sparsr_memory(const sparsr_model* model, int32_t height, int32_t width, uint64_t* bytes, char* error,
+                             size_t error_size);
+/* Chooses kernels for images of any size as for images of this one from now on, so that windows of a picture get the kernels
+ * the whole picture would. Returns 0 on error. */
+SPARSR_API int sparsr_follow(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size);
+
 /* Runs the model on one image of height x width pixels. `output->data` may be NULL: then every row is handed over in
  * memory of the model's own. `ready` may be NULL. Returns 1 if done, 0 on error, -1 if `ready` ended the run. */
 SPARSR_API int sparsr_run(sparsr_model* model, const sparsr_image* input, int32_t height, int32_t width,

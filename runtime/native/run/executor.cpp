@@ -16,6 +16,16 @@ namespace {
 
 int round_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
+// Stands in for as many threads where nothing is computed.
+class IdleWorkers : public Workers {
+public:
+    explicit IdleWorkers(int count) : count_(count) {}
+    int count() const override { return count_; }
+
+private:
+    int count_;
+};
+
 }  // namespace
 
 Executor::Executor(std::shared_ptr<const Program> program, const KernelSet& kernels, size_t max_bytes)
@@ -50,6 +60,33 @@ Size Executor::output_size(Size input) const { return tensor_sizes(program_, inp
 
 void Executor::prepare(Size size) {
     if (size == size_) return;
+    lay_out(size);
+    require(map_bytes() <= max_bytes_,
+            "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
+    find_affected();
+    find_homes();
+    prepare_work();
+    size_ = size;
+}
+
+Executor Executor::sketch(Size size) const {
+    Executor twin = share();
+    twin.set_workers(std::make_unique<IdleWorkers>(threads()));
+    twin.lay_out(size);
+    return twin;
+}
+
+size_t Executor::bytes_for(Size size) const { return sketch(size).map_bytes(); }
+
+void Executor::follow(Size size) {
+    const Executor twin = sketch(size);
+    Planning planning = planning_;
+    for (const Task& task : twin.tasks_)
+        if (task.op->kind == Op::Kind::layer) planning.pinned[task.op->layer->name] = task.choice.kernel;
+    set_planning(std::move(planning));
+}
+
+void Executor::lay_out(Size size) {
     size_ = {0, 0};  // stays so if anything fails
     tasks_.clear();
     for (Map& map : maps_) spares_.add(std::move(map.buffer.memory));
@@ -67,12 +104,6 @@ void Executor::prepare(Size size) {
     rehearse();
     find_affected();
     share_memory();
-    require(map_bytes() <= max_bytes_,
-            "the feature maps take more than the " + std::to_string(max_bytes_) + " bytes allowed");
-    find_affected();
-    find_homes();
-    prepare_work();
-    size_ = size;
 }
 
 // Padding and cropping that change nothing at these sizes.

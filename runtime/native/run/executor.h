@@ -60,6 +60,10 @@ public:
 
     // Gets ready for images of a size, as a run does if it has to.
     void prepare(Size size);
+    // Bytes of feature maps that images of a size need; nothing is allocated.
+    size_t bytes_for(Size size) const;
+    // Chooses the kernels for images of any size as for this one from now on: then the windows of a picture get its values.
+    void follow(Size size);
     // How kernels are chosen from now on; until then as the environment says.
     void set_planning(Planning planning);
     // Whether runs time every operation.
@@ -93,6 +97,9 @@ private:
         size_t before = none;  // another one, in whose memory it lies once that is read
     };
 
+    // Another one that knows what memory images of a size need, and has none.
+    Executor sketch(Size size) const;
+    void lay_out(Size size);
     std::vector<bool> idle_layers(const std::vector<Size>& sizes) const;
     void make_maps(const std::vector<Size>& sizes);
     void make_tasks(const std::vector<Size>& sizes);
