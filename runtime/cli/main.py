@@ -15,7 +15,8 @@ import numpy as np
 
 from sparsr.runtime.cli.doctor import doctor
 from sparsr.runtime.cli.plan_table import convolution_costs, cost_table, plan_table, run_plan
-from sparsr.runtime.engines.registry import ENGINES, PRECISIONS
+from sparsr.runtime.engines.contract import PRECISIONS
+from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import MAX_PIXELS, image_format, read_image, write_image
 from sparsr.runtime.media.video import OUTPUT_SUFFIXES, PRESETS, VIDEO_SUFFIXES, upscale_video

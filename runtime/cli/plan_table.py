@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sparsr.runtime.engines.contract import Precision
 from sparsr.runtime.engines.native.costs import KERNELS, layer_cost, peak
 from sparsr.runtime.engines.native.load import HALF, NativeModel, PixelArray
-from sparsr.runtime.engines.registry import Precision
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes
 

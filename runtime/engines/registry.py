@@ -8,75 +8,24 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sparsr.runtime.engines.contract import Engine, Precision, RowEngine
+from sparsr.runtime.engines.whole_image import WholeImage
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import ModelFormat
 
-Precision = Literal["fp32", "fp16"]
-"""What an engine computes in. fp16 is the native engine's only, for networks without masked blocks: activations and
-sums in half precision, on an arm64 processor with FEAT_FP16 (ARMv8.2, such as Cortex-A55 and A76). It takes half of the
-memory, and its results have a PSNR of at least 60 dB against those of fp32. It is for N:M networks: they execute half
-of the instructions, but wide dense 3x3 layers more than in fp32, where they have Winograd's method."""
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-FloatArray = NDArray[np.float32]
-ByteArray = NDArray[np.uint8]
 MAX_THREADS = 1024
 WITH_SPARSR = "+sparsr"
 """Ends the names of engines that hand the network to an operator of libsparsr."""
 
 
-class Engine(Protocol):
-    """A loaded model."""
-
-    name: str
-    version: str
-    """Version of the package."""
-    threads: int
-
-    def run(self, image: FloatArray) -> FloatArray:
-        """The model's output for one float32 image in the file's layout, batch dimension included.
-
-        Inputs may change their height and width from call to call; an unchanged size is faster.
-        """
-
-
-@runtime_checkable
-class ByteEngine(Engine, Protocol):
-    """An engine that also takes and gives 8-bit pixels, which saves their conversion."""
-
-    def run_bytes(self, image: ByteArray) -> ByteArray:
-        """uint8 [h, w, 3] in any memory order -> uint8 [s*h, s*w, 3], rounded and clipped."""
-
-
-@runtime_checkable
-class LineEngine(Engine, Protocol):
-    """An engine that computes images of any width as if it were a whole multiple of `columns`."""
-
-    columns: int
-
-
-@runtime_checkable
-class SharingEngine(Engine, Protocol):
-    """An engine of which several can run one model in memory."""
-
-    def share(self, threads: int) -> Engine:
-        """Another one with this one's model, which may run at the same time."""
-
-
 @dataclass(frozen=True)
 class EngineKind:
-    """An engine that can be loaded, and what one input pixel of a tile costs it in memory.
-
-    Per pixel: `activation_factor` * the card's `peak_activation_bytes_per_pixel`, and `convolution_bytes` for every
-    convolution. Fitted from above to VmHWM of fresh processes (ASSLN, EDSR, CARN-M, IMDN at x2 and x4).
-    """
+    """An engine that can be loaded."""
 
     name: str
     format: ModelFormat
@@ -84,8 +33,6 @@ class EngineKind:
     """The distribution pip installs; for our own engine what builds it."""
     module: str
     """What it is imported as."""
-    activation_factor: float
-    convolution_bytes: int
 
     @property
     def released(self) -> bool:
@@ -118,19 +65,16 @@ _INSTALLED_BY = {
     "tflite-runtime": "pip install 'sparsr[tflite]'",
 }
 
-# XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
-_INDIRECTION = 9 * 8
-
 ENGINES: dict[str, EngineKind] = {
     kind.name: kind
     for kind in (
-        EngineKind("ort", "onnx", "onnxruntime", "onnxruntime", 1.65, 0),
-        EngineKind("ort+sparsr", "onnx", "onnxruntime", "onnxruntime", 1.2, 0),
-        EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, _INDIRECTION),
-        EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", 1.2, _INDIRECTION),
-        EngineKind("litert+sparsr", "tflite-sparse", "ai-edge-litert", "ai_edge_litert.interpreter", 1.2, 0),
-        EngineKind("tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter", 1.2, 0),
-        EngineKind("native", "native", "cmake", "ctypes", 1.2, 0),
+        EngineKind("ort", "onnx", "onnxruntime", "onnxruntime"),
+        EngineKind("ort+sparsr", "onnx", "onnxruntime", "onnxruntime"),
+        EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter"),
+        EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter"),
+        EngineKind("litert+sparsr", "tflite-sparse", "ai-edge-litert", "ai_edge_litert.interpreter"),
+        EngineKind("tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter"),
+        EngineKind("native", "native", "cmake", "ctypes"),
     )
 }
 
@@ -143,18 +87,6 @@ _IMPLEMENTATIONS = {
         ("native", "native.engine"),
     )
 }
-
-
-@contextmanager
-def failures_told(engine: str, shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what a package raises while it runs a model on an input of `shape` into `SparsrError`."""
-    try:
-        yield
-    except Exception as error:  # packages raise what they like
-        raise SparsrError(
-            f"{engine} cannot run the model on an input of shape {'x'.join(map(str, shape))}: {error}",
-            "try smaller tiles (--tile), more memory, or another engine (--engine)",
-        ) from error
 
 
 def engine_kind(name: str) -> EngineKind:
@@ -226,6 +158,18 @@ def load_engine(name: str, model: bytes, threads: int | None = None, precision: 
     except Exception as error:  # every engine has its own exception types, without a common base
         raise SparsrError(f"the engine {name} cannot load the model: {_first_line(error)}") from error
     return engine
+
+
+def open_engine(bundle: Bundle, name: str, threads: int | None = None, precision: Precision = "fp32") -> RowEngine:
+    """The engine `name` with the bundle's model file for it; see `load_engine`, which says what is raised."""
+    kind = engine_kind(name)
+    file, model = bundle.file(kind.format), bundle.model(kind.format)
+    threads = available_cores() if threads is None else threads
+
+    def load(count: int) -> Any:
+        return load_engine(name, model, count, precision)
+
+    return load(threads) if kind.format == "native" else WholeImage(load, threads, bundle.card, file)
 
 
 def available_cores() -> int:

@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from sparsr.runtime.engines.contract import FloatArray
+from sparsr.runtime.engines.failures import failures_told
 from sparsr.runtime.engines.native.build import digest, library_path
-from sparsr.runtime.engines.registry import FloatArray, failures_told
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.card import BundleCard
 
+_ARENA_WASTE = 1.2  # largest share of the arenas' peak in the maps alive at once, in fresh processes
+# XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
+_INDIRECTION = 9 * 8
 _KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",)}
 """Versions whose interpreters libsparsr has been tried in: it replaces a function within them."""
 _IDENTIFIER = b"TFL3"  # the file identifier of TensorFlow Lite's FlatBuffers schema, at byte 4
@@ -38,6 +43,10 @@ class TFLiteEngine:
             self._interpreter.invoke()
             result: FloatArray = self._interpreter.get_tensor(self._output)
         return result
+
+    def feature_bytes(self, card: BundleCard) -> float:
+        """The maps alive at once, what the arenas take beside them, and XNNPACK's tables."""
+        return _ARENA_WASTE * card.peak_activation_bytes_per_pixel + _INDIRECTION * len(card.widths)
 
     def _resize(self, shape: tuple[int, ...]) -> None:
         self._shape = ()  # stays so if allocating fails

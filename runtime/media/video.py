@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.ordered_work import in_parallel
 from sparsr.runtime.progress import Progress
-from sparsr.runtime.upscale.upscaler import ByteArray, PictureUpscaler
+from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
 OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.images import Picture, image_format, list_images, read_image, write_image
 from sparsr.runtime.media.png import PngWriter
 from sparsr.runtime.memory import format_bytes
 from sparsr.runtime.progress import Progress
-from sparsr.runtime.upscale.upscaler import ByteArray, PictureUpscaler
+from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
 _MAX_SIDE = {"JPEG": 65_535, "WEBP": 16_383}
 _ENCODER_COPIES = 3  # the result, the image library's copy with 4 bytes a pixel, its encoder's buffers

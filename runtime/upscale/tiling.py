@@ -9,13 +9,14 @@ engines plan their memory anew for every size.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 APPROXIMATE_OVERLAP = 32
 """Surroundings, in input pixels, for networks with a layer that sees the whole picture."""
+
+_EVERY = 64  # of more columns not every number is tried
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Tiling:
 
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
+    from_file: bool = False
+    """Whether the results of the columns meet in a file, one after the other, in place of memory."""
 
     @property
     def window(self) -> tuple[int, int]:
@@ -59,33 +62,33 @@ def spans(length: int, count: int, halo: int) -> tuple[Span, ...]:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a window of h x w input pixels takes: h * w * `pixel_bytes` + h * `row_bytes`."""
+class Need:
+    """What the windows of a picture take in memory, in bytes."""
 
-    pixel_bytes: int
-    row_bytes: int
+    window: Callable[[int, int], int]
+    """Of a window of (height, width), its result's strips included."""
+    row: int
+    """Of a row of the picture in the strips that are put together where a row has several windows."""
+    held_back: int
+    """Of strips that are put together from a file."""
 
     def smallest(self, height: int, width: int, halo: int) -> int:
         """Bytes for the smallest window a picture can be cut into."""
-        rows, columns = min(height, 1 + 2 * halo), min(width, 1 + 2 * halo)
-        return rows * (columns * self.pixel_bytes + self.row_bytes)
-
-    def rows_within(self, budget: int, window_width: int) -> int:
-        """Height of the largest window of that width."""
-        return budget // (window_width * self.pixel_bytes + self.row_bytes)
+        side = 1 + 2 * halo
+        return self.window(min(height, side), min(width, side)) + self.row
 
 
-@functools.lru_cache(maxsize=16)
-def plan(height: int, width: int, halo: int, cost: Cost, budget: int) -> Tiling:
-    """The tiling whose windows take at most `budget` bytes each and that computes the fewest pixels in total.
+def plan(height: int, width: int, halo: int, need: Need, budget: int) -> Tiling:
+    """The tiling that takes at most `budget` bytes and computes the fewest pixels in total.
 
-    Raises ValueError if even the smallest window takes more.
+    Where a row has several windows their results meet in memory, or in a file if they are as tall as the picture and
+    that takes too much. Raises ValueError if even the smallest window takes more.
     """
-    best = min(_candidates(height, width, halo, cost, budget), default=None)
+    best = min(_candidates(height, width, halo, need, budget), default=None)
     if best is None:
         raise ValueError(f"no window of a {width}x{height} picture fits into {budget} bytes")
-    _, rows, columns = best
-    return Tiling(spans(height, rows, halo), spans(width, columns, halo))
+    _, from_file, rows, columns = best
+    return Tiling(spans(height, rows, halo), spans(width, columns, halo), from_file)
 
 
 def fixed(height: int, width: int, halo: int, tile: int) -> Tiling:
@@ -93,21 +96,37 @@ def fixed(height: int, width: int, halo: int, tile: int) -> Tiling:
     return Tiling(spans(height, math.ceil(height / tile), halo), spans(width, math.ceil(width / tile), halo))
 
 
-def _candidates(height: int, width: int, halo: int, cost: Cost, budget: int) -> Iterator[tuple[int, int, int]]:
-    """(computed pixels, rows, columns) for every useful number of columns."""
-    for columns in range(1, width + 1):
+def _candidates(height: int, width: int, halo: int, need: Need, budget: int) -> Iterator[tuple[int, bool, int, int]]:
+    """(computed pixels, through a file, rows, columns) for some useful numbers of columns."""
+    columns = 1
+    while True:
         window_width = min(width, math.ceil(width / columns) + 2 * halo)
-        rows = _row_count(height, halo, cost.rows_within(budget, window_width))
+        tall = columns > 1 and need.window(height, window_width) + need.held_back <= budget
+        if tall:
+            yield columns * window_width * height, True, 1, columns
+        rows = _row_count(height, window_width, halo, need, budget, columns)
         if rows:
             window_height = min(height, math.ceil(height / rows) + 2 * halo)
-            yield rows * columns * window_width * window_height, rows, columns
-        if rows == 1:
+            yield rows * columns * window_width * window_height, False, rows, columns
+        if rows == 1 or tall or columns == width:
             return  # more columns would only compute more surroundings
+        columns = min(columns + 1 if columns < _EVERY else columns * 9 // 8, width)
 
 
-def _row_count(height: int, halo: int, window_height: int) -> int:
-    """Fewest rows of windows of at most that height; 0 if there is no such number."""
-    if window_height >= height:
+def _row_count(height: int, window_width: int, halo: int, need: Need, budget: int, columns: int) -> int:
+    """Fewest rows of windows of that width that fit; 0 if there is no such number."""
+
+    def fits(rows: int) -> bool:
+        tile = math.ceil(height / rows)
+        assembled = need.row * tile if columns > 1 else 0
+        return need.window(min(height, tile + 2 * halo), window_width) + assembled <= budget
+
+    if fits(1):
         return 1
-    tile = window_height - 2 * halo
-    return math.ceil(height / tile) if tile > 0 else 0
+    if not fits(height):
+        return 0
+    few, many = 1, height  # too few, enough
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if fits(middle) else (middle, many)
+    return many

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sparsr.runtime.engines.registry import (
-    ByteEngine,
-    Engine,
-    FloatArray,
-    Precision,
-    SharingEngine,
-    default_engine,
-    engine_kind,
-    load_engine,
-)
+from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, Precision, RowEngine
+from sparsr.runtime.engines.registry import default_engine, engine_kind, open_engine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.bundle import Bundle
-from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Cost, Span, Tiling, fixed, plan
+from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, fixed, plan
+from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
 
-ByteArray = NDArray[np.uint8]
 DEFAULT_MAX_MEMORY = 2**30
 OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
-_FLOAT_RGB = 12  # bytes
-_FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it
 _COLOURS = 3
-_STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
+_BANDS_ALIVE = 2  # the one being filled and the one its reader still holds
 OnTile = Callable[[int, int], None]
 """Called with (tiles done, tiles in total)."""
 
@@ -45,7 +35,7 @@ class PictureUpscaler(ABC):
     max_memory: int
     held: int
     """Bytes the process takes before it sees a picture."""
-    engine: Engine
+    engine: RowEngine
 
     @property
     @abstractmethod
@@ -66,7 +56,7 @@ class PictureUpscaler(ABC):
         """
         height, width, channels = checked(image).shape
         shape = (height * self.scale, width * self.scale, channels)
-        strips = self.strips(image, reserve=int(np.prod(shape)))
+        strips = self.strips(image, reserve=int(np.prod(shape)), strip_bytes=sys.maxsize)
         first = next(strips)
         if first.shape == shape:
             return first
@@ -78,16 +68,19 @@ class PictureUpscaler(ABC):
             row += len(strip)
         return result
 
-    def strips(self, image: ByteArray, *, reserve: int = 0, on_tile: OnTile | None = None) -> Iterator[ByteArray]:
+    def strips(
+        self, image: ByteArray, *, reserve: int = 0, on_tile: OnTile | None = None, strip_bytes: int = STRIP_BYTES
+    ) -> Iterator[ByteArray]:
         """The upscaled picture in horizontal strips from top to bottom, each uint8 [rows, s*w, channels].
 
-        For results larger than memory. `reserve`: bytes the caller will hold besides the picture. Raises `SparsrError`
-        as a call does, before anything is computed.
+        For results larger than memory. `reserve`: bytes the caller will hold besides the picture. strip_bytes: of a
+        strip, about, where the engine hands out rows as they come. Raises `SparsrError` as a call does, before
+        anything is computed.
         """
         checked(image)
         height, width = image.shape[:2]
         padded = _at_least(image, self.minimum_size)
-        whole = self._start(padded, reserve, on_tile or (lambda done, total: None))
+        whole = self._start(padded, reserve, on_tile or (lambda done, total: None), strip_bytes)
         if padded is image:
             return whole
         return _cropped(whole, height * self.scale, width * self.scale)
@@ -116,7 +109,7 @@ class PictureUpscaler(ABC):
         """What a picture of that size and its result take while it is computed in one piece."""
 
     @abstractmethod
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
         """Check that the picture can be done, and only then return its strips."""
 
 
@@ -150,10 +143,7 @@ class Upscaler(PictureUpscaler):
             raise SparsrError(f"tiles of {tile} pixels are not possible", "ask for 1 or more")
         self._tile = tile
         name = engine or default_engine([file.format for file in self.card.files])
-        self._kind = engine_kind(name)
-        self._layout = self.bundle.file(self._kind.format).layout
-        self._precision = precision
-        self.engine = load_engine(name, self.bundle.model(self._kind.format), threads, precision)
+        self.engine = open_engine(self.bundle, name, threads, precision)
         self.held = resident_bytes() + OVERHEAD
 
     @property
@@ -168,19 +158,17 @@ class Upscaler(PictureUpscaler):
 
     def _copy(self, threads: int) -> Self:
         twin = copy.copy(self)
-        if isinstance(self.engine, SharingEngine):
-            twin.engine = self.engine.share(threads)
-        else:
-            twin.engine = load_engine(self._kind.name, self.bundle.model(self._kind.format), threads, self._precision)
+        twin.engine = self.engine.share(threads)
         return twin
 
     def _picture_bytes(self, height: int, width: int) -> int:
-        cost = self.cost(width, 3)
-        return height * (width * (cost.pixel_bytes + 3 + 3 * self.scale**2) + cost.row_bytes)
+        return self.engine.memory(height, width) + height * width * _COLOURS * (1 + self.scale**2)
 
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
         tiling = self.tiling(image.shape[0], image.shape[1], channels=image.shape[2], reserve=reserve)
-        return self._strips(image, tiling, on_tile)
+        total = len(tiling.rows) * len(tiling.columns)
+        done = iter(range(1, total + 1))
+        return Windows(self.engine, self.scale, image, tiling, lambda: on_tile(next(done), total), strip_bytes).strips()
 
     def tiling(self, height: int, width: int, channels: int = 3, reserve: int = 0) -> Tiling:
         """The tiles a picture of that size is computed in. Raises `SparsrError` if `max_memory` is too small."""
@@ -189,86 +177,26 @@ class Upscaler(PictureUpscaler):
         halo = max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
         if self._tile is not None:
             return fixed(height, width, halo, self._tile)
-        cost = self.cost(width, channels)
+        need = self._need(width, channels)
         held = self.held + reserve + height * width * channels
         try:
-            return plan(height, width, halo, cost, self.max_memory - held)
+            return plan(height, width, halo, need, self.max_memory - held)
         except ValueError as error:
-            needed = held + cost.smallest(height, width, halo)
+            needed = held + need.smallest(height, width, halo)
             raise SparsrError(
                 f"{format_bytes(self.max_memory)} of memory are too few to upscale {width}x{height} pixels",
                 f"allow at least {format_bytes(needed)}",
             ) from error
 
-    def cost(self, width: int, channels: int) -> Cost:
-        """What a window of a picture of that width takes in memory."""
-        kind, card = self._kind, self.card
-        network = kind.activation_factor * card.peak_activation_bytes_per_pixel
-        network += kind.convolution_bytes * len(card.widths)
-        ends = 2 * _FLOAT_RGB + _FLOAT_OUTPUTS * _FLOAT_RGB * self.scale**2
-        return Cost(int(network) + ends, _STRIPS_ALIVE * width * self.scale**2 * channels)
-
-    def _strips(self, image: ByteArray, tiling: Tiling, on_tile: OnTile) -> Iterator[ByteArray]:
-        s, width, channels = self.scale, image.shape[1], image.shape[2]
-        if tiling.whole and channels == _COLOURS:
-            whole = self.window(image, tiling.rows[0], tiling.columns[0])
-            on_tile(1, 1)
-            yield whole
-            return
-        constant = constant_alpha(image)
-        done, total = 0, len(tiling.rows) * len(tiling.columns)
-        for rows in tiling.rows:
-            strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
-            for columns in tiling.columns:
-                window = image[rows.start : rows.stop, columns.start : columns.stop]
-                tile = strip[:, s * columns.keep_start : s * columns.keep_stop]
-                fill(tile, window, lambda colours: self.window(colours, rows, columns), constant)  # noqa: B023
-                done += 1
-                on_tile(done, total)
-            yield strip
+    def _need(self, width: int, channels: int) -> Need:
+        """What windows of a picture of that width take in memory."""
+        row = width * self.scale**2 * channels
+        return Need(self.engine.memory, _BANDS_ALIVE * row, STRIPS_ALIVE * max(STRIP_BYTES, row))
 
     def window(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
         """What is kept of the network's result for one window: uint8 [h, w, 3] -> [s*rows, s*columns, 3]."""
-        s, value_range = self.scale, self.card.value_range
-        size = s * window.shape[0], s * window.shape[1]
-        if isinstance(self.engine, ByteEngine):
-            result = self._infer(self.engine.run_bytes, window, (*size, 3), np.uint8)
-            return result[kept(rows, s), kept(columns, s)]
-        values = window.astype(np.float32)
-        values *= np.float32(value_range / 255)
-        if self._layout == "NCHW":
-            values = np.ascontiguousarray(values.transpose(2, 0, 1))
-        expected = (1, 3, *size) if self._layout == "NCHW" else (1, *size, 3)
-        result = self._infer(self.engine.run, values[None], expected, np.float32)[0]
-        if self._layout == "NCHW":
-            result = result.transpose(1, 2, 0)
-        return to_bytes(result[kept(rows, s), kept(columns, s)], value_range)
-
-    def _infer(self, run: Callable[[Any], Any], values: Any, expected: tuple[int, ...], kind: type[np.generic]) -> Any:
-        """The engine's result, which must have the shape and the type it should have."""
-        pixels = f"{np.prod(values.shape) // 3} pixels"
-        try:
-            result = run(values)
-        except Exception as error:  # every engine has its own exception types, without a common base
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise SparsrError(
-                f"the engine {self.engine.name} failed on {pixels}: {reason}",
-                "allow less memory, so that tiles get smaller, or try another engine",
-            ) from error
-        if result.shape != expected or result.dtype != kind:
-            raise SparsrError(
-                f"the model gives {result.dtype} {result.shape} for {pixels}, not {np.dtype(kind)} {expected}",
-                "export the bundle again",
-            )
-        return result
-
-
-def to_bytes(values: FloatArray, value_range: float) -> ByteArray:
-    """Values 0..`value_range` as the nearest of 0..255 (halves up), what lies outside cut off; works in place."""
-    values *= np.float32(255 / value_range)
-    values += np.float32(0.5)
-    np.clip(values, 0, 255, out=values)
-    return values.astype(np.uint8)  # rounds down
+        strips = self.engine.rows(window, sys.maxsize)
+        return np.concatenate(list(kept_rows(strips, kept(rows, self.scale), kept(columns, self.scale))))
 
 
 def fill(tile: ByteArray, window: ByteArray, run: Callable[[ByteArray], ByteArray], constant: bool) -> None:
@@ -278,16 +206,6 @@ def fill(tile: ByteArray, window: ByteArray, run: Callable[[ByteArray], ByteArra
         tile[..., 3] = window[0, 0, 3]
     elif window.shape[2] == 4:
         tile[..., 3] = run(window[..., 3:].repeat(3, axis=2))[..., 1]
-
-
-def constant_alpha(image: ByteArray) -> bool:
-    """Whether the picture has an alpha channel with one value everywhere."""
-    return image.shape[2] == 4 and bool(image[..., 3].min() == image[..., 3].max())
-
-
-def kept(span: Span, scale: int) -> slice:
-    """The part of a window's result that is kept along one axis."""
-    return slice(scale * (span.keep_start - span.start), scale * (span.keep_stop - span.start))
 
 
 def checked(image: Any) -> ByteArray:

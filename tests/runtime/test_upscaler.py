@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sparsr import Upscaler
 from sparsr.runtime.engines.registry import ENGINES
+from sparsr.runtime.engines.whole_image import to_bytes
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.upscale.upscaler import to_bytes
 from sparsr.train.networks import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,8 +79,8 @@ def test_a_halo_one_smaller_would_show(bundle, monkeypatch):
     tiled = Upscaler(bundle, "ort", tile=8)
     whole = tiled.engine.run(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32))
     tiled.card = replace(tiled.card, receptive_radius=tiled.card.receptive_radius - 2)
-    monkeypatch.setattr("sparsr.runtime.upscale.upscaler.to_bytes", lambda values, value_range: values)
-    monkeypatch.setattr("sparsr.runtime.upscale.upscaler.np.empty", lambda shape, kind: np.zeros(shape, np.float32))
+    monkeypatch.setattr("sparsr.runtime.engines.whole_image.to_bytes", lambda values, value_range: values)
+    monkeypatch.setattr("sparsr.runtime.upscale.windows.np.empty", lambda shape, kind: np.zeros(shape, np.float32))
     assert np.abs(np.concatenate(list(tiled.strips(image))) - whole[0].transpose(1, 2, 0)).max() > 1e-4
 
 
@@ -163,7 +163,7 @@ def test_too_little_memory_names_the_least_that_works(bundle):
 
 
 def test_less_memory_means_smaller_windows(bundle):
-    large, small = (Upscaler(bundle, max_memory=None), Upscaler(bundle))
+    large, small = (Upscaler(bundle, "ort"), Upscaler(bundle, "ort"))
     small.max_memory = small.held + 40 * 2**20
     sizes = [np.prod(upscaler.tiling(2000, 1500).window) for upscaler in (small, large)]
     assert sizes[0] < sizes[1]
@@ -175,7 +175,7 @@ import numpy as np
 from sparsr import Upscaler
 upscaler = Upscaler(sys.argv[1], sys.argv[2], 1, int(sys.argv[3]))
 image = np.random.default_rng(0).integers(0, 256, (700, 800, 3), dtype=np.uint8)
-assert not upscaler.tiling(700, 800).whole
+assert upscaler.tiling(700, 800, reserve=4 * image.nbytes).whole == (sys.argv[4] == "whole")
 upscaler(image)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -185,7 +185,8 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_process_stays_within_its_limit(bundle, engine):
     limit = 230 * 2**20
-    command = [sys.executable, "-c", PEAK, str(bundle.path), engine, str(limit)]
+    expected = "whole" if engine == "native" else "tiles"  # it states what its rows take
+    command = [sys.executable, "-c", PEAK, str(bundle.path), engine, str(limit), expected]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(result.stdout) * 1024 <= limit  # VmHWM is in KiB
 
@@ -214,8 +215,7 @@ def run_into(upscaler, result):
 @pytest.mark.parametrize(("threads", "pictures", "expected"), [(5, 9, 5 * [1]), (5, 3, [1, 2, 2]), (5, 0.5, [5])])
 def test_split_takes_as_many_as_memory_holds(bundle, threads, pictures, expected):
     upscaler = Upscaler(bundle, "native", threads)
-    cost = upscaler.cost(1500, 3)
-    bytes_each = 1000 * (1500 * (cost.pixel_bytes + 3 + 3 * 4) + cost.row_bytes)
+    bytes_each = upscaler.engine.memory(1000, 1500) + 1000 * 1500 * (3 + 3 * 4)
     upscaler.max_memory = upscaler.held + int(pictures * bytes_each) + 2**20
     parts = upscaler.split(1000, 1500)
     assert [part.engine.threads for part in parts] == expected

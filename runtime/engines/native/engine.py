@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
-from sparsr.runtime.engines.native.load import HALF, Mask, NativeModel, PixelArray
-from sparsr.runtime.engines.registry import ByteArray, FloatArray, Precision
+from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, FloatArray, Precision, strip_height
+from sparsr.runtime.engines.native.load import HALF, Mask, NativeModel
+from sparsr.runtime.engines.native.rows import stream
 
 
 class NativeEngine:
@@ -21,6 +24,8 @@ class NativeEngine:
         self._model = NativeModel(model, HALF if precision == "fp16" else None, threads=threads)
         self.version = self._model.version
         self.columns = 2 * self._model.info.lanes  # a network with maps of half the size has an even number of vectors
+        self._followed: tuple[int, int] | None = None
+        self._memory = functools.lru_cache(maxsize=512)(self._model.memory)
         self.masks: dict[str, Mask] | None = None
         """Once it is a dictionary, runs add up in it what the masks of each layer held important."""
         self._adding = threading.Lock()  # to the masks
@@ -28,23 +33,39 @@ class NativeEngine:
     def share(self, threads: int) -> NativeEngine:
         """Another engine with the same model and the same masks, which may run at the same time."""
         twin = copy.copy(self)
-        twin.threads, twin._model = threads, self._model.share(threads)
+        twin.threads, twin._model, twin._followed = threads, self._model.share(threads), None
+        twin._memory = functools.lru_cache(maxsize=512)(twin._model.memory)
         return twin
+
+    def memory(self, height: int, width: int) -> int:
+        """What the engine's own plan for such a picture takes, and the strips."""
+        rows, columns, channels = self._model.output_shape(height, width)
+        row_bytes = columns * channels
+        strips = STRIPS_ALIVE * strip_height(row_bytes, rows, STRIP_BYTES) * row_bytes
+        return self._memory(height, width) + strips
+
+    def follow(self, size: tuple[int, int] | None) -> None:
+        """Choose kernels for windows as for the whole picture: values are the same bit for bit, but for Winograd's."""
+        if self._followed == size:
+            return
+        self._model.set_plan(None)
+        if size:
+            self._model.follow(*size)
+        self._followed = size
+
+    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Iterator[ByteArray]:
+        """uint8 [h, w, 3] -> strips uint8 [rows, s*w, 3] while the rest is computed."""
+        yield from stream(self._model, picture, strip_bytes)
+        self._count_masks()
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
         result = np.empty((1, *self._model.output_shape(*image.shape[1:3])), np.float32)
-        self._run(image[0], result[0])
+        self._model.run(image[0], result[0])
+        self._count_masks()
         return result
 
-    def run_bytes(self, image: ByteArray) -> ByteArray:
-        """uint8 [h, w, 3] -> uint8 [s*h, s*w, 3]."""
-        result = np.empty(self._model.output_shape(*image.shape[:2]), np.uint8)
-        self._run(image, result)
-        return result
-
-    def _run(self, image: PixelArray, result: PixelArray) -> None:
-        self._model.run(image, result)
+    def _count_masks(self) -> None:
         if self.masks is None:
             return
         with self._adding:

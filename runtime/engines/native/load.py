@@ -18,6 +18,7 @@ from sparsr.runtime.errors import SparsrError
 
 PixelArray = NDArray[np.uint8] | NDArray[np.float32]
 RowReady = Callable[[int], bool]
+RowData = Callable[[int, int], bool]
 ERROR_BYTES = 1000
 HALF = "fp16"
 """The instruction set, whichever it is, that computes in half precision."""
@@ -91,6 +92,8 @@ def load_library() -> Any:
         c_void_p, c_int32, c_int32, POINTER(c_int32), POINTER(c_int32), c_char_p, c_size_t
     ]  # fmt: skip
     library.sparsr_prepare.argtypes = [c_void_p, c_int32, c_int32, c_char_p, c_size_t]
+    library.sparsr_memory.argtypes = [c_void_p, c_int32, c_int32, POINTER(c_uint64), c_char_p, c_size_t]
+    library.sparsr_follow.argtypes = [c_void_p, c_int32, c_int32, c_char_p, c_size_t]
     library.sparsr_set_plan.argtypes = [c_void_p, c_char_p, c_char_p, c_size_t]
     library.sparsr_set_profiling.restype = None
     library.sparsr_set_profiling.argtypes = [c_void_p, c_int]
@@ -188,6 +191,16 @@ class NativeModel:
         """Get ready for images of a size; else the first run does. Raises `SparsrError` if the model cannot take it."""
         self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_prepare, height, width)
 
+    def memory(self, height: int, width: int) -> int:
+        """Bytes of feature maps for an image of a size; nothing is allocated. Raises `SparsrError` as `prepare`."""
+        count = c_uint64()
+        self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_memory, height, width, count)
+        return count.value
+
+    def follow(self, height: int, width: int) -> None:
+        """Choose the kernels for images of any size as for one of this size from now on."""
+        self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_follow, height, width)
+
     def plan(self) -> dict[str, Any]:
         """What the model does on images of the size last prepared or run.
 
@@ -237,19 +250,34 @@ class NativeModel:
         count, height, width, channels = image.shape
         if channels != self.info.input_channels or out.shape != (count, *self.output_shape(height, width)):
             raise SparsrError(f"the native engine cannot turn an array of shape {image.shape} into {out.shape}")
+        callback = None if on_row is None else lambda row, _: on_row(row)
+        return self._run(_images(image), _images(out), image.shape, callback)
+
+    def run_rows(self, image: PixelArray, on_row: RowData) -> bool:
+        """Compute an image [height, width, channels] of which no result is kept.
+
+        `on_row` is called with the number of every finished row, from top to bottom, and the address of its values
+        [width, channels] of the image's type, which are there until it returns; False ends the run, as in `run`.
+        """
+        channels = self.output_shape(*image.shape[:2])[2]
+        out = (_Image * 1)(_Image(_TYPES[image.dtype], None, 0, channels, 1))
+        return self._run(_images(image[None]), out, (1, *image.shape), on_row)
+
+    def _run(self, images: Any, outs: Any, shape: tuple[int, ...], on_row: RowData | None) -> bool:
         failure: list[BaseException] = []
 
-        def ready(_: Any, row: int, __: Any) -> int:
+        def ready(_: Any, row: int, values: int) -> int:
             try:
-                return int(on_row is None or on_row(row))
+                return int(on_row is None or on_row(row, values))
             except BaseException as error:  # must not unwind through C; raised again below
                 failure.append(error)
                 return 0
 
+        count, height, width = shape[:3]
         error = ctypes.create_string_buffer(ERROR_BYTES)
         callback = _ROW_READY(ready) if on_row else _ROW_READY()
         done = self._library.sparsr_run_images(
-            self._handle, count, _images(image), height, width, _images(out), callback, None, error, ERROR_BYTES
+            self._handle, count, images, height, width, outs, callback, None, error, ERROR_BYTES
         )
         if failure:
             raise failure[0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.upscale.tiling import Span
-from sparsr.runtime.upscale.upscaler import ByteArray, kept
+from sparsr.runtime.upscale.windows import kept
 
 HALO = 2
 """Input pixels it sees in each direction."""

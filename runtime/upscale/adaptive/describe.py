@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.model.adaptive_bundle import AdaptiveCard
 from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
-from sparsr.runtime.upscale.upscaler import ByteArray
 
 # Okabe and Ito's colours, told apart by colour-blind people too: warm and dark for the dear, light for the cheap.
 _COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#56B4E9", "#F0E442", "#999999")

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.runtime.engines.registry import LineEngine, Precision
+from sparsr.runtime.engines.contract import ByteArray, Precision
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
@@ -23,17 +23,17 @@ from sparsr.runtime.upscale.tiling import Span
 from sparsr.runtime.upscale.upscaler import (
     DEFAULT_MAX_MEMORY,
     OVERHEAD,
-    ByteArray,
     OnTile,
     PictureUpscaler,
     Upscaler,
-    constant_alpha,
     fill,
 )
+from sparsr.runtime.upscale.windows import constant_alpha
 
 DEFAULT_BETA = 0.3
 MAX_BETA = 1e6
 _TRIALS = 3
+_STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
 
 
 class Shares(NamedTuple):
@@ -109,7 +109,7 @@ class AdaptiveUpscaler(PictureUpscaler):
     def _picture_bytes(self, height: int, width: int) -> int:
         return height * width * 3 * (1 + self.scale**2) + self._windows_bytes(height, width, 3, MAX_SIDE)
 
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile) -> Iterator[ByteArray]:
+    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
         return self._strips(image, self._block_side(image, reserve), on_tile)
 
     def _block_side(self, image: ByteArray, reserve: int) -> int:
@@ -126,12 +126,12 @@ class AdaptiveUpscaler(PictureUpscaler):
 
     def _windows_bytes(self, height: int, width: int, channels: int, side: int) -> int:
         """What the networks take for blocks of `side` patches a side; each keeps it for its next window."""
-        needed = 0
+        needed = strips = 0
         for network, price in zip(self._networks, self.prices, strict=False):
             rows, columns = (min(length, side * self.card.patch + 2 * price.halo) for length in (height, width))
-            cost = network.cost(width, channels)
-            needed += rows * (columns * cost.pixel_bytes + cost.row_bytes)
-        return needed
+            needed += network.engine.memory(rows, columns)
+            strips = max(strips, _STRIPS_ALIVE * rows * width * self.scale**2 * channels)
+        return needed + strips
 
     def _strips(self, image: ByteArray, side: int, on_tile: OnTile) -> Iterator[ByteArray]:
         (height, width, channels), s, patch = image.shape, self.scale, self.card.patch
@@ -182,7 +182,7 @@ def _timed(candidate: Upscaler | bicubic.Bicubic, price: Price) -> Price:
     small, large = (min(seconds[number::2]) for number in (0, 1))
     pixel = max(large - small, 1e-9) / (sides[1] ** 2 - sides[0] ** 2)
     engine = getattr(candidate, "engine", None)
-    columns = engine.columns if isinstance(engine, LineEngine) else 1
+    columns = engine.columns if engine else 1
     return replace(price, pixel=pixel, window=max(0.0, small - pixel * sides[0] ** 2), columns=columns)
 
 
