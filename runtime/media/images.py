@@ -40,6 +40,7 @@ _ENCODING: dict[str, dict[str, object]] = {
 _ORIENTATION = 0x0112  # Exif tag
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 _BITS_PER_SAMPLE = 258  # TIFF tag
+_ROWS = 128  # converted at once
 
 # The caller's own cap, checked from the header, takes the place of Pillow's warning and fixed limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -69,12 +70,24 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
     with _opened(path) as image:
         _check(image, Path(path), max_pixels)
         profile = image.info.get("icc_profile") if image.mode.startswith(("RGB", "P")) else None
-        upright = ImageOps.exif_transpose(image)
-        has_alpha = upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info
-        pixels = np.array(upright.convert("RGBA" if has_alpha else "RGB"))
-    if not has_alpha:
-        return Picture(pixels, None, profile)
-    return Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]), profile)
+        ImageOps.exif_transpose(image, in_place=True)
+        has_alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+        return _converted(image, has_alpha, profile)
+
+
+def _converted(image: Image.Image, has_alpha: bool, profile: bytes | None) -> Picture:
+    """The decoded image as arrays, some rows at a time: conversions of the whole would take its memory three times."""
+    width, height = image.size
+    rgb = np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if has_alpha else None
+    image.load()
+    for top in range(0, height, _ROWS):
+        bottom = min(top + _ROWS, height)
+        pixels = np.asarray(image.crop((0, top, width, bottom)).convert("RGBA" if has_alpha else "RGB"))
+        rgb[top:bottom] = pixels[..., :3]
+        if alpha is not None:
+            alpha[top:bottom] = pixels[..., 3]
+    return Picture(rgb, alpha, profile)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -97,13 +110,22 @@ def write_image(path: str | Path, image: Picture | ByteArray) -> None:
     path = Path(path)
     picture = image if isinstance(image, Picture) else Picture(image)
     kind = image_format(path)
+    content = encode(path, kind, picture)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def encode(path: Path, kind: str, picture: Picture) -> memoryview:
+    """The bytes of a file in the format `kind`; raises as `write_image`, naming `path`.
+
+    In memory: libtiff hides the disk's errors, and Pillow's own writing may stop short without one.
+    """
     if picture.alpha is not None and kind in ("JPEG", "BMP"):
         raise SparsrError(f"{path}: {kind} cannot hold transparency", "name a png, tif or webp file")
     pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
     options = dict(_ENCODING.get(kind, {}))
     if picture.icc_profile and kind != "BMP":
         options["icc_profile"] = picture.icc_profile
-    # Encoded in memory: libtiff hides the disk's errors, and Pillow's own writing may stop short without one.
     encoded = io.BytesIO()
     try:
         Image.fromarray(pixels).save(encoded, kind, **options)
@@ -113,8 +135,7 @@ def write_image(path: str | Path, image: Picture | ByteArray) -> None:
             f"{path}: {kind} cannot hold a picture of {width}x{height} pixels ({error})",
             "name a png file",
         ) from error
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+    return encoded.getbuffer()
 
 
 def image_format(path: str | Path) -> str:
