@@ -19,7 +19,8 @@ def picture(height, width, channels, seed=0):
     rng = np.random.default_rng(seed)
     smooth = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., None] + np.arange(channels) * 40
     noise = rng.integers(0, 256, (height, width, channels))
-    return np.where(np.arange(width)[:, None] % 32 < 16, smooth % 255, noise).astype(np.uint8) | 1  # nowhere transparent
+    mixed = np.where(np.arange(width)[:, None] % 32 < 16, smooth % 255, noise)
+    return mixed.astype(np.uint8) | 1  # nowhere transparent: webp drops the colours there
 
 
 def written(tmp_path, kind, image, cuts=(), icc_profile=None):
