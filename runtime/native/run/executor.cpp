@@ -82,7 +82,7 @@ void Executor::follow(Size size) {
     const Executor twin = sketch(size);
     Planning planning = planning_;
     for (const Task& task : twin.tasks_)
-        if (task.op->kind == Op::Kind::layer) planning.pinned[task.op->layer->name] = task.choice.kernel;
+        if (task.op->layer) planning.pinned[task.op->layer->name] = task.choice.kernel;
     set_planning(std::move(planning));
 }
 
