@@ -23,6 +23,7 @@ def _list() -> None:
     print("checkpoints")
     print("  SparSR's own (.safetensors), dense or pruned, of every network above")
     print(f"  {_OFFICIAL}")
+    print("  any feed-forward image network as ONNX (.onnx); docs/any-network.md says what can be expressed")
     print("formats")
     for name, kind in FORMATS.items():
         print(f"  {name:12s} {kind.summary}")
@@ -34,9 +35,17 @@ def build_parser() -> argparse.ArgumentParser:
         prog="sparsr export",
         description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or `list`, `adaptive`, `curve` (with --help)")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a checkpoint, an ONNX file, or `list`, `adaptive`, `curve` (with --help)"
+    )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
+    parser.add_argument(
+        "--range",
+        type=float,
+        choices=(1, 255),
+        help="largest value in the image of an ONNX network (default: 1)",
+    )
     known = ",".join(DEFAULT_FORMATS)
     parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")
     parser.add_argument(
@@ -49,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help="pictures for the parity certificate"
     )
     parser.add_argument("--name", help="the network's name in the bundle (default: from MODEL)")
+    parser.add_argument("--explain", action="store_true", help="say what every pass did, and why others did not apply")
     return parser
 
 
@@ -80,6 +90,8 @@ def main() -> None:
         Path(arguments.model),
         arguments.out,
         scale=arguments.scale,
+        value_range=arguments.range,
+        explain=arguments.explain,
         formats=_list_of(arguments.format),
         sparsity=_list_of(arguments.sparsity),
         pictures=arguments.verify,

@@ -1,18 +1,21 @@
-"""Checkpoint -> DeployGraph -> model files -> parity -> bundle, in one function."""
+"""Network -> DeployGraph -> model files -> parity -> bundle: the way of every export."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from torch import nn
+
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.lower.from_torch import lower
+from sparsr.export.lower.onnx_file import is_onnx
+from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
-from sparsr.export.parity import mask_flips, stages
-from sparsr.export.passes import optimise
+from sparsr.export.parity import stages
+from sparsr.export.passes import for_native, for_tflite, optimise
+from sparsr.export.source import Report, Source, from_checkpoint, from_onnx_file, from_onnx_model
 from sparsr.export.writers import native as native_writer
 from sparsr.export.writers import onnx as onnx_writer
 from sparsr.export.writers import tflite as tflite_writer
@@ -21,10 +24,7 @@ from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_folder
 from sparsr.runtime.model.card import CARD_NAME, BundleCard, ModelFormat
-from sparsr.train.importers.models import load_model
-from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
 
-Report = Callable[[str], None]
 _GENERIC_NAMES = ("best", "last", "pruned")  # what training calls its checkpoints
 
 
@@ -78,45 +78,90 @@ def export_model(
     out: Path,
     *,
     scale: int | None = None,
+    value_range: float | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     sparsity: Sequence[str] = (),
     pictures: Sequence[Path] = (),
     name: str | None = None,
+    explain: bool = False,
     report: Report = print,
 ) -> BundleCard:
-    """Write the bundle `out` from a checkpoint of ours or an official one and return its card.
+    """Write the bundle `out` from a checkpoint, ours or an official one, or an ONNX file, and return its card.
 
-    `scale` chooses from a checkpoint for several scales; `sparsity` prunes to N:M by magnitude on the way: `4:32` for
-    the whole network, then any number of `LAYER=N:M` or `LAYER=dense`, LAYER a shell pattern; `pictures` are real
-    images for the parity certificate besides the random ones; `name` is the network's name in files and tables
-    (default: from the file name). Progress goes to `report`, a line each. `out` is replaced if it is a bundle already.
-    Raises `SparsrError` for bad input and
-    `CheckFailedError` if parity fails; then there is no bundle, or still the one that was there.
+    `scale` chooses from a checkpoint for several scales; `value_range` is 1 or 255, the largest value in the image of
+    an ONNX network (1 if not given); `sparsity` prunes a checkpoint to N:M by magnitude on the way: `4:32` for the
+    whole network, then any number of `LAYER=N:M` or `LAYER=dense`, LAYER a shell pattern; `pictures` are real images
+    for the parity certificate besides the random ones; `name` is the network's name in files and tables (default: from
+    the file name); `explain`: also report which passes did what and why others did not. Progress goes to `report`, a
+    line each. `out` is replaced if it is a bundle already. Raises `SparsrError` for bad input and `CheckFailedError` if
+    parity fails; then there is no bundle, or still the one that was there.
     """
     _check_formats(formats)
     if out.resolve() in model.resolve().parents:
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
-    with atomic_folder(out, CARD_NAME) as folder:
-        report(f"reading {model}")
-        network, checkpoint = load_model(model, scale)
+    report(f"reading {model}")
+    name = name or _default_name(model)
+    if is_onnx(model):
         if sparsity:
-            pruned = prune_by_magnitude(network, *_sparsity(sparsity))
-            report(f"kept the largest weights: {_counted(pruned.values())}")
-            checkpoint = replace(checkpoint, method=f"one-shot {sparsity[0]}", metrics={})
-        lowered = lower(network, name or _default_name(model))
-        graph, _ = optimise(lowered)
-        report(f"graph: {len(lowered.nodes)} layers, {len(graph.nodes)} after the passes")
+            raise SparsrError(f"{model} cannot be pruned on the way", "--sparsity takes checkpoints")
+        source = from_onnx_file(model, name, scale, value_range)
+    elif value_range is not None:
+        raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX files")
+    else:
+        source = from_checkpoint(model, name, scale, sparsity, report)
+    return _export(source, out, formats, pictures, explain, report)
+
+
+def export_module(
+    module: nn.Module,
+    out: Path,
+    *,
+    scale: int | None = None,
+    value_range: float = 1.0,
+    channels: int = 3,
+    minimum_size: int = 16,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    pictures: Sequence[Path] = (),
+    name: str | None = None,
+    explain: bool = False,
+    report: Report = print,
+) -> BundleCard:
+    """Write the bundle `out` from any image network in torch and return its card.
+
+    The module maps [1, channels, h, w] float32 in 0..`value_range` to [1, channels, s*h, s*w], channels 3 (RGB) or 1
+    (luma: the colours are enlarged bicubically); `scale` is checked if given. It is read by `torch.export` in eval mode
+    on an image somewhat larger than `minimum_size`; the module itself is left as it is. The rest is as in
+    `export_model`. Raises `SparsrError` for what cannot be read or expressed, naming the operation.
+    """
+    _check_formats(formats)
+    name = name or type(module).__name__
+    report(f"reading {name}")
+    model = module_as_onnx(module, name, channels, minimum_size)
+    source = from_onnx_model(model, name, scale, value_range, "torch")
+    return _export(source, out, formats, pictures, explain, report)
+
+
+def _export(
+    source: Source, out: Path, formats: Sequence[str], pictures: Sequence[Path], explain: bool, report: Report
+) -> BundleCard:
+    """The part that is the same for every network."""
+    with atomic_folder(out, CARD_NAME) as folder:
+        graph, lines = optimise(source.graph)
+        report(f"graph: {len(source.graph.nodes)} layers, {len(graph.nodes)} after the passes")
+        if explain:
+            for line in lines + for_native(graph)[1] + for_tflite(graph)[1]:
+                report(f"  {line}")
         streams = _streams(graph, report)
-        about = metadata(graph, checkpoint)
-        files = [_write(kind, graph, about, report) for kind in _with_companions(formats, graph)]
-        compared = stages.graph_stages(lowered, graph)
+        about = metadata(graph, source.description)
+        files = [_write(kind, graph, about, report) for kind in _expressible(formats, graph, report)]
+        compared = stages.graph_stages(source.graph, graph)
         for file in files:
             compared += stages.file_stages(file.format, file.content, streams)
-        torch_run = stages.torch_run(network, graph.value_range)
         images = parity.probes(graph, pictures)
-        settle = mask_flips.settler(network, graph.value_range)
-        differences = parity.certify(torch_run, compared, images, graph.value_range, report, settle)
-        card = make_card(graph, network, checkpoint, files, parity.certificate(differences))
+        differences = parity.certify(
+            source.run, compared, images, graph.value_range, report, source.settle, source.origin
+        )
+        card = make_card(graph, source.description, files, parity.certificate(differences))
         write_bundle(folder, files, card)
     return card
 
@@ -124,7 +169,7 @@ def export_model(
 def _streams(graph: DeployGraph, report: Report) -> bool:
     """Whether libsparsr can run the network here; `report` hears why not."""
     if node := native_writer.unknown_layer(graph):
-        report(f"without libsparsr: it does not know the layer {node.layer.kind} ({node.name})")
+        report(f"without libsparsr: it does not know the layer {native_writer.named(node)} ({node.name})")
         return False
     try:
         library_path()
@@ -141,22 +186,6 @@ def _write(kind: Format, graph: DeployGraph, about: Mapping[str, str], report: R
     return file
 
 
-def _sparsity(parts: Sequence[str]) -> tuple[Sparsity, dict[str, Sparsity | None]]:
-    """The network's sparsity and those of single layers. Raises `SparsrError` for anything else."""
-    layers: dict[str, Sparsity | None] = {}
-    for part in parts[1:]:
-        pattern, sign, text = part.partition("=")
-        if not (sign and pattern):
-            raise SparsrError(f"{part!r} is not LAYER=N:M", "for example --sparsity 4:32,body.*=8:32,tail.*=dense")
-        layers[pattern] = None if text == "dense" else Sparsity.parse(text)
-    return Sparsity.parse(parts[0]), layers
-
-
-def _counted(sparsities: Iterable[Sparsity]) -> str:
-    counts = Counter(str(sparsity) for sparsity in sparsities)
-    return ", ".join(f"{text} in {count} layers" for text, count in counts.items()) or "nothing to prune"
-
-
 def _check_formats(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
@@ -164,10 +193,20 @@ def _check_formats(names: Sequence[str]) -> None:
         raise SparsrError(problem, f"known: {', '.join(FORMATS)}")
 
 
-def _with_companions(names: Sequence[str], graph: DeployGraph) -> list[Format]:
-    """The formats asked for. TFLite has no operator with a meaning of its own: a second file holds libsparsr's."""
-    companion = ["tflite-sparse"] if "tflite" in names and native_writer.unknown_layer(graph) is None else []
-    return [FORMATS[name] for name in dict.fromkeys([*names, *companion])]
+def _expressible(names: Sequence[str], graph: DeployGraph, report: Report) -> list[Format]:
+    """The formats asked for, without those of the native engine where it does not know a layer.
+
+    TFLite has no operator with a meaning of its own: a second file holds libsparsr's.
+    """
+    wanted = dict.fromkeys([*names, *(["tflite-sparse"] if "tflite" in names else [])])
+    if node := native_writer.unknown_layer(graph):
+        reason = f"the native engine does not know the layer {native_writer.named(node)} ({node.name})"
+        for name in [name for name in wanted if name in ("native", "tflite-sparse")]:
+            del wanted[name]
+            report(f"no {name} file: {reason}")
+        if not wanted:
+            raise SparsrError(reason, "export to onnx or tflite")
+    return [FORMATS[name] for name in wanted]
 
 
 def _default_name(model: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import onnx
 
 from sparsr.export.ir.graph import DeployGraph
@@ -44,7 +46,15 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
         input_channels=channels,
         minimum_size=probe.minimum_size,
     )
-    return in_levels(graph)
+    return in_levels(_with_minimum(graph))
+
+
+def _with_minimum(graph: DeployGraph) -> DeployGraph:
+    """The graph with the smallest size that leaves every map a pixel: ONNX Runtime lets pools reach past the border."""
+    size = graph.minimum_size
+    while any(min(shape) < 1 for shape in graph.shapes(size, size).values()):
+        size += 1
+    return replace(graph, minimum_size=size)
 
 
 def _lower_node(node: onnx.NodeProto, lowered: Lowered) -> None:

@@ -11,7 +11,7 @@ from sparsr.export.ir.layers import Add, ChannelAffine
 from sparsr.export.lower import phases
 
 VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
-_LUMA = (0.299, 0.587, 0.114)  # BT.601, full range
+LUMA = (0.299, 0.587, 0.114)  # BT.601, full range
 
 
 def in_levels(graph: DeployGraph) -> DeployGraph:
@@ -29,7 +29,7 @@ def on_luma(graph: DeployGraph) -> DeployGraph:
 
     RGB' = bicubic(RGB - Y) + f(Y): the sum of what each of the three gains, so no conversion and no offset is needed.
     """
-    luma = np.array([_LUMA], np.float32)
+    luma = np.array([LUMA], np.float32)
     to_luma = Node("to_luma", phases.channel_map(luma), (graph.input,))
     rest = Node("to_colour", phases.channel_map(np.eye(3, dtype=np.float32) - np.repeat(luma, 3, 0)), (graph.input,))
     inner = [_reading(node, graph.input, to_luma.name) for node in graph.nodes]

@@ -1,7 +1,8 @@
 """The parity certificate: does every stage of the export compute what the torch network computes?
 
-Every stage is compared with torch itself, not with the stage before: that is what a user relies on, and no error can
-add up unseen along the way. In the order of the stages, the first that fails is the hop that broke.
+Every stage is compared with the network as its author's code runs it (torch, or ONNX Runtime for an ONNX file), not
+with the stage before: that is what a user relies on, and no error can add up unseen along the way. In the order of the
+stages, the first that fails is the hop that broke.
 """
 
 from __future__ import annotations
@@ -141,12 +142,13 @@ def compare(
     expected: Sequence[FloatArray],
     value_range: float,
     settle: Settle = as_torch,
+    origin: str = "torch",
 ) -> list[Difference]:
-    """One stage against torch's results `expected`, given the same masks, on every image it can take.
+    """One stage against the results `expected` of `origin`, given the same masks, on every image it can take.
 
     Raises `CheckFailedError` if it cannot run or returns another shape; `check` judges the figures.
     """
-    hop, found = f"torch -> {stage.name}", []
+    hop, found = f"{origin} -> {stage.name}", []
     try:
         run = stage.load()
         for probe, truth in zip(images, expected, strict=True):
@@ -245,7 +247,7 @@ def table(differences: Sequence[Difference]) -> list[str]:
             pixels = f"{entry.flips} mask pixels" if entry.flips > 1 else "1 mask pixel"
             lines.append(f"  given {pixels} that rounding turned, logits {entry.flip_margin:.1e} of the largest apart")
     worst = max(differences, key=lambda difference: difference.max_abs)
-    lines.append(f"largest: {worst.hop}, {worst.image}, {worst.worst} (torch/other)")
+    lines.append(f"largest: {worst.hop}, {worst.image}, {worst.worst} (expected/found)")
     return lines
 
 
@@ -256,6 +258,7 @@ def certify(
     value_range: float,
     report: Report,
     settle: Settle = as_torch,
+    origin: str = "torch",
 ) -> list[Difference]:
     """Compare, report progress and the table, and raise `CheckFailedError` if a bar is missed.
 
@@ -265,7 +268,7 @@ def certify(
     differences = []
     for stage in stages:
         report(f"parity: {stage.name}")
-        differences += compare(stage, images, expected, value_range, settle)
+        differences += compare(stage, images, expected, value_range, settle, origin)
     for line in table(differences):
         report(line)
     check(differences)

@@ -8,10 +8,13 @@ import numpy as np
 import onnx
 import onnxsim
 import torch
+from torch.nn import functional
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import FloatArray
+from sparsr.export.lower.onnx_probe import session
+from sparsr.export.lower.ranges import LUMA, VALUE_RANGE
 from sparsr.export.parity.certificate import Run, Stage
 from sparsr.runtime.engines.registry import ENGINES, load_engine
 from sparsr.runtime.errors import CheckFailedError
@@ -30,6 +33,27 @@ def torch_run(network: SRNetwork, value_range: float) -> Run:
         return np.asarray(result.numpy(), np.float32)
 
     return run
+
+
+def onnx_run(model: bytes, graph: DeployGraph, value_range: float) -> Run:
+    """A user's ONNX model in ONNX Runtime, for RGB images in 0..255; `value_range` is the model's own.
+
+    A model for luma runs on Y as torch and torch's bicubic enlargement of the colours make it of RGB.
+    """
+    loaded, factor = session(model), np.float32(value_range / VALUE_RANGE)
+
+    def run(image: FloatArray) -> FloatArray:
+        (result,) = loaded.run(None, {graph.input: image * factor})
+        return np.asarray(result / factor, np.float32)
+
+    def run_on_luma(image: FloatArray) -> FloatArray:
+        luma = np.einsum("c,nchw->nhw", LUMA, image.astype(np.float64))[:, None]
+        colours = torch.from_numpy(image - luma)
+        if graph.scale > 1:
+            colours = functional.interpolate(colours, scale_factor=graph.scale, mode="bicubic")
+        return np.asarray(run(luma.astype(np.float32)) + colours.numpy(), np.float32)
+
+    return run_on_luma if graph.input_channels == 1 else run
 
 
 def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:

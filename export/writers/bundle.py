@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import Conv, MaskedBlock
@@ -49,14 +49,43 @@ class ModelFile:
         return BundleFile(self.name, self.format, self.layout, len(self.content), digest, self.operators)
 
 
-def metadata(graph: DeployGraph, checkpoint: Card) -> dict[str, str]:
+@dataclass(frozen=True)
+class Description:
+    """What is known of a network besides its graph."""
+
+    architecture: str
+    method: str
+    parameters: int
+    gmacs_720p: float
+    """Multiply-adds (10^9, convolution weights only) for a 1280x720 output."""
+    nonzero: float
+    """Share (0..1) of them whose weight is not zero."""
+    training: dict[str, Any]
+
+
+def describe(network: SRNetwork, checkpoint: Card) -> Description:
+    """Of a network from a checkpoint."""
+    plain = copy.deepcopy(network)
+    merge_weight_norm(plain)  # its scales are no parameters of the deployed network
+    dense = gmacs_720p(plain)
+    return Description(
+        architecture=checkpoint.architecture,
+        method=checkpoint.method,
+        parameters=parameters(plain),
+        gmacs_720p=round(dense, 6),
+        nonzero=round(gmacs_720p(plain, nonzero=True) / dense, 6),
+        training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
+    )
+
+
+def metadata(graph: DeployGraph, about: Description) -> dict[str, str]:
     """What a model file says about itself when it has lost its bundle."""
     radius = receptive_radius(graph)
     return {
         "sparsr.schema": SCHEMA,
         "sparsr.name": graph.name,
-        "sparsr.architecture": checkpoint.architecture,
-        "sparsr.method": checkpoint.method,
+        "sparsr.architecture": about.architecture,
+        "sparsr.method": about.method,
         "sparsr.scale": str(graph.scale),
         "sparsr.value_range": f"{graph.value_range:g}",
         "sparsr.minimum_size": str(graph.minimum_size),
@@ -66,34 +95,28 @@ def metadata(graph: DeployGraph, checkpoint: Card) -> dict[str, str]:
 
 
 def make_card(
-    graph: DeployGraph,
-    network: SRNetwork,
-    checkpoint: Card,
-    files: Sequence[ModelFile],
-    parity: Sequence[ParityEntry],
+    graph: DeployGraph, about: Description, files: Sequence[ModelFile], parity: Sequence[ParityEntry]
 ) -> BundleCard:
     """The card of a bundle that holds `files`, all written from `graph`."""
-    plain = copy.deepcopy(network)
-    merge_weight_norm(plain)  # its scales are no parameters of the deployed network
     side = max(_PROBE_SIDE, graph.minimum_size)
     return BundleCard(
         name=graph.name,
-        architecture=checkpoint.architecture,
+        architecture=about.architecture,
         scale=graph.scale,
-        method=checkpoint.method,
+        method=about.method,
         value_range=graph.value_range,
         minimum_size=graph.minimum_size,
         receptive_radius=receptive_radius(graph),
-        parameters=parameters(plain),
-        gmacs_720p=round(gmacs_720p(plain), 6),
+        parameters=about.parameters,
+        gmacs_720p=about.gmacs_720p,
         peak_activation_bytes_per_pixel=-(-peak_activation_bytes(graph, side, side) // side**2),
         widths={node.name: len(node.layer.bias) for node in graph.nodes if isinstance(node.layer, Conv)},
         files=tuple(file.entry() for file in files),
         parity=tuple(parity),
-        training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
+        training=about.training,
         tools={name: version(name) for name in _TOOLS},
-        nonzero=round(gmacs_720p(plain, nonzero=True) / gmacs_720p(plain), 6),
-        masked=_masked_work(graph, gmacs_720p(plain)),
+        nonzero=about.nonzero,
+        masked=_masked_work(graph, about.gmacs_720p),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
-from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
+from sparsr.export.writers.bundle import ModelFile, describe, make_card, metadata, write_bundle
 from sparsr.runtime.model.card import CARD_NAME, ParityEntry
 from sparsr.train.networks.weight_norm import add_weight_norm
 from sparsr.train.run.checkpoint import card_for
@@ -26,7 +26,9 @@ def card(architecture="ledsr", weight_norm=False):
         add_weight_norm(network)
     record = card_for(network, "assl", training={"data": "T91"}, metrics={"Set5": {"psnr_y": 31.5}})
     graph, _ = optimise(lower(network, "a name"))
-    return make_card(graph, network, record, FILES, [ParityEntry("torch -> x", "random", 1e-7, 1.0, 0)]), graph
+    return make_card(
+        graph, describe(network, record), FILES, [ParityEntry("torch -> x", "random", 1e-7, 1.0, 0)]
+    ), graph
 
 
 def test_the_card_says_what_the_network_is():
@@ -51,7 +53,7 @@ def test_scales_of_weight_normalisation_are_no_parameters():
 def test_networks_that_see_the_whole_image_say_so():
     found, graph = card("imdn")
     assert found.receptive_radius is None
-    about = metadata(graph, card_for(small("imdn", 2), "dense"))
+    about = metadata(graph, describe(network := small("imdn", 2), card_for(network, "dense")))
     assert about["sparsr.receptive_radius"] == "whole image"
     assert about["sparsr.scale"] == "2" and about["sparsr.value_range"] == "255"
 

@@ -10,7 +10,7 @@ import torch
 from sparsr.export.exporter import FORMATS
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
-from sparsr.export.writers.bundle import ModelFile, make_card, write_bundle
+from sparsr.export.writers.bundle import ModelFile, describe, make_card, write_bundle
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.train.networks import build
 from sparsr.train.run.checkpoint import card_for
@@ -26,5 +26,5 @@ def write_small_bundle(folder: Path, architecture: str = "ledsr", scale: int = 2
         for kind in FORMATS.values()
     ]
     folder.mkdir(parents=True)
-    write_bundle(folder, files, make_card(graph, network, card_for(network, "dense"), files, []))
+    write_bundle(folder, files, make_card(graph, describe(network, card_for(network, "dense")), files, []))
     return Bundle.open(folder)

@@ -117,10 +117,10 @@ FUNCTIONS: dict[str, Function] = {
     "relu": Function(lambda a, x: np.maximum(x, 0), _onnx_op("Relu"), _tflite_op("RELU"), native=True),
     "leaky_relu": Function(lambda a, x: np.where(x < 0, a.slope * x, x), _leaky_onnx, _leaky_tflite, native=True),
     "prelu": Function(
-        lambda a, x: np.where(x < 0, per_channel(np.asarray(a.slopes)) * x, x), _prelu_onnx, _prelu_tflite
+        lambda a, x: np.where(x < 0, per_channel(np.asarray(a.slopes)) * x, x), _prelu_onnx, _prelu_tflite, native=True
     ),
     "sigmoid": Function(lambda a, x: _sigmoid(x), _onnx_op("Sigmoid"), _tflite_op("LOGISTIC"), native=True),
-    "silu": Function(lambda a, x: x * _sigmoid(x), _silu_onnx, _silu_tflite),
+    "silu": Function(lambda a, x: x * _sigmoid(x), _silu_onnx, _silu_tflite, native=True),
     "tanh": Function(lambda a, x: np.tanh(x), _onnx_op("Tanh"), _tflite_op("TANH")),
     "clip": Function(lambda a, x: np.clip(x, a.low, a.high), _clip_onnx, _clip_tflite),
 }

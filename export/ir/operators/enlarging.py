@@ -67,6 +67,8 @@ class DepthToSpace(Layer):
 class Nearest(Layer):
     """Every pixel as a block of `factor` x `factor` equal ones."""
 
+    native_kind = "Nearest"
+
     factor: int
 
     def output_shape(self, *inputs: Shape) -> Shape:

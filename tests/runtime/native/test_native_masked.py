@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sparsr.export.ir import reference
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
-from sparsr.export.writers.bundle import make_card
+from sparsr.export.writers.bundle import describe, make_card
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.media.images import read_image
@@ -76,7 +76,7 @@ def test_the_card_tells_what_an_image_may_cost():
     for block in network.body:
         block.body.ch_mask[..., 0], block.body.ch_mask[..., 1] = 0, 1  # no dense channel
     graph = optimise(lower(network, "g"))[0]
-    card = make_card(graph, network, card_for(network, "smsr"), [], [])
+    card = make_card(graph, describe(network, card_for(network, "smsr")), [], [])
     assert card.masked.worst == card.gmacs_720p
     assert card.masked.best == pytest.approx(card.gmacs_720p - 2 * (4 * 9 + 4) * 12**2 * 640 * 360 / 1e9)
     assert card.masked.typical == pytest.approx((card.masked.best + card.masked.worst) / 2)

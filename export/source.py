@@ -1,0 +1,111 @@
+"""What is exported: a network from wherever it came, as a graph, and as something to compare with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.ir.layers import Activation, Conv
+from sparsr.export.lower.from_onnx import lower_onnx
+from sparsr.export.lower.from_torch import lower
+from sparsr.export.lower.onnx_file import open_onnx
+from sparsr.export.lower.ranges import on_luma
+from sparsr.export.parity import mask_flips, stages
+from sparsr.export.parity.certificate import Run
+from sparsr.export.parity.mask_flips import Settle, as_torch
+from sparsr.export.writers.bundle import Description, describe
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers.models import load_model
+from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
+
+Report = Callable[[str], None]
+RANGES = (1.0, 255.0)
+_HD = 1280 * 720
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to export. `run` computes what its author's code computes, in 0..255; `origin` says with what."""
+
+    description: Description
+    graph: DeployGraph
+    run: Run
+    origin: str
+    settle: Settle = as_torch
+
+
+def from_checkpoint(model: Path, name: str, scale: int | None, sparsity: Sequence[str], report: Report) -> Source:
+    """A checkpoint of ours or an official one, pruned on the way if `sparsity` says so."""
+    network, checkpoint = load_model(model, scale)
+    if sparsity:
+        pruned = prune_by_magnitude(network, *_sparsity(sparsity))
+        report(f"kept the largest weights: {_counted(pruned.values())}")
+        checkpoint = replace(checkpoint, method=f"one-shot {sparsity[0]}", metrics={})
+    graph = lower(network, name)
+    run = stages.torch_run(network, graph.value_range)
+    return Source(describe(network, checkpoint), graph, run, "torch", mask_flips.settler(network, graph.value_range))
+
+
+def from_onnx_file(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
+    """A user's ONNX file."""
+    return _from_onnx(open_onnx(model), str(model), name, scale, value_range or 1.0, "onnx")
+
+
+def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_range: float, origin: str) -> Source:
+    """An opened model, `origin` the name of what made it."""
+    return _from_onnx(model, name, name, scale, value_range, origin)
+
+
+def _from_onnx(
+    model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float, origin: str
+) -> Source:
+    if value_range not in RANGES:
+        raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
+    graph = lower_onnx(model, name, source, scale, value_range)
+    run = stages.onnx_run(model.SerializeToString(), graph, value_range)
+    about = _describe_graph(graph, value_range)
+    if graph.input_channels == 1:
+        graph = on_luma(graph)
+    return Source(about, graph, run, origin)
+
+
+def _describe_graph(graph: DeployGraph, value_range: float) -> Description:
+    convs = {node.name: node.layer for node in graph.nodes if isinstance(node.layer, Conv)}
+    slopes = [node.layer.slopes for node in graph.nodes if isinstance(node.layer, Activation)]
+    parameters = sum(conv.weight.size + conv.bias.size for conv in convs.values())
+    parameters += sum(slope.size for slope in slopes if slope is not None)
+    side = 64 + graph.minimum_size
+    pixels = {name: shape[1] * shape[2] for name, shape in graph.shapes(side, side).items()}
+    dense = sum(conv.weight.size * pixels[name] for name, conv in convs.items())
+    kept = sum(int(np.count_nonzero(conv.weight)) * pixels[name] for name, conv in convs.items())
+    colours = "luma, the colours enlarged bicubically" if graph.input_channels == 1 else "RGB"
+    return Description(
+        architecture="foreign",
+        method="imported",
+        parameters=parameters,
+        gmacs_720p=round(dense / side**2 * _HD / graph.scale**2 / 1e9, 6),
+        nonzero=round(kept / max(dense, 1), 6),
+        training={"value_range": f"0..{value_range:g}", "works_on": colours},
+    )
+
+
+def _sparsity(parts: Sequence[str]) -> tuple[Sparsity, dict[str, Sparsity | None]]:
+    """The network's sparsity and those of single layers. Raises `SparsrError` for anything else."""
+    layers: dict[str, Sparsity | None] = {}
+    for part in parts[1:]:
+        pattern, sign, text = part.partition("=")
+        if not (sign and pattern):
+            raise SparsrError(f"{part!r} is not LAYER=N:M", "for example --sparsity 4:32,body.*=8:32,tail.*=dense")
+        layers[pattern] = None if text == "dense" else Sparsity.parse(text)
+    return Sparsity.parse(parts[0]), layers
+
+
+def _counted(sparsities: Iterable[Sparsity]) -> str:
+    counts = Counter(str(sparsity) for sparsity in sparsities)
+    return ", ".join(f"{text} in {count} layers" for text, count in counts.items()) or "nothing to prune"
