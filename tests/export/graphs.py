@@ -138,6 +138,15 @@ def layer_graphs(seed=0):
             (L.Add(), ["n1", "d"]),
             scale=2,
         ),
+        chain(
+            "shuffle_sum_prelu",
+            wide,
+            L.DepthToSpace(2),
+            ("c", conv(rng, 3, 12), ["image"]),
+            ("d", L.DepthToSpace(2), ["c"]),
+            (L.Add(prelu(rng, 3)), ["n1", "d"]),
+            scale=2,
+        ),
         chain("shuffle_other", wide, LEAKY, L.DepthToSpace(2), scale=2),
         chain("shuffle_image", (L.Concat(), ["image"] * 4), L.DepthToSpace(2), scale=2),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,10 @@ class Activation(Pointwise):
     slopes: FloatArray | None = None
     low: float = 0.0
     high: float = 1.0
+
+    def repeated(self, times: int) -> Activation:
+        """The function of a map in which every channel stands so many times, one after the other."""
+        return self if self.slopes is None else replace(self, slopes=np.repeat(self.slopes, times))
 
     def reference(self, *inputs: Values) -> Values:
         """The function of every value."""

@@ -67,7 +67,7 @@ class DepthToSpace(Layer):
 class Nearest(Layer):
     """Every pixel as a block of `factor` x `factor` equal ones."""
 
-    native_kind = "Nearest"
+    native_kind = "UpsampleNearest"
 
     factor: int
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparsr.export.ir.graph import DeployGraph, Node
 from sparsr.export.ir.layers import Add, DepthToSpace
 from sparsr.export.passes.rewrite import only_reader
@@ -17,8 +19,10 @@ def shuffle_after_sum(graph: DeployGraph, node: Node) -> DeployGraph | str | Non
         return None
     if not all(only_reader(graph, name) for name in node.inputs):
         return "what it adds up is read elsewhere too"
-    total = Node(f"{node.name}.sum", node.layer, tuple(shuffle.inputs[0] for shuffle in shuffles))
+    block = blocks.pop()
+    layer = replace(node.layer, activation=node.layer.activation and node.layer.activation.repeated(block**2))
+    total = Node(f"{node.name}.sum", layer, tuple(shuffle.inputs[0] for shuffle in shuffles))
     nodes = [other for other in graph.nodes if other not in shuffles]
     position = nodes.index(node)
-    nodes[position : position + 1] = [total, Node(node.name, DepthToSpace(blocks.pop()), (total.name,))]
+    nodes[position : position + 1] = [total, Node(node.name, DepthToSpace(block), (total.name,))]
     return graph.with_nodes(nodes)

@@ -16,7 +16,7 @@ public:
     ConvWork(const Op& op, Operands operands, const Kernels& kernels)
         : op_(op), layer_(*op.layer), operands_(std::move(operands)), kernels_(kernels), borders_(op_, operands_, kernels), slopes_(size_t(layer_.outputs), 1) {
         if (storable(op.activation))
-            for (size_t o = 0; o < slopes_.size(); ++o) slopes_[o] = op.activation.slope(o / size_t(op.block * op.block));
+            for (size_t o = 0; o < slopes_.size(); ++o) slopes_[o] = op.activation.slope(o);
         const View& out = operands_.output;
         const auto lanes = size_t(kernels.lanes);
         const auto block = size_t(op.block);
