@@ -26,6 +26,7 @@ class Part:
 # Imported only when asked for: the bare install has neither torch nor onnx.
 PARTS = {
     "export": Part("sparsr.export.cli", "turn a checkpoint into a bundle"),
+    "prune": Part("sparsr.train.run.prune", "prune a trained network with pictures alone"),
     "train": Part("sparsr.train.cli", "train, prune and evaluate networks"),
     "bench": Part("sparsr.bench.cli", "measure bundles"),
 }

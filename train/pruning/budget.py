@@ -92,7 +92,7 @@ def table_group_size(path: Path) -> int:
         m = json.loads(path.read_text(encoding="utf-8"))["m"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SparsrError(
-            f"{path} is no table of costs ({error})", "measure one: sparsr costs NET --out TABLE"
+            f"{path} is no table of costs ({error})", "measure one: sparsr train costs NET --out TABLE"
         ) from error
     if m not in GROUP_SIZES:
         raise SparsrError(f"{path} has costs for M = {m!r}", "measure them again with --m 32, 16, 8 or 4")

@@ -56,7 +56,7 @@ class Order:
     unlabelled: bool = False
     """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking."""
     costs: str = ""
-    """Table of measured costs (`sparsr costs`) for SLS: the budget is a share of these layers' time."""
+    """Table of measured costs (`sparsr train costs`) for SLS: the budget is a share of these layers' time."""
     shared: int = 1
     """How many consecutive filters share one pattern of N:M."""
     hr_share: float = 0.0
@@ -219,14 +219,32 @@ def _side_by_side(dense: SRNetwork, pruned: SRNetwork, lr: Any) -> Any:
     return np.concatenate([before, after, difference.clip(0, 255).astype(np.uint8)], axis=1)
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `sparsr prune`."""
+    parser = argparse.ArgumentParser(prog="sparsr prune", description="Prune a trained network with pictures alone.")
+    _add_options(parser)
+    return parser
+
+
 def add_command(commands: Any) -> None:
     """Add `prune` to the subparsers of `python -m train`."""
-    parser = commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation")
+    _add_options(commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation"))
+
+
+def main() -> int:
+    """Entry point of `sparsr prune`; returns the exit code."""
+    return _run_command(build_parser().parse_args())
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", type=Path, help="a checkpoint, ours or an official one")
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
     parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
     parser.add_argument(
-        "--costs", type=Path, metavar="TABLE", help="the budget is time by this table of `costs`; for --method sls"
+        "--costs",
+        type=Path,
+        metavar="TABLE",
+        help="the budget is time by this table of `sparsr train costs`; for --method sls",
     )
     parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
     parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
@@ -256,6 +274,8 @@ def _run_command(arguments: argparse.Namespace) -> int:
         raise SparsrError(f"--method {arguments.method} knows no costs", "leave out --costs, or use --method sls")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if arguments.resume and not arguments.out.is_dir():
+        raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
     order = Order(
         budgets.parse(arguments.budget),
         arguments.method,
