@@ -83,7 +83,7 @@ wheel: $(VENV)/.installed-tests
 	.ci/wheels $(RUN) dist
 
 docs: $(VENV)/.installed-tests
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 lint: $(VENV)/.installed-tests
 	$(RUN) -m ruff check .
