@@ -10,7 +10,7 @@ from sparsr.bench.budgets.metrics import METRICS
 from sparsr.bench.budgets.noise import Timing, timing
 from sparsr.bench.budgets.quality import mean_psnr
 from sparsr.bench.measure.engines import ENGINES
-from sparsr.bench.measure.measure import MIN_ROUNDS, measure
+from sparsr.bench.measure.measure import measure
 from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.measure.results import Results, Row
 from sparsr.bench.targets.contract import Source
@@ -73,6 +73,8 @@ def _one(entry: Entry, bundle: Bundle, results: Results | SparsrError, name: str
         if value is None:
             raise SparsrError(f"{entry.budget.target} does not count {name} of {entry.budget.engine}", _COUNT_HINT)
         return Observed(float(value), rows[_CASE].source, machine=machine)
+    if rows[_CASE].source != "measured":
+        raise SparsrError(f"{name} means nothing on {results.machine.name}, whose times are {rows[_CASE].source}")
     timed = _TIMED[name](rows, results)
     return Observed(timed.value, rows[_CASE].source, timing=timed, machine=machine)
 
@@ -140,7 +142,7 @@ def _run(entry: Entry, bundle: Bundle, metrics: list[str]) -> Results | SparsrEr
                 budget.width,
                 budget.height,
                 budget.threads,
-                budget.rounds if timed else MIN_ROUNDS,
+                budget.rounds if timed else 1,
                 target=open_target(budget.target),
             )
         )

@@ -47,6 +47,8 @@ class Job:
     """Where the worker writes the last output, likewise bare float32 [height, width, 3]."""
     hide: bool = False
     """Whether the engine is to see no AVX-512 and no AMX."""
+    warm_up: int = 1
+    """Runs after the first one, before the worker is ready."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from sparsr.runtime.errors import SparsrError
 
 TARGETS = {
     "cpu": ("cpu", "Cpu", "cpu"),
+    "emu": ("emu", "Emulator", "emu:cortex-a76"),
+    "adb": ("adb", "Adb", "adb[:SERIAL]"),
+    "ssh": ("ssh", "Ssh", "ssh:[USER@]HOST[:PORT]"),
 }
 """Kind -> (module, class, how it is written). Modules are imported when asked for: some need packages of their own."""
 

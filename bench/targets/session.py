@@ -58,6 +58,17 @@ class PipeSession:
         """Have the output written."""
         return self._ask(Finished, STOP)
 
+    def end(self) -> str:
+        """Tell the worker that there is no more to do, wait for it, and return what it wrote to its standard error."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(self._timeout)
+        except subprocess.TimeoutExpired as error:
+            raise WorkerError(f"it did not end within {self._timeout:g} s", "allow more with --timeout") from error
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
+
     def close(self) -> None:
         """End the process, whatever it is doing. May be called again."""
         if self._errors.closed:

@@ -37,13 +37,21 @@ def reference_output(channels: int, image):
     return run_reference(graph(channels), image.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
 
 
-def write_tiny_bundle(folder: Path, method: str = "dense", channels: int = 8, name: str = "tiny", **card) -> Bundle:
+def write_tiny_bundle(
+    folder: Path,
+    method: str = "dense",
+    channels: int = 8,
+    name: str = "tiny",
+    extra: tuple[ModelFile, ...] = (),
+    **card,
+) -> Bundle:
     folder.mkdir(parents=True)
     network = graph(channels)
     models = [
         ModelFile("onnx", "NCHW", write_onnx(network), ("CONV",)),
         ModelFile("tflite", "NHWC", write_tflite(network), ("CONV",)),
         ModelFile("tflite-sparse", "NHWC", write_tflite_stream(network), ("CONV",)),
+        *extra,
     ]
     for model in models:
         (folder / model.name).write_bytes(model.content)

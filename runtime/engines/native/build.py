@@ -19,6 +19,8 @@ SHIPPED = Path(__file__).parent / "lib"
 """In a wheel: the library, and the digest of the sources it was built from. Absent in a checkout."""
 LIBRARY = "libsparsr.so"
 RUNNER = "sparsr_run"
+WORKER = "sparsr_bench"
+"""Measures on behalf of the bench, on machines without Python."""
 PREBUILT = "SPARSR_LIBRARY"
 """Environment variable: a library built elsewhere, used as it is."""
 _HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use another engine, for example --engine ort"
@@ -76,7 +78,7 @@ def build(folder: Path, *options: str) -> None:
         _run("cmake", "--build", str(tree), "--parallel", str(os.cpu_count() or 1))
         finished = Path(temporary) / "finished"
         finished.mkdir()
-        for product in (tree / LIBRARY, tree / RUNNER):
+        for product in (tree / LIBRARY, tree / RUNNER, tree / WORKER):
             if product.is_file():
                 shutil.copy2(product, finished)
         try:

@@ -1,11 +1,8 @@
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # bench_bundles
-
-from bench_bundles import write_tiny_bundle
+from tests.bench.bench_bundles import write_tiny_bundle
 
 HEAD = 'schema = "sparsr-budgets/1"\n'
 

@@ -13,6 +13,7 @@ import graphs
 import numpy as np
 import pytest
 
+from sparsr.bench import targets
 from sparsr.export.ir import reference
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
@@ -21,7 +22,7 @@ from sparsr.runtime.engines.native.load import NativeModel
 from tests.runtime.native.native_models import keep_largest, kernels_of
 from tests.small_networks import small
 
-COUNTER = Path(__file__).with_name("executed.c")
+COUNTER = Path(targets.__file__).with_name("executed.c")
 CHANNELS, HEIGHT, WIDTH = 64, 24, 64
 
 

@@ -1,0 +1,47 @@
+"""`adb[:SERIAL]`: an Android phone, by Android's own `adb`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from sparsr.bench.targets.remote import Remote
+from sparsr.runtime.errors import SparsrError
+
+_PROPERTIES = {"name": "ro.product.model", "chip": "ro.soc.model", "Android": "ro.build.version.release"}
+_BATTERY = re.compile(r"^\s*(level|temperature):\s*(\d+)", re.M)
+
+
+class Adb(Remote):
+    """A phone, or an emulator of one, whose figures then are not measured ones."""
+
+    base = "/data/local/tmp"
+
+    def __init__(self, address: str = "") -> None:
+        super().__init__()
+        if address and not re.fullmatch(r"[A-Za-z0-9_\[][A-Za-z0-9._:\[\]-]{0,99}", address):
+            raise SparsrError(f"{address[:100]!r} is not a serial number", "`adb devices` lists them")
+        self.name = f"adb:{address}" if address else "adb"
+        self._serial = ["-s", address] if address else []
+
+    def command(self, line: str) -> list[str]:
+        """By `adb shell`, without a terminal, so that bytes pass unchanged."""
+        return ["adb", *self._serial, "shell", "-T", line]
+
+    def more_facts(self) -> dict[str, str]:
+        """Model, chip, release, battery."""
+        facts = {name: self._property(key) for name, key in _PROPERTIES.items()}
+        if "1" in (self._property("ro.kernel.qemu"), self._property("ro.boot.qemu")):
+            self.source = "emulated"
+        with suppress(SparsrError):
+            battery = dict(_BATTERY.findall(self.shell("dumpsys battery").decode(errors="replace")))
+            if "level" in battery:
+                facts["battery"] = f"{battery['level']} %"
+            if "temperature" in battery:
+                facts["battery temperature"] = f"{int(battery['temperature']) / 10:.1f} C"
+        return {name: value for name, value in facts.items() if value}
+
+    def _property(self, key: str) -> str:
+        with suppress(SparsrError):
+            return self.shell(f"getprop {key}").decode(errors="replace").strip()
+        return ""
