@@ -20,7 +20,7 @@ from sparsr.runtime.engines.native import build as builder
 from sparsr.runtime.model.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNTER = ROOT / "tests" / "runtime" / "native" / "executed.c"
+COUNTER = ROOT / "bench" / "targets" / "executed.c"
 EMULATOR = ("qemu-aarch64", "-cpu", "cortex-a76")
 LLVM = 19
 
