@@ -21,14 +21,16 @@ class Part:
 
     module: str
     summary: str
+    extra: str
+    """What pip calls its packages: `pip install 'sparsr[EXTRA]'`."""
 
 
 # Imported only when asked for: the bare install has neither torch nor onnx.
 PARTS = {
-    "export": Part("sparsr.export.cli", "turn a checkpoint into a bundle"),
-    "prune": Part("sparsr.train.run.prune", "prune a trained network with pictures alone"),
-    "train": Part("sparsr.train.cli", "train, prune and evaluate networks"),
-    "bench": Part("sparsr.bench.cli", "measure bundles"),
+    "export": Part("sparsr.export.cli", "turn a checkpoint into a bundle", "export"),
+    "prune": Part("sparsr.train.run.prune", "prune a trained network with pictures alone", "train"),
+    "train": Part("sparsr.train.cli", "train, prune and evaluate networks", "train"),
+    "bench": Part("sparsr.bench.cli", "measure bundles", "bench"),
 }
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -74,7 +76,8 @@ def _import(name: str) -> ModuleType:
         if missing == "sparsr":
             raise
         raise SparsrError(
-            f"`sparsr {name}` needs the package {missing}, which is not installed", f"pip install 'sparsr[{name}]'"
+            f"`sparsr {name}` needs the package {missing}, which is not installed",
+            f"pip install 'sparsr[{PARTS[name].extra}]'",
         ) from error
 
 

@@ -33,7 +33,7 @@ def test_it_tells_its_version() -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("upscale", "info", "costs", "doctor", "export", "train", "bench", "completion"):
+    for command in ("upscale", "info", "costs", "doctor", "export", "prune", "train", "bench", "completion"):
         assert f"\n    {command}" in text
 
 
@@ -45,12 +45,12 @@ def test_parts_answer_under_their_own_names(part: str) -> None:
     assert result.returncode == 0 and result.stdout.startswith(f"usage: sparsr {part} ")
 
 
-@pytest.mark.parametrize("part", ["train", "export"])
-def test_a_part_whose_packages_are_missing_says_what_to_install(part: str) -> None:
+@pytest.mark.parametrize(("part", "extra"), [("train", "train"), ("prune", "train"), ("export", "export")])
+def test_a_part_whose_packages_are_missing_says_what_to_install(part: str, extra: str) -> None:
     result = run(part, "list", code=BARE)
     assert result.returncode == 2
     assert result.stderr == (
-        f"error: `sparsr {part}` needs the package torch, which is not installed\nhint: pip install 'sparsr[{part}]'\n"
+        f"error: `sparsr {part}` needs the package torch, which is not installed\nhint: pip install 'sparsr[{extra}]'\n"
     )
 
 
