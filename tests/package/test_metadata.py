@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,25 @@ def test_the_version_stands_in_one_place() -> None:
     assert [path for path in found if path in ("pyproject.toml", "runtime/sparsr/__init__.py")] == [
         "runtime/sparsr/__init__.py"
     ]
+
+
+def test_a_wheel_has_one_package_with_its_front_door(tmp_path: Path) -> None:
+    pytest.importorskip("scikit_build_core", reason="the build backend is not installed")
+    options = ["-C", "wheel.cmake=false", "-C", f"build-dir={tmp_path / 'build'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        *options,
+        "--outdir",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"sparsr"}
+    for part in ("__init__.py", "__main__.py", "py.typed", "runtime/errors.py", "runtime/model/general_x2/card.json"):
+        assert f"sparsr/{part}" in names
+    assert not [name for name in names if name.endswith((".cpp", ".h")) or "/zoo/" in name or "runtime/sparsr" in name]
