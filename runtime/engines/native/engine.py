@@ -55,8 +55,10 @@ class NativeEngine:
 
     def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Iterator[ByteArray]:
         """uint8 [h, w, 3] -> strips uint8 [rows, s*w, 3] while the rest is computed."""
-        yield from stream(self._model, picture, strip_bytes)
-        self._count_masks()
+        try:
+            yield from stream(self._model, picture, strip_bytes)
+        finally:  # a reader may leave with the last row it wants
+            self._count_masks()
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
