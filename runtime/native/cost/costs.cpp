@@ -35,9 +35,10 @@ double estimate(const Layer& layer, Choice::Kernel kernel, int channels, int vec
 std::string key(const Op& op, Choice::Kernel kernel, int channels, int vectors, const KernelSet& kernels) {
     const Layer& layer = *op.layer;
     std::string text = processor() + " " + kernels.name + " " + kernel_name(kernel);
-    const long weights = kernel == Choice::Kernel::sparse ? std::lround(16 * std::log2(double(layer.weights.size()) + 1)) : 0;
+    const bool sparse = kernel == Choice::Kernel::sparse || kernel == Choice::Kernel::shared;
+    const long weights = sparse ? std::lround(16 * std::log2(double(layer.weights.size()) + 1)) : 0;
     for (long part : {long(channels), long(layer.outputs), long(layer.kernel_h), long(layer.kernel_w), long(layer.stride),
-                      long(layer.groups), long(op.block), long(vectors), weights})
+                      long(layer.groups), long(op.block), long(vectors), weights, long(kernel == Choice::Kernel::shared ? layer.shared : 1)})
         text += " " + std::to_string(part);
     return text;
 }
@@ -78,7 +79,7 @@ double without_masks(const MaskedShape& shape, const Meter& meter, const KernelS
 }  // namespace
 
 double kernel_products(const Layer& layer, Choice::Kernel kernel, int channels, int vectors) {
-    if (kernel == Choice::Kernel::sparse || kernel == Choice::Kernel::plain) return double(layer.weights.size());
+    if (kernel == Choice::Kernel::sparse || kernel == Choice::Kernel::shared || kernel == Choice::Kernel::plain) return double(layer.weights.size());
     if (kernel == Choice::Kernel::winograd) return winograd_products(layer.kernel_h, vectors) * layer.outputs * channels;
     return dense_weights(layer, channels);
 }

@@ -8,7 +8,7 @@ namespace sparsr {
 
 namespace {
 
-constexpr const char* kernel_names[] = {"plain", "lines", "resampling", "sparse", "dense", "winograd", "masked"};
+constexpr const char* kernel_names[] = {"plain", "lines", "resampling", "sparse", "shared", "dense", "winograd", "masked"};
 
 }  // namespace
 

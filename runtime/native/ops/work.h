@@ -31,7 +31,7 @@ struct Margin {
 
 // Which kernel an operation runs on and what that asks of its surroundings.
 struct Choice {
-    enum class Kernel { plain, lines, resampling, sparse, dense, winograd, masked };
+    enum class Kernel { plain, lines, resampling, sparse, shared, dense, winograd, masked };
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
     Margin margin;

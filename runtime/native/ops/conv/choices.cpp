@@ -42,7 +42,10 @@ Choice make_choice(const Op& op, Choice::Kernel kernel, int vectors) {
 std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
     if (!reachable(*op.layer, input)) return {};
     std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense, input.vectors)};
-    if (density(*op.layer, channels) < never_sparse) choices.push_back(make_choice(op, Choice::Kernel::sparse, input.vectors));
+    if (density(*op.layer, channels) < never_sparse) {
+        choices.push_back(make_choice(op, Choice::Kernel::sparse, input.vectors));
+        if (op.layer->shared > 1) choices.push_back(make_choice(op, Choice::Kernel::shared, input.vectors));
+    }
     // Half precision would not survive Winograd's transforms.
     const bool tiles = input.real_bytes == sizeof(float) && tileable(*op.layer, channels, input.vectors);
     if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd, input.vectors));

@@ -36,6 +36,7 @@ double products(const Op& op) { return double(op.layer->weights.size()); }
 std::unique_ptr<Work> make(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels) {
     if (choice.kernel == Choice::Kernel::plain) return make_plain_conv(op, std::move(operands), typed(kernels));
     if (choice.kernel == Choice::Kernel::sparse) return make_sparse_conv(op, std::move(operands), typed(kernels));
+    if (choice.kernel == Choice::Kernel::shared) return make_shared_conv(op, std::move(operands), typed(kernels));
     if (choice.kernel == Choice::Kernel::winograd) return make_winograd_conv(op, std::move(operands), typed(kernels));
     return make_dense_conv(op, std::move(operands), typed(kernels));
 }

@@ -15,6 +15,7 @@ namespace SPARSR_REAL {
 
 std::unique_ptr<Work> make_plain_conv(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_sparse_conv(const Op& op, Operands operands, const Kernels& kernels);
+std::unique_ptr<Work> make_shared_conv(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_dense_conv(const Op& op, Operands operands, const Kernels& kernels);
 std::unique_ptr<Work> make_winograd_conv(const Op& op, Operands operands, const Kernels& kernels);
 

@@ -1,4 +1,4 @@
-// Convolutions whose outputs read the same places.
+// Convolutions whose outputs read the same places: all of them, or a few at a time.
 #include <map>
 #include <tuple>
 
@@ -17,16 +17,19 @@ struct Family {
     std::vector<Real> weights;
 };
 
+// The outputs of a group or phase, or those that share their places, make a family.
 class DenseConvWork : public ConvWork {
 public:
-    DenseConvWork(const Op& op, Operands operands, const Kernels& kernels) : ConvWork(op, std::move(operands), kernels) {
-        families_.resize(size_t(layer_.groups * layer_.phases));
+    DenseConvWork(const Op& op, bool shared, Operands operands, const Kernels& kernels)
+        : ConvWork(op, std::move(operands), kernels), shared_(shared) {
+        families_.resize(size_t(shared ? layer_.outputs / layer_.shared : layer_.groups * layer_.phases));
         for (int o = 0; o < layer_.outputs; ++o) family(o).outputs.push_back(o);
         for (Family& family : families_) pack(family);
     }
 
 private:
     Family& family(int output) {
+        if (shared_) return families_[size_t(output / layer_.shared)];
         return families_[size_t(layer_.phases > 1 ? output % layer_.phases : output / (layer_.outputs / layer_.groups))];
     }
 
@@ -58,25 +61,40 @@ private:
         for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) visit(layer_.weights[i]);
     }
 
+    // Many small families take one tile of columns after the other, so that what the tile reads stays in the first cache.
     void compute(int first, int rows, float*) override {
+        const int tiles = shared_ ? (vectors() + kernels_.shared_vectors - 1) / kernels_.shared_vectors : 1;
+        for (int tile = 0; tile < tiles; ++tile) compute(first, rows, vectors() * tile / tiles, vectors() * (tile + 1) / tiles);
+    }
+
+    // Vectors begin <= v < end of the rows.
+    void compute(int first, int rows, int begin, int end) const {
+        const Real* in = in_rows(first) + begin * layer_.stride * kernels_.lanes;
         for (const Family& family : families_) {
             Store to = store(first);
+            to.out += begin * to.step;
+            if (to.residual) to.residual += begin * kernels_.lanes;
             to.offsets = family.offsets.data();
             to.slopes = family.slopes.data();
             // Families of phases have no residuals, those of groups lie behind each other.
             if (to.residual) to.residual += family.outputs[0] * to.residual_channel;
-            kernels_.dense_conv({in_rows(first), in_row(), layer_.stride, rows, vectors(), int(family.outputs.size()),
+            kernels_.dense_conv({in, in_row(), layer_.stride, rows, end - begin, int(family.outputs.size()),
                                  int(family.taps.size()), family.taps.data(), family.weights.data(), family.bias.data(), to});
         }
     }
 
+    bool shared_;
     std::vector<Family> families_;
 };
 
 }  // namespace
 
 std::unique_ptr<Work> make_dense_conv(const Op& op, Operands operands, const Kernels& kernels) {
-    return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
+    return std::make_unique<DenseConvWork>(op, false, std::move(operands), kernels);
+}
+
+std::unique_ptr<Work> make_shared_conv(const Op& op, Operands operands, const Kernels& kernels) {
+    return std::make_unique<DenseConvWork>(op, true, std::move(operands), kernels);
 }
 
 }  // namespace sparsr::SPARSR_REAL

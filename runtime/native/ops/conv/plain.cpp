@@ -52,7 +52,7 @@ private:
         for (int x = 0; x < int(sums_.size()); ++x) {
             float value = sums_[size_t(x)];
             if (operands_.residual.buffer) value += at(operands_.residual, o, y, x);
-            put(o / (block * block), y * block + dy, x * block + dx, activated(op_.activation, size_t(o / (block * block)), value));
+            put(o / (block * block), y * block + dy, x * block + dx, activated(op_.activation, size_t(o), value));
         }
     }
 

@@ -91,6 +91,20 @@ void read_sparse(Layer& layer, const Entry& entry, int channels) {
     layer.first.push_back(layer.weights.size());
 }
 
+// Whether every `count` consecutive outputs read the same places.
+bool all_share(const Layer& layer, int count) {
+    if (layer.groups > 1 || layer.outputs % count) return false;
+    const auto same = [](const Weight& a, const Weight& b) {
+        return a.channel == b.channel && a.row == b.row && a.column == b.column;
+    };
+    for (size_t o = 0; o < size_t(layer.outputs); ++o) {
+        const auto at = [&](size_t output) { return layer.weights.begin() + ptrdiff_t(layer.first[output]); };
+        const size_t first = o - o % size_t(count);
+        if (!std::equal(at(o), at(o + 1), at(first), at(first + 1), same)) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 int read_conv(Layer& layer, const Entry& entry) {
@@ -107,6 +121,8 @@ int read_conv(Layer& layer, const Entry& entry) {
         read_sparse(layer, entry, channels);
     require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
     layer.bias = entry.floats("bias", size_t(layer.outputs));
+    for (int count : {2, 4})
+        if (all_share(layer, count)) layer.shared = count;
     return layer.outputs;
 }
 
