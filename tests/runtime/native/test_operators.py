@@ -66,7 +66,7 @@ def image_of(rng, channels, height, width):
 
 
 def check(model, image, expected):
-    np.testing.assert_allclose(native_run(model, image), expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(native_run(model, image), expected, rtol=0, atol=2e-5 * max(1, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("instruction_set", SETS)
