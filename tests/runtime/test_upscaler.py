@@ -224,7 +224,7 @@ def test_split_takes_as_many_as_memory_holds(bundle, threads, pictures, expected
         assert sum(part.max_memory - part.held for part in parts) <= upscaler.max_memory - upscaler.held
 
 
-SPLIT_PEAK = PEAK.replace("1, int", "3, int").split("assert not")[0] + """
+SPLIT_PEAK = PEAK.replace("1, int", "3, int").split("assert upscaler")[0] + """
 import threading
 parts = upscaler.split(700, 800)
 assert len(parts) == 3
