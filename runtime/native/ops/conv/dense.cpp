@@ -63,7 +63,8 @@ private:
 
     // Many small families take one tile of columns after the other, so that what the tile reads stays in the first cache.
     void compute(int first, int rows, float*) override {
-        const int tiles = shared_ ? (vectors() + kernels_.shared_vectors - 1) / kernels_.shared_vectors : 1;
+        const int widest = kernels_.shared_vectors * dense_outputs / layer_.shared;
+        const int tiles = shared_ ? (vectors() + widest - 1) / widest : 1;
         for (int tile = 0; tile < tiles; ++tile) compute(first, rows, vectors() * tile / tiles, vectors() * (tile + 1) / tiles);
     }
 
