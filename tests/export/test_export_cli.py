@@ -127,7 +127,7 @@ def test_the_command_writes_a_bundle_and_says_what_it_did(tmp_path, checkpoint, 
         assert f"torch -> {stage}" in stdout
     assert "model.sparse.tflite" in stdout.splitlines()[-2] and "8-bit equal" in stdout
     card = json.loads((out / CARD_NAME).read_text())
-    assert card["name"] == "pruned" and card["training"] == {"data": "T91"}
+    assert card["name"] == checkpoint.parent.name and card["training"] == {"data": "T91"}
     assert any("photo.png" in entry["image"] for entry in card["parity"])
     check_bundle(out, load_model(checkpoint)[0])
 

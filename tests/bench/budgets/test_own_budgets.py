@@ -8,7 +8,7 @@ from sparsr.bench.budgets.file import read_budgets
 from sparsr.bench.budgets.metrics import METRICS
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
-from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
+from sparsr.export.writers.bundle import ModelFile, describe, make_card, metadata, write_bundle
 from sparsr.export.writers.native import operators, write_native
 from sparsr.train.importers.models import load_model
 
@@ -22,7 +22,7 @@ def write(checkpoint: Path, folder: Path) -> None:
     content = write_native(graph, metadata(graph, record))
     file = ModelFile("native", "NHWC", content, operators(content))
     folder.mkdir(parents=True)
-    write_bundle(folder, [file], make_card(graph, network, record, [file], ()))
+    write_bundle(folder, [file], make_card(graph, describe(network, record), [file], ()))
 
 
 def test_every_limit_of_the_project_is_kept(tmp_path):

@@ -31,7 +31,7 @@ def server(tmp_path_factory):
     key.write_public_key(folder / "key.pub")
     # The client reads its settings where the test says; ~/.ssh is the user's.
     (folder / "ssh").write_text(
-        f'#!/bin/sh\nexec {shutil.which("ssh")} -F /dev/null -i {folder}/key -o IdentitiesOnly=yes '
+        f"#!/bin/sh\nexec {shutil.which('ssh')} -F /dev/null -i {folder}/key -o IdentitiesOnly=yes "
         '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "$@"\n'
     )
     (folder / "ssh").chmod(0o755)
