@@ -53,7 +53,7 @@ def test_a_broken_engine_gets_advice(troubles, capsys):
 def test_no_working_engine_is_a_failed_check(troubles, capsys):
     troubles.update(dict.fromkeys(ENGINES, "cannot be imported"))
     assert doctor.doctor() == 1
-    assert capsys.readouterr().out.count("pip install") == len(ENGINES)
+    assert capsys.readouterr().out.count(" install ") == len(ENGINES)
 
 
 def test_a_missing_package_is_called_missing(troubles, monkeypatch, capsys):
