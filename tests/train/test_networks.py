@@ -8,7 +8,8 @@ import torch
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import ARCHITECTURES, build
 from sparsr.train.networks.base import MeanShift
-from sparsr.train.networks.sparse_masks import SparseMaskBlock
+from sparsr.train.networks.smsr import mask_blocks
+from sparsr.train.networks.sparse_masks import Relaxation, SparseMaskBlock
 from sparsr.train.networks.tracing import trace
 from sparsr.train.quality.complexity import gmacs_720p, macs, parameters
 from sparsr.train.run import checkpoint
@@ -87,6 +88,8 @@ def test_gradients_reach_every_weight(name, scale):
     options = OPTIONS[name] | ({"channels": 64} if attention else {})  # else one unit, which a ReLU may close
     torch.manual_seed(0)
     network = build(name, scale, **options)
+    for block in mask_blocks(network):
+        block.relaxation = Relaxation()
     network(image(network, 20, 17)).square().mean().backward()
     frozen = {id(p) for module in network.modules() if isinstance(module, MeanShift) for p in module.parameters()}
     for key, parameter in network.named_parameters():
