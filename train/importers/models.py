@@ -28,7 +28,7 @@ def load_model(
     if not path.is_file():
         reason = "is a folder" if path.is_dir() else "does not exist"
         raise SparsrError(
-            f"the checkpoint {path} {reason}", "check the path; `python -m train list` names the trained models"
+            f"the checkpoint {path} {reason}", "check the path; `sparsr train list` names the trained models"
         )
     with path.open("rb") as file:
         start = file.read(9)

@@ -58,7 +58,7 @@ def most_plausible(candidates: Sequence[tuple[Options, SRNetwork]], path: Path) 
     flags = " ".join(f"--assume {name}={_plain(values[0])}" for name, values in choices.items())
     raise SparsrError(
         f"{path} can be read in {len(candidates)} ways and no test image tells which is right ({listed})",
-        f"decide it: python -m train import {path} {flags} --out NAME.safetensors",
+        f"decide it: sparsr train import {path} {flags} --out NAME.safetensors",
     )
 
 

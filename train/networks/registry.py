@@ -54,5 +54,5 @@ def build(architecture: str, scale: int, **options: Any) -> SRNetwork:
         return entry.build(scale=scale, **options)
     except TypeError as error:
         raise SparsrError(
-            f"{architecture} cannot be built with {options}: {error}", "see `python -m train list`"
+            f"{architecture} cannot be built with {options}: {error}", "see `sparsr train list`"
         ) from error

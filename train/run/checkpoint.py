@@ -88,7 +88,7 @@ def load(path: str | Path) -> tuple[SRNetwork, Card]:
     path = Path(path)
     if not path.is_file():
         raise SparsrError(
-            f"there is no checkpoint {path}", "check the path; `python -m train list` names the trained models"
+            f"there is no checkpoint {path}", "check the path; `sparsr train list` names the trained models"
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""Mask pictures and sparsity tables of a folder of images: `python -m train eval --masks`."""
+"""Mask pictures and sparsity tables of a folder of images: `sparsr train eval --masks`."""
 
 from __future__ import annotations
 

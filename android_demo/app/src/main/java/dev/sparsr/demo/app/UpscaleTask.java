@@ -1,7 +1,6 @@
 package dev.sparsr.demo.app;
 
 import android.content.Context;
-import dev.sparsr.SparsrException;
 import dev.sparsr.SparsrModel;
 import dev.sparsr.demo.bundle.Bundle;
 import dev.sparsr.demo.picture.Overview;
@@ -10,21 +9,16 @@ import dev.sparsr.demo.screen.Comparison;
 import dev.sparsr.demo.screen.Pixels;
 import java.io.File;
 
-/** A picture being upscaled, and its result. It goes on while the screen turns or another one is shown. */
-final class UpscaleTask implements Runnable {
+/** A picture being upscaled, and its result. */
+final class UpscaleTask extends Task {
     private static final String PICTURES = SharedFiles.PICTURES;
 
     final PictureFile picture;
     final Bundle bundle;
     final Upscaling.Format format;
     private final Context context;
-    private final long begin = System.nanoTime();
     private volatile Upscaling upscaling;
-    private volatile boolean cancelled;
-    private volatile long end;
     /** Read once {@link #done}. */
-    private volatile String error;
-    private volatile String hint;
     private volatile File file;
     private volatile Comparison comparison;
 
@@ -36,23 +30,22 @@ final class UpscaleTask implements Runnable {
     }
 
     @Override
-    public void run() {
-        try {
-            compute();
-        } catch (SparsrException failed) {
-            hint = failed.hint();
-            error = failed.getMessage();
-        } catch (OutOfMemoryError failed) {
-            hint = "Close other apps, or choose a smaller picture.";
-            error = "There is not enough memory for a picture of this size.";
-        } catch (RuntimeException failed) {  // of a decoder: the picture comes from outside
-            error = "The picture cannot be upscaled: " + failed + ".";
-        } finally {
-            end = System.nanoTime();
-        }
+    String memoryError() {
+        return "There is not enough memory for a picture of this size.";
     }
 
-    private void compute() {
+    @Override
+    String memoryHint() {
+        return "Close other apps, or choose a smaller picture.";
+    }
+
+    @Override
+    String failure() {
+        return "The picture cannot be upscaled";
+    }
+
+    @Override
+    void compute() {
         File folder = emptyFolder(context);
         Overview before = new Overview(picture.width, picture.height, Upscaling.OVERVIEW_SIDE);
         Upscaling.Source source = picture.read(before);
@@ -65,7 +58,7 @@ final class UpscaleTask implements Runnable {
             File result = new File(folder, resultName(fitting));
             Upscaling run = new Upscaling(model, source, result);
             upscaling = run;
-            if (cancelled) run.cancel();
+            if (cancelled()) run.cancel();
             if (!run.run(fitting)) return;
             showResult(run);
             file = result;
@@ -102,14 +95,11 @@ final class UpscaleTask implements Runnable {
         comparison.setAfter(new Pixels(after.width, after.height, after.pixels.clone()).turned(picture.orientation()));
     }
 
+    @Override
     void cancel() {
-        cancelled = true;
+        super.cancel();
         Upscaling run = upscaling;
         if (run != null) run.cancel();
-    }
-
-    boolean done() {
-        return end != 0;
     }
 
     double progress() {
@@ -117,21 +107,9 @@ final class UpscaleTask implements Runnable {
         return run == null ? 0 : run.progress();
     }
 
-    double seconds() {
-        return ((done() ? end : System.nanoTime()) - begin) * 1e-9;
-    }
-
     /** The result, or null. */
     File file() {
         return file;
-    }
-
-    String error() {
-        return error;
-    }
-
-    String hint() {
-        return hint;
     }
 
     Comparison comparison() {
