@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,9 +149,3 @@ def image_channels(model: onnx.ModelProto) -> int:
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     first = next((node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in weights), None)
     return 1 if first is not None and weights[first.input[1]].dims[1] == 1 else 3
-
-
-def operator_counts(model: onnx.ModelProto) -> str:
-    """For people: which operators the file has."""
-    counts = Counter(node.op_type for node in model.graph.node)
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common())

@@ -33,7 +33,7 @@ class JpegWriter:
             raise SparsrError(f"a jpg cannot hold {width}x{height} pixels", "name a png file")
         if channels != 3:
             raise SparsrError("a jpg cannot hold transparency", "name a png, tif or webp file")
-        self._file, self._height, self._width, self._icc_profile = file, height, width, icc_profile
+        self._file, self._height, self._icc_profile = file, height, icc_profile
         across = -(-width // _BLOCK)
         self._rows = _BLOCK * max(1, min(_ROWS // _BLOCK, _MOST_BLOCKS // across))
         self._interval = across * self._rows // _BLOCK

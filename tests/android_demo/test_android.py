@@ -9,12 +9,12 @@ import zipfile
 
 import android
 import arm64
-import graphs
 import java
 import numpy as np
 import pytest
 
 from sparsr.export.writers.native import write_native
+from tests.export import graphs
 
 WIDTH, HEIGHT = 21, 13
 NATIVE_CLASSES = ("SparsrModel", "Cores")

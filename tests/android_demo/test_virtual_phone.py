@@ -8,11 +8,11 @@ from pathlib import Path
 
 import android
 import arm64
-import graphs
 import numpy as np
 import pytest
 
 from sparsr.export.writers.native import write_native
+from tests.export import graphs
 
 PHONE = Path(__file__).parent / "phone"
 ADBD = ("adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog")

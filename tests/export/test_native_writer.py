@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 
-import graphs
 import numpy as np
 import pytest
 from safetensors.numpy import load
@@ -11,6 +10,7 @@ from sparsr.export.forms.native import pack
 from sparsr.export.ir import layers as L
 from sparsr.export.writers.native import PROGRAM, operators, write_native
 from sparsr.runtime.errors import SparsrError
+from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest
 
 

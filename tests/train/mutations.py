@@ -163,14 +163,14 @@ MUTANTS = [
         "adaptive/estimator.py",
         "loss = torch.stack(_losses(network(luma), errors, spread)).sum()",
         "loss = _losses(network(luma), errors, spread)[0]",
-        "test_estimator.py",
+        "test_estimator_training.py",
     ),
     Mutant(
         "estimator without its error loss",
         "adaptive/estimator.py",
         "loss = torch.stack(_losses(network(luma), errors, spread)).sum()",
         "loss = _losses(network(luma), errors, spread)[1]",
-        "test_estimator.py",
+        "test_estimator_training.py",
     ),
     # Import
     Mutant(

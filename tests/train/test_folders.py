@@ -10,7 +10,7 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import write_image
-from sparsr.train.cli import _parser
+from sparsr.train.cli import build_parser
 from sparsr.train.data.bicubic import downscale
 from sparsr.train.data.folders import pairs
 from sparsr.train.data.patches import PatchData
@@ -77,7 +77,7 @@ def test_official_lr_give_the_figures_of_lr_made_here(shared_data):
 
 
 def eval_command(*arguments):
-    chosen = _parser().parse_args(["eval", *map(str, arguments)])
+    chosen = build_parser().parse_args(["eval", *map(str, arguments)])
     return chosen.action(chosen)
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import arm64
-import graphs
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import NativeModel
+from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest, kernels_of
 from tests.small_networks import small
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import arm64
-import graphs
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import read_image
 from sparsr.train.importers.models import load_model
+from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest, kernels_of, native_run
 from tests.small_networks import EVERY_NETWORK, small
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import arm64
-import graphs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,6 +23,7 @@ from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native import build as builder
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
+from tests.export import graphs
 from tests.runtime.native.native_models import instruction_sets, keep_largest, kernels_of, native_run
 from tests.small_networks import EVERY_NETWORK, small
 

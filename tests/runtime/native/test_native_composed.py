@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import arm64
-import graphs
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from sparsr.export.ir import layers as L
 from sparsr.export.ir import reference
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import NativeModel
+from tests.export import graphs
 from tests.runtime.native.native_models import instruction_sets, keep_largest, native_run
 
 TOLERANCE = 1e-5  # of the largest value, as for every layer

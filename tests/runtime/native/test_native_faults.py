@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import graphs
 import pytest
 
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native import build as builder
+from tests.export import graphs
 
 SOURCE = Path(__file__).with_name("native_faults.cpp")
 

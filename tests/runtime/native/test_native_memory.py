@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import graphs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from sparsr.export.ir.layers import Activation, Add, Concat, DepthToSpace, Globa
 from sparsr.export.passes import for_native
 from sparsr.export.writers.native import make_program, write_native
 from sparsr.runtime.engines.native.load import NativeModel
+from tests.export import graphs
 from tests.runtime.native.native_models import native_run
 
 CHANNELS = 16

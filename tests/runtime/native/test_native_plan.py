@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import astuple, replace
 
-import graphs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from sparsr.runtime.cli.plan_table import MaskedCost, convolution_costs, cost_ta
 from sparsr.runtime.engines.native.costs import KERNELS, layer_cost, peak
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
+from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest, kernels_of, native_run
 
 

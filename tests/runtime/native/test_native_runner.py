@@ -6,7 +6,6 @@ import json
 import subprocess
 from dataclasses import replace
 
-import graphs
 import numpy as np
 import pytest
 import torch
@@ -18,6 +17,7 @@ from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native import build as builder
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.train.networks import build
+from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest
 
 

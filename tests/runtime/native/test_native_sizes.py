@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import graphs
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from sparsr.export.passes import optimise
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.train.networks import build
+from tests.export import graphs
 from tests.runtime.native.native_models import instruction_sets, native_run
 from tests.small_networks import EVERY_NETWORK, small
 

@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import graphs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from sparsr.export.passes import optimise
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import ERROR_BYTES, NativeModel, load_library
 from sparsr.runtime.errors import SparsrError
+from tests.export import graphs
 from tests.runtime.native.native_models import instruction_sets, keep_largest, native_run
 from tests.small_networks import EVERY_NETWORK, small
 
