@@ -32,8 +32,11 @@ def or_skip(build):
 
 @functools.cache
 def folder():
-    """Where things are built: kept from run to run as long as no source changes."""
-    digest = hashlib.sha256(builder.digest().encode())
+    """Where things are built: kept from run to run as long as no source changes, for this checkout alone.
+
+    CMake's folder knows where its sources lie, and refuses equal ones that lie elsewhere.
+    """
+    digest = hashlib.sha256(builder.digest().encode() + str(PACKAGING).encode())
     parts = (PACKAGING, java.APP / "engine")
     for path in sorted(
         path for part in parts for path in part.rglob("*") if path.is_file() and "__pycache__" not in path.parts
