@@ -11,7 +11,6 @@ from sparsr.export.adaptive.build import DEFAULT_PATCH, build_adaptive
 from sparsr.export.adaptive.curve import DEFAULT_BETAS, run_curve
 from sparsr.export.exporter import DEFAULT_FORMATS
 from sparsr.runtime.engines.registry import ENGINES
-from sparsr.runtime.upscale.adaptive.describe import describe_adaptive
 
 _report = partial(print, flush=True)
 
@@ -42,7 +41,7 @@ def _build(arguments: Sequence[str]) -> None:
         name=options.name,
         report=_report,
     )
-    print(describe_adaptive(card))
+    print(card.describe())
 
 
 def _curve(arguments: Sequence[str]) -> None:

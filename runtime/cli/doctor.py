@@ -1,7 +1,8 @@
-"""What of SparSR's runtime works on this machine, and what to install for the rest."""
+"""`sparsr doctor`: what of SparSR's runtime works on this machine, and what to install for the rest."""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import os
 import platform
@@ -33,6 +34,12 @@ _ARM_HALF = "asimdhp"
 _ARM_FEATURES = ("asimd", _ARM_HALF, "asimddp", "i8mm", "sve")
 _CHECK_TIMEOUT = 60  # seconds
 _PACKAGES = ("numpy", "pillow", "av")
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to `sparsr`."""
+    check = commands.add_parser("doctor", help="what works on this machine, and what to install")
+    check.set_defaults(command=lambda options: doctor())
 
 
 def doctor() -> int:

@@ -6,8 +6,8 @@ upscaler works with: 8-bit pictures in, strips of rows out. `whole_image.WholeIm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Protocol, Self, get_args
+from collections.abc import Generator
+from typing import Literal, NamedTuple, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,16 @@ STRIP_BYTES = 2 * 2**20
 """Of a strip, unless one row has more."""
 STRIPS_ALIVE = 3
 """The strip being filled, the one that waits, and the one its reader works on."""
+
+
+class MaskCount(NamedTuple):
+    """What a masked block computed in full."""
+
+    layer: str
+    important: int
+    """Pixels."""
+    pixels: int
+    """All of them."""
 
 
 class Engine(Protocol):
@@ -59,17 +69,24 @@ class RowEngine(Engine, Protocol):
     def memory(self, height: int, width: int) -> int:
         """Bytes that `rows` takes at most for a picture of that size, its strips included, the picture not."""
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Iterator[ByteArray]:
+    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
         """uint8 [h, w, 3] in any memory order -> strips from top to bottom, each uint8 [rows, s*w, 3].
 
-        Strips have about `strip_bytes` or a single row; each is the caller's own. Leaving early ends the work. Raises
-        `SparsrError` if the engine fails.
+        Strips have about `strip_bytes` or a single row; each is the caller's own. Closing the generator ends the work:
+        who leaves early closes it, because an interrupt while Python throws one away is lost. Raises `SparsrError` if
+        the engine fails.
         """
 
     def follow(self, size: tuple[int, int] | None) -> None:
         """Compute windows of a picture of that (height, width) so that they get its values, as far as the engine can.
 
         None: every picture by itself.
+        """
+
+    def count_masks(self) -> dict[str, MaskCount]:
+        """From now on add up what the masks of each layer hold important, in the dictionary returned.
+
+        Engines that share the model add to the same one. Raises `SparsrError` if the engine cannot tell.
         """
 
     def share(self, threads: int) -> Self:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Self
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, ByteArray, FloatArray, ImageEngine
+from sparsr.runtime.engines.contract import STRIP_BYTES, ByteArray, FloatArray, ImageEngine, MaskCount
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard, BundleFile
 
@@ -41,7 +41,7 @@ class WholeImage:
         pixel = self._engine.feature_bytes(self._card) + _FLOAT_INPUTS * _FLOAT_RGB + outputs
         return int(height * width * pixel)
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Iterator[ByteArray]:
+    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
         """The whole result: it exists anyway, so that smaller strips would save nothing."""
         values = picture.astype(np.float32)
         values *= np.float32(self._card.value_range / 255)
@@ -52,6 +52,10 @@ class WholeImage:
 
     def follow(self, size: tuple[int, int] | None) -> None:
         """Nothing: inference packages offer no such choice."""
+
+    def count_masks(self) -> dict[str, MaskCount]:
+        """Refused: inference packages do not tell."""
+        raise SparsrError("only the native engine counts what masks hold important", "pass --engine native")
 
     def share(self, threads: int) -> Self:
         """Another one, which holds the model a second time."""

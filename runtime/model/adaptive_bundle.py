@@ -11,6 +11,7 @@ from typing import Any, Self
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import Bundle, check_name, check_schema, open_folder, read_card, read_file, valid_card
 from sparsr.runtime.model.card import CARD_NAME
+from sparsr.runtime.model.describe import aligned
 from sparsr.runtime.model.records import read_record
 from sparsr.runtime.upscale.adaptive.estimator import Estimator, load_estimator
 
@@ -78,6 +79,21 @@ class AdaptiveCard:
         """Plain dictionary for `json.dumps`."""
         return dataclasses.asdict(self)
 
+    def describe(self) -> str:
+        """The card in a few lines for people."""
+        networks = (
+            ("network", f"{network.name} ({network.folder}/), {network.cost:.2f} GMACs, {network.halo} pixels around")
+            for network in self.networks
+        )
+        lines = [
+            ("adaptive", f"{self.name}, x{self.scale}, patches of {self.patch}x{self.patch} input pixels"),
+            *networks,
+            ("cheapest", f"bicubic, {self.bicubic_cost:.3f} GMACs"),
+            ("estimator", f"{self.estimator.bytes / 1e3:.1f} kB, {self.estimator.cost:.4f} GMACs"),
+        ]
+        lines += [(name, str(self.training[name])) for name in ("data", "terms") if name in self.training]
+        return aligned(lines)
+
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveBundle:
@@ -102,6 +118,30 @@ class AdaptiveBundle:
             _check_values(card)
         return cls(folder, card, tuple(_open_network(folder, network, card.scale) for network in card.networks))
 
+    @property
+    def schema(self) -> str:
+        """Of its card."""
+        return self.card.schema
+
+    @property
+    def scale(self) -> int:
+        """How many pixels a side become of one."""
+        return self.card.scale
+
+    def check_files(self) -> None:
+        """Read the estimator and the networks' files. Raises `SparsrError` if one is not what a card says."""
+        for network in self.networks:
+            network.check_files()
+        self.estimator()
+
+    def describe(self) -> str:
+        """The card in a few lines for people."""
+        return self.card.describe()
+
+    def to_json(self) -> dict[str, Any]:
+        """The card, for `json.dumps`."""
+        return self.card.to_json()
+
     def estimator(self) -> Estimator:
         """The estimator. Raises `SparsrError` if it is not the one the card describes."""
         file = self.card.estimator
@@ -111,12 +151,6 @@ class AdaptiveBundle:
             found = f"{estimator.candidates} candidates, the bundle has {len(self.card.candidates)}"
             raise SparsrError(f"{path} knows {found}", _HINT)
         return estimator
-
-
-def open_model(path: str | Path) -> Bundle | AdaptiveBundle:
-    """The bundle in the folder `path`, of either kind. Raises `SparsrError` as their `open` does."""
-    schema = read_card(open_folder(path) / CARD_NAME).get("schema")
-    return AdaptiveBundle.open(path) if schema == SCHEMA else Bundle.open(path)
 
 
 def _open_network(folder: Path, network: Network, scale: int) -> Bundle:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import CARD_NAME, SCHEMA, BundleCard, BundleFile
+from sparsr.runtime.model.describe import describe_card
 from sparsr.runtime.model.records import read_record
 
 MAX_CARD_BYTES = 4_000_000
@@ -53,6 +54,34 @@ class Bundle:
         for file in bundle.card.files:
             check_file(bundle.path / file.name, file.bytes)
         return bundle
+
+    @property
+    def schema(self) -> str:
+        """Of its card."""
+        return self.card.schema
+
+    @property
+    def scale(self) -> int:
+        """How many pixels a side become of one."""
+        return self.card.scale
+
+    @property
+    def networks(self) -> tuple[Bundle, ...]:
+        """Itself."""
+        return (self,)
+
+    def check_files(self) -> None:
+        """Read every model file. Raises `SparsrError` if one is not what the card says."""
+        for file in self.card.files:
+            self.model(file.format)
+
+    def describe(self) -> str:
+        """The card in a few lines for people."""
+        return describe_card(self.card)
+
+    def to_json(self) -> dict[str, Any]:
+        """The card, for `json.dumps`."""
+        return self.card.to_json()
 
     def file(self, format: str) -> BundleFile:
         """The entry of the model file in `format`. Raises `SparsrError` if the bundle has none."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, Precision, RowEngine
+from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, MaskCount, Precision, RowEngine
 from sparsr.runtime.engines.registry import default_engine, engine_kind, open_engine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
@@ -36,6 +36,8 @@ class PictureUpscaler(ABC):
     held: int
     """Bytes the process takes before it sees a picture."""
     engine: RowEngine
+    draws_patches = False
+    """Whether `patch_map` has something to show."""
 
     @property
     @abstractmethod
@@ -84,6 +86,24 @@ class PictureUpscaler(ABC):
         if padded is image:
             return whole
         return _cropped(whole, height * self.scale, width * self.scale)
+
+    def report(self) -> str:
+        """What there is to tell of the picture upscaled last, in whole lines; empty if nothing."""
+        return ""
+
+    def patch_map(self, image: ByteArray) -> ByteArray:
+        """The picture upscaled last in the colours of the candidates that computed its patches, above a legend.
+
+        image: uint8 [h, w, 3] -> uint8 [s*h + legend, s*w, 3]. Raises `SparsrError` if one network computes all.
+        """
+        raise SparsrError("the bundle holds a single network", "a patch map is for adaptive bundles")
+
+    def count_masks(self) -> dict[str, MaskCount]:
+        """From now on add up what the masks of each layer hold important, in the dictionary returned.
+
+        Raises `SparsrError` if the engine cannot tell, or no network has masks.
+        """
+        raise SparsrError("masks are counted of a single network", "name a bundle that holds one")
 
     def split(self, height: int, width: int) -> list[Self]:
         """Upscalers for pictures of that size that may work at the same time, in place of this one.
@@ -155,6 +175,13 @@ class Upscaler(PictureUpscaler):
     def exact(self) -> bool:
         """Whether tiles give the whole picture's result."""
         return self.card.receptive_radius is not None
+
+    def count_masks(self) -> dict[str, MaskCount]:
+        """As promised; only the native engine tells."""
+        counts = self.engine.count_masks()
+        if not self.card.masked:
+            raise SparsrError(f"the network in {self.bundle.path} has no masks", "leave out --masks")
+        return counts
 
     def _copy(self, threads: int) -> Self:
         twin = copy.copy(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,16 +105,17 @@ class Windows:
         return self.image[0, 0, _COLOURS] if constant_alpha(self.image) else None
 
 
-def kept_rows(strips: Iterator[ByteArray], rows: slice, columns: slice) -> Iterator[ByteArray]:
+def kept_rows(strips: Generator[ByteArray, None, None], rows: slice, columns: slice) -> Iterator[ByteArray]:
     """Some rows and columns of a result that comes in strips; the work ends with the last of them."""
     row = 0
-    for strip in strips:
-        first, last = max(rows.start - row, 0), min(rows.stop - row, len(strip))
-        if first < last:
-            yield strip[first:last, columns]
-        row += len(strip)
-        if row >= rows.stop:
-            return
+    with contextlib.closing(strips):
+        for strip in strips:
+            first, last = max(rows.start - row, 0), min(rows.stop - row, len(strip))
+            if first < last:
+                yield strip[first:last, columns]
+            row += len(strip)
+            if row >= rows.stop:
+                return
 
 
 def constant_alpha(image: ByteArray) -> bool:

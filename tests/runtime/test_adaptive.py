@@ -13,10 +13,10 @@ from small_adaptive import NETWORKS, random_estimator, write_adaptive
 from sparsr import Bundle, Upscaler
 from sparsr.runtime.cli.main import main
 from sparsr.runtime.errors import SparsrError, run_cli
-from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle, open_model
+from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.upscale.adaptive.bicubic import Bicubic, gmacs_720p
-from sparsr.runtime.upscale.adaptive.describe import patch_map
 from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
+from sparsr.runtime.upscale.models import open_model
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.train.data import bicubic
 
@@ -272,7 +272,7 @@ def test_command_line(command, adaptive, tmp_path):
     upscaler = AdaptiveUpscaler(adaptive, "ort", 1, beta=0.02)
     expected = upscaler(image)
     assert (np.asarray(Image.open(tmp_path / "out.png")) == expected).all()
-    assert (np.asarray(Image.open(tmp_path / "map.png")) == patch_map(image, upscaler)).all()
+    assert (np.asarray(Image.open(tmp_path / "map.png")) == upscaler.patch_map(image)).all()
     share = (upscaler.shares.choice == 0).mean()
     assert f"patches: large {share:.0%}" in out
     code, out, _ = command("info", adaptive.path)
@@ -286,7 +286,7 @@ def test_patch_map_shows_the_choice(adaptive):
     image = uneven(60, 80)
     upscaler = AdaptiveUpscaler(adaptive, "ort", 1, beta=0.02)
     upscaler(image)
-    drawn = patch_map(np.full_like(image, 100), upscaler)
+    drawn = upscaler.patch_map(np.full_like(image, 100))
     assert drawn.shape[1] == 160 and drawn.shape[0] > 120
     choice = upscaler.shares.choice
     assert len(np.unique(choice)) > 1

@@ -20,8 +20,9 @@ from PIL import Image
 from small_bundles import write_small_bundle
 
 from sparsr import Upscaler
-from sparsr.runtime.cli.main import describe, main
+from sparsr.runtime.cli.main import main
 from sparsr.runtime.errors import run_cli
+from sparsr.runtime.model.describe import describe_card
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -385,8 +386,8 @@ def test_info(runtime, bundle):
 def test_info_compares_sparse_files_with_the_dense_weights(bundle):
     file = replace(bundle.card.files[0], bytes=bundle.card.parameters)
     card = replace(bundle.card, nonzero=0.125, files=(file,))
-    assert "MB (25% of the dense weights)" in describe(card)
-    assert "dense weights" not in describe(bundle.card)
+    assert "MB (25% of the dense weights)" in describe_card(card)
+    assert "dense weights" not in describe_card(bundle.card)
 
 
 def test_missing_and_damaged_bundles(runtime, bundle_copy, tmp_path):

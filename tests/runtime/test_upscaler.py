@@ -15,6 +15,7 @@ from sparsr import Upscaler
 from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.engines.whole_image import to_bytes
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.upscale.windows import kept_rows
 from sparsr.train.networks import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -267,3 +268,17 @@ def test_works_without_torch_onnx_and_tensorflow(bundle):
     command = [sys.executable, "-c", BLOCKED, str(bundle.path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stdout == "fine\n", result.stderr
+
+
+def test_an_interruption_while_the_work_is_ended_is_not_lost():
+    """Python swallows what is raised while it throws a generator away."""
+
+    def strips():
+        try:
+            yield np.zeros((4, 4, 3), np.uint8)
+            yield np.zeros((4, 4, 3), np.uint8)
+        finally:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(kept_rows(strips(), slice(1, 3), slice(0, 4)))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import copy
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, FloatArray, Precision, strip_height
-from sparsr.runtime.engines.native.load import HALF, Mask, NativeModel
+from sparsr.runtime.engines.contract import (
+    STRIP_BYTES,
+    STRIPS_ALIVE,
+    ByteArray,
+    FloatArray,
+    MaskCount,
+    Precision,
+    strip_height,
+)
+from sparsr.runtime.engines.native.load import HALF, NativeModel
 from sparsr.runtime.engines.native.rows import stream
 
 
@@ -26,8 +34,7 @@ class NativeEngine:
         self.columns = 2 * self._model.info.lanes  # a network with maps of half the size has an even number of vectors
         self._followed: tuple[int, int] | None = None
         self._memory = functools.lru_cache(maxsize=512)(self._model.memory)
-        self.masks: dict[str, Mask] | None = None
-        """Once it is a dictionary, runs add up in it what the masks of each layer held important."""
+        self._masks: dict[str, MaskCount] | None = None
         self._adding = threading.Lock()  # to the masks
 
     def share(self, threads: int) -> NativeEngine:
@@ -36,6 +43,11 @@ class NativeEngine:
         twin.threads, twin._model, twin._followed = threads, self._model.share(threads), None
         twin._memory = functools.lru_cache(maxsize=512)(twin._model.memory)
         return twin
+
+    def count_masks(self) -> dict[str, MaskCount]:
+        """Add up from now on; empty as long as no masked block has run."""
+        self._masks = {}
+        return self._masks
 
     def memory(self, height: int, width: int) -> int:
         """What the engine's own plan for such a picture takes, and the strips."""
@@ -53,28 +65,28 @@ class NativeEngine:
             self._model.follow(*size)
         self._followed = size
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Iterator[ByteArray]:
+    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
         """uint8 [h, w, 3] -> strips uint8 [rows, s*w, 3] while the rest is computed."""
         try:
             yield from stream(self._model, picture, strip_bytes)
         finally:  # a reader may leave with the last row it wants
-            self._count_masks()
+            self._add_masks()
 
     def run(self, image: FloatArray) -> FloatArray:
         """[1, h, w, 3] -> [1, s*h, s*w, 3]."""
         result = np.empty((1, *self._model.output_shape(*image.shape[1:3])), np.float32)
         self._model.run(image[0], result[0])
-        self._count_masks()
+        self._add_masks()
         return result
 
-    def _count_masks(self) -> None:
-        if self.masks is None:
+    def _add_masks(self) -> None:
+        if self._masks is None:
             return
         with self._adding:
             for mask in self._model.masks():
-                before = self.masks.get(mask.layer, Mask(mask.layer, 0, 0))
+                before = self._masks.get(mask.layer, MaskCount(mask.layer, 0, 0))
                 important, pixels = before.important + mask.important, before.pixels + mask.pixels
-                self.masks[mask.layer] = Mask(mask.layer, important, pixels)
+                self._masks[mask.layer] = MaskCount(mask.layer, important, pixels)
 
 
 load = NativeEngine

@@ -8,11 +8,12 @@ import functools
 import json
 from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int32, c_size_t, c_ssize_t, c_uint64, c_void_p
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsr.runtime.engines.contract import MaskCount
 from sparsr.runtime.engines.native.build import digest, library_path
 from sparsr.runtime.errors import SparsrError
 
@@ -49,16 +50,6 @@ class Info(ctypes.Structure):
         ("instruction_set", c_char_p),
         ("buffer_bytes", c_uint64),
     ]
-
-
-class Mask(NamedTuple):
-    """What a masked block computed in full for one image."""
-
-    layer: str
-    important: int
-    """Pixels."""
-    pixels: int
-    """All of them."""
 
 
 _ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
@@ -217,10 +208,10 @@ class NativeModel:
         plan: dict[str, Any] = json.loads(text.value.decode(errors="replace"))
         return plan
 
-    def masks(self) -> list[Mask]:
+    def masks(self) -> list[MaskCount]:
         """The masks of the last run, in the order of the network; none if it has none."""
         return [
-            Mask(operation["layer"], operation["important"], operation["height"] * operation["width"])
+            MaskCount(operation["layer"], operation["important"], operation["height"] * operation["width"])
             for operation in self.plan()["operations"]
             if "important" in operation
         ]

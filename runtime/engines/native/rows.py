@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from sparsr.runtime.engines.contract import ByteArray, strip_height
 from sparsr.runtime.engines.native.load import NativeModel
 
 
-def stream(model: NativeModel, picture: ByteArray, strip_bytes: int) -> Iterator[ByteArray]:
-    """The result for uint8 [h, w, 3] in strips of about `strip_bytes`. Leaving early ends the run.
+def stream(model: NativeModel, picture: ByteArray, strip_bytes: int) -> Generator[ByteArray, None, None]:
+    """The result for uint8 [h, w, 3] in strips of about `strip_bytes`. Closing it ends the run.
 
     What the run raises is raised here.
     """

@@ -18,6 +18,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.upscale.adaptive import bicubic
+from sparsr.runtime.upscale.adaptive.choice import Choice, describe_shares, patch_map
 from sparsr.runtime.upscale.adaptive.layout import MAX_SIDE, Price, Window, gains, lay_out
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.runtime.upscale.upscaler import (
@@ -39,8 +40,7 @@ _STRIPS_ALIVE = 2  # the one being filled and the one its reader still holds
 class Shares(NamedTuple):
     """Who computed a picture."""
 
-    choice: NDArray[np.intp]
-    """The candidate that computed each patch: [rows, columns]."""
+    choice: Choice
     pixels: NDArray[np.int64]
     """Input pixels every candidate computed, surroundings included: [n]."""
 
@@ -52,6 +52,8 @@ class AdaptiveUpscaler(PictureUpscaler):
     cheaper. engine, threads, max_memory, precision: as of `Upscaler`.
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
+
+    draws_patches = True
 
     def __init__(
         self,
@@ -98,6 +100,14 @@ class AdaptiveUpscaler(PictureUpscaler):
     def measure_prices(self) -> None:
         """Let time on this machine, instead of multiply-adds, be what beta weighs. Takes a second or two."""
         self.prices = [_timed(*pair) for pair in zip(self.candidates, self.prices, strict=True)]
+
+    def report(self) -> str:
+        """Which candidate computed how much of the last picture."""
+        return f"patches: {describe_shares(self.card, self.shares.choice)}\n"
+
+    def patch_map(self, image: ByteArray) -> ByteArray:
+        """The picture upscaled last, each patch in the colour of its candidate."""
+        return patch_map(image, self.card, self.shares.choice)
 
     def _copy(self, threads: int) -> Self:
         twin = copy.copy(self)
