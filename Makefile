@@ -68,9 +68,9 @@ demo: $(VENV)/.linked
 	$(RUN) -m export $(ZOO)/rfdn64_x4.safetensors --out demo/rfdn64_x4
 	$(RUN) -m bench run demo/assln_x4 demo/$(SPARSE) demo/ledsr96_x4 demo/rfdn64_x4 --rounds 7 --max-seconds 60 --json demo/bench.json
 	@echo "6/6  make the page"
-	$(RUN) -m bench page --bundle demo/assln_x4 --before $(PHOTO) --after demo/upscaled.png --bench demo/bench.json \
+	$(RUN) -m bench report demo/bench.json --bundle demo/assln_x4 --before $(PHOTO) --after demo/upscaled.png \
 	  --exhibit "SMSR: white is computed in full, module by module=demo/masks/photo_masks.png" \
-	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" --out demo/index.html
+	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" -o demo/index.html -o demo/report.md
 	@echo "open demo/index.html"
 
 # The model inside the package, from the zoo: only for the native engine, which every wheel carries.

@@ -1,4 +1,4 @@
-"""Command line of the measurements: `sparsr bench run|check|baseline|bars|page`."""
+"""Command line of the measurements: `sparsr bench run|report|check|baseline|bars`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from sparsr.bench.measure import layers, results
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
 from sparsr.bench.measure.measure import measure
 from sparsr.bench.measure.plan import Plan, Subject
+from sparsr.bench.report import commands as report
 from sparsr.bench.report import table
-from sparsr.bench.report.gallery import Exhibit
-from sparsr.bench.report.page import write_page
-from sparsr.bench.report.pictures import Pictures
 from sparsr.bench.targets.names import open_target, target_names
 from sparsr.runtime.errors import SparsrError, run_cli
 from sparsr.runtime.media.images import read_image
@@ -31,12 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sparsr bench", description="Measure bundles and show the result.")
-    commands = parser.add_subparsers(required=True, metavar="run|check|baseline|bars|page")
+    commands = parser.add_subparsers(required=True, metavar="run|report|check|baseline|bars")
     _add_run(commands)
+    report.add_report(commands)
     budgets.add_check(commands)
     budgets.add_baseline(commands)
     _add_bars(commands)
-    _add_page(commands)
     return parser
 
 
@@ -81,24 +79,6 @@ def _add_bars(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="default 7")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all results")
     parser.set_defaults(command=_bars)
-
-
-def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    page = commands.add_parser(
-        "page",
-        help="a page from results and pictures",
-        description="Write one self-contained HTML page, and a PNG comparison beside it.",
-    )
-    page.add_argument("--bundle", type=Path, required=True, metavar="BUNDLE")
-    page.add_argument("--before", type=Path, required=True, metavar="IMG", help="the input")
-    page.add_argument("--after", type=Path, required=True, metavar="IMG", help="the upscaled output")
-    page.add_argument("--reference", type=Path, metavar="IMG", help="the true large image, if there is one")
-    page.add_argument("--bench", type=Path, required=True, metavar="JSON", help="what `run --json` wrote")
-    page.add_argument(
-        "--exhibit", action="append", default=[], metavar="CAPTION=FILE", help="a further picture or SVG drawing"
-    )
-    page.add_argument("--out", type=Path, required=True, metavar="HTML")
-    page.set_defaults(command=_page)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -150,16 +130,6 @@ def _bars(options: argparse.Namespace) -> int:
     if options.json:
         bars.save(runs, options.json)
     print(f"{sum(entry.met for entry in reached)} of {len(reached)} bars reached")
-    return 0
-
-
-def _page(options: argparse.Namespace) -> int:
-    bundle = Bundle.open(options.bundle)
-    pictures = Pictures.read(options.before, options.after, options.reference)
-    exhibits = tuple(Exhibit.read(wish) for wish in options.exhibit)
-    measured = results.load(options.bench)
-    written = write_page(options.out, options.bundle.resolve().name, bundle.card, pictures, measured, exhibits)
-    print("\n".join(f"wrote {path}" for path in written))
     return 0
 
 

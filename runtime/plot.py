@@ -32,8 +32,8 @@ def plot(title: str, x_axis: str, y_axis: str, series: Sequence[Series], logarit
     points = [point for line in series for point in line.points]
     if not points:
         raise ValueError("there is nothing to plot")
-    horizontal = _Axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT, logarithmic)
-    vertical = _Axis([y for _, y in points], _HEIGHT - _BOTTOM, _TOP)
+    horizontal = Axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT, logarithmic)
+    vertical = Axis([y for _, y in points], _HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         _text(_WIDTH / 2, 22, title, "middle", 15),
@@ -56,7 +56,7 @@ def plot(title: str, x_axis: str, y_axis: str, series: Sequence[Series], logarit
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>\n' + "\n".join(parts) + "\n</svg>\n"
 
 
-class _Axis:
+class Axis:
     """From values to pixels, with round numbers to write at it."""
 
     def __init__(self, values: Sequence[float], start: float, stop: float, logarithmic: bool = False) -> None:
@@ -84,7 +84,7 @@ def _round_step(step: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= step * 0.999)
 
 
-def _drawn(line: Series, colour: str, horizontal: _Axis, vertical: _Axis) -> list[str]:
+def _drawn(line: Series, colour: str, horizontal: Axis, vertical: Axis) -> list[str]:
     places = [(horizontal(x), vertical(y)) for x, y in line.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dashes = ' stroke-dasharray="6 4"' if line.dashed else ""

@@ -43,4 +43,3 @@ def mean_psnr(bundle: Bundle, engine: str, low: Path, high: Path) -> float:
             raise SparsrError(f"{path} becomes {sizes} as {true[path.stem].name} is", "the scale is another")
         values.append(psnr(enlarged, wanted, bundle.card.scale))
     return float(np.mean(values))
-

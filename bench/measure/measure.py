@@ -197,6 +197,7 @@ def _info(subject: Subject, plan: Plan) -> BundleInfo:
         files={file.name: file.bytes for file in card.files},
         quality=_quality(card),
         counterpart=plan.baseline or _counterpart(card, plan.subjects),
+        nonzero=card.nonzero,
     )
 
 

@@ -62,6 +62,13 @@ class BundleInfo:
     """What the card says of it: {data set: {"psnr_y": dB, "ssim_y": ...}}; empty if nothing."""
     counterpart: str | None
     """Id of the dense bundle it is compared with; its own id for that bundle itself."""
+    nonzero: float = 1.0
+    """Share of `gmacs_720p` whose weight is not zero."""
+
+    @property
+    def work(self) -> float:
+        """10^9 multiply-adds for a 1280x720 output whose weight is not zero."""
+        return self.gmacs_720p * self.nonzero
 
 
 @dataclass(frozen=True)

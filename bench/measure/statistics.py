@@ -20,6 +20,10 @@ class Summary:
     lower_quartile: float
     median: float
     upper_quartile: float
+    p90: float | None = None
+    p95: float | None = None
+    trimmed_mean: float | None = None
+    """Mean without the lowest and the highest tenth."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,13 @@ class PairedRatio:
 
 
 def summarise(samples: Sequence[float]) -> Summary:
-    """Minimum, median and quartiles (linear interpolation). ValueError without samples."""
+    """Minimum, quartiles and percentiles (linear interpolation), and trimmed mean. ValueError without samples."""
     if not len(samples):
         raise ValueError("no samples")
-    low, lower, median, upper = (float(value) for value in np.quantile(samples, [0, 0.25, 0.5, 0.75]))
-    return Summary(len(samples), low, lower, median, upper)
+    low, lower, median, upper, p90, p95 = (float(q) for q in np.quantile(samples, [0, 0.25, 0.5, 0.75, 0.9, 0.95]))
+    cut = len(samples) // 10
+    trimmed = float(np.mean(sorted(samples)[cut : len(samples) - cut]))
+    return Summary(len(samples), low, lower, median, upper, p90, p95, trimmed)
 
 
 def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:

@@ -1,71 +1,145 @@
-"""The tables of the page: every measurement, the bundle's card, and what it was measured on."""
+"""The tables of the report: every measurement, counters, layers, machines, and the bundle's card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparsr.bench.measure.layers import LEGEND
 from sparsr.bench.measure.results import Results, Row
-from sparsr.bench.report.markup import table, tag, text
+from sparsr.bench.report.blocks import Block, Folded, Heading, Note, Section, Table, Terms
+from sparsr.bench.report.cases import Case, places
 from sparsr.bench.report.units import count, mebibytes, milliseconds, percent_floor
 from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.model.card import BundleCard, BundleFile
 
-
-def measurements(results: Results) -> str:
-    """A line per measured row, then a list of those that could not be."""
-    header = (
-        "Network",
-        "Engine",
-        "CPU, least",
-        "Wall, median",
-        "Wall, quartiles",
-        "Memory, peak",
-        "Off by",
-        "Against dense",
-    )
-    rows = []
-    for info in results.bundles:
-        measured = [row for row in results.rows if row.bundle == info.id and row.failure is None]
-        rows += [_measurement(row) for row in sorted(measured, key=results.time)]
-    failed = "".join(tag("li", text(_failure(row))) for row in results.rows if row.failure is not None)
-    missing = tag("p", "Not measured:") + tag("ul", failed, class_="plain") if failed else ""
-    return (table(header, rows, 2) if rows else "") + missing
+_PROTOCOL = (
+    "Every engine ran in a process of its own, on the same input. The processes took turns, one inference each. "
+    "Against dense: time of the fastest engine in single precision on the dense network divided by the row's, "
+    "round by round; their median and its confidence interval; above 1 the row is faster. Off by: the largest "
+    "difference, in 8-bit levels, from the output most engines agree with; an engine more than 1 off is never compared "
+    "with. Memory: peak of the process, on this machine with Python."
+)
 
 
-def layers(results: Results) -> str:
-    """Tables of what the native engine did, layer by layer, folded; empty if it was not measured."""
-    header = ("Kernel", "Layers", "Channels", "Size", "Time", "Multiply-adds", "GFLOP/s", "Of the peak", "Of the bound")
-    parts = [
-        tag("h3", text(f"{row.bundle} in {row.engine}")) + table(header, map(_layer, row.layers), 1)
-        for row in results.rows
-        if row.layers
+def measurements(found: Sequence[Case], files: Sequence[Results]) -> list[Block]:
+    """A line per timed row, then those that could not be measured."""
+    several = len(files) > 1
+    header = ["Network", "Engine", *(["Where"] if several else [])]
+    figures = ["CPU, least", "Wall, median", "p90", "p95", "First run", "Memory, peak", "Off by", "Against dense"]
+    timed = sorted((case for case in found if case.timed), key=lambda case: (case.row.bundle, case.place, case.time))
+    blocks: list[Block] = []
+    if timed:
+        rows = [_measurement(case, several) for case in timed]
+        blocks += [Table([*header, *figures], rows, len(header)), Note(_PROTOCOL)]
+    else:
+        blocks.append(Note("No time was measured."))
+    failed = [row for results in files for row in results.rows if row.failure is not None]
+    if failed:
+        lines = [(row.bundle, row.engine, row.failure or "", row.hint or "") for row in failed]
+        blocks += [Heading("Not measured"), Table(("Network", "Engine", "Reason", "Hint"), lines, 4)]
+    return blocks
+
+
+def _measurement(case: Case, several: bool) -> list[str]:
+    row = case.row
+    assert row.cpu and row.wall
+    ratio = row.opponent.ratio if row.opponent else None
+    return [
+        row.bundle,
+        f"{row.engine} {row.version or ''}".strip(),
+        *([case.place] if several else []),
+        milliseconds(row.cpu.minimum),
+        milliseconds(row.wall.median),
+        *(_milliseconds(seconds) for seconds in (row.wall.p90, row.wall.p95, row.first)),
+        mebibytes(row.memory.peak) if row.memory else "–",
+        _off_by(row),
+        f"{ratio.median:.2f}× ({ratio.low:.2f} – {ratio.high:.2f})" if ratio else "–",
     ]
-    if not parts:
-        return ""
-    return tag("details", tag("summary", "Layer by layer"), *parts, tag("p", text(LEGEND), class_="note"))
 
 
-def setting(results: Results) -> str:
-    """Machine, system and versions as a list of terms."""
+def _milliseconds(seconds: float | None) -> str:
+    return "–" if seconds is None else milliseconds(seconds)
+
+
+def _off_by(row: Row) -> str:
+    if row.difference is None:
+        return "–"
+    wrong = " (wrong)" if not row.correct and row.precision == "float32" else ""
+    return f"{row.difference.max_8bit}{wrong}"
+
+
+def counters(found: Sequence[Case]) -> Section | None:
+    """What was counted instead of timed; None if nothing was."""
+    rows = [
+        (
+            case.row.bundle,
+            case.row.engine,
+            case.place,
+            case.row.source,
+            *(_counted(value) for value in (case.row.counters.multiply_adds, case.row.counters.instructions)),
+            mebibytes(case.row.counters.heap) if case.row.counters.heap else "–",
+        )
+        for case in found
+        if case.row.counters
+    ]
+    header = ("Network", "Engine", "Where", "Source", "Multiply-adds", "Instructions", "Heap, peak")
+    note = Note("Executed for one image. These figures do not depend on how fast or busy the machine is.")
+    return Section("Counted", [Table(header, rows, 4), note]) if rows else None
+
+
+def _counted(value: int | None) -> str:
+    return "–" if value is None else count(value)
+
+
+def layer_tables(found: Sequence[Case]) -> list[Block]:
+    """What the native engine did, layer by layer, folded; empty if it was not measured."""
+    header = ("Kernel", "Layers", "Channels", "Size", "Time", "Multiply-adds", "GFLOP/s", "Of the peak", "Of the bound")
+    blocks: list[Block] = []
+    for row in (case.row for case in found if case.row.layers):
+        blocks += [Heading(f"{row.bundle} in {row.engine}"), Table(header, [_layer(group) for group in row.layers], 1)]
+    return [Folded("Layer by layer", [*blocks, Note(LEGEND)])] if blocks else []
+
+
+def _layer(group: LayerGroup) -> list[str]:
+    shape = str(group.layers), f"{group.inputs}→{group.outputs}", f"{group.width}×{group.height}"
+    figures = ("–",) * 4
+    if group.multiply_adds:
+        done = count(group.layers * group.multiply_adds)
+        shares = f"{100 * group.of_peak:.0f} %", f"{100 * group.achieved:.0f} %"
+        figures = done, f"{group.speed / 1e9:.1f}", *shares
+    return [group.kernel, *shape, milliseconds(group.seconds), *figures]
+
+
+def machines(files: Sequence[Results]) -> list[Block]:
+    """What was measured on, and how."""
+    blocks: list[Block] = []
+    for place, results in zip(places(files), files, strict=True):
+        blocks += [Heading(place), Terms(_machine(results))]
+    return blocks
+
+
+def _machine(results: Results) -> dict[str, Any]:
     machine, settings = results.machine, results.settings
     pinned = f", pinned to CPU {', '.join(map(str, settings.cpus))}" if settings.cpus else ""
-    terms = {
+    hidden = ", AVX-512 hidden" if settings.hidden else ""
+    python = f", Python {machine.python}" if machine.python else ""
+    return {
         "Measured": results.created.replace("T", " "),
-        "Input": f"{settings.width}×{settings.height} pixels, float32",
-        "Runs": f"{settings.rounds} rounds, {settings.threads} thread{'s' if settings.threads > 1 else ''}{pinned}",
+        "Source": ", ".join(dict.fromkeys(row.source for row in results.rows)),
+        "Input": f"{settings.width}×{settings.height} pixels",
+        "Runs": f"{settings.rounds} rounds, {settings.threads} thread{'s' * (settings.threads > 1)}{pinned}{hidden}",
         "Processor": f"{machine.cpu}, {machine.architecture}, {machine.cores} CPUs available",
         "Vector instructions": " ".join(machine.isa) or None,
         "Frequency governor": machine.governor or "not shown by this machine",
         "Memory": mebibytes(machine.memory) if machine.memory else None,
-        "System": f"{machine.system} {machine.kernel}, Python {machine.python}",
-        "Packages": ", ".join(f"{name} {version}" for name, version in machine.packages.items()),
+        "System": f"{machine.system} {machine.kernel}{python}",
+        **machine.facts,
+        "Packages": ", ".join(f"{name} {version}" for name, version in machine.packages.items()) or None,
     }
-    return _terms(terms)
 
 
-def card_details(card: BundleCard) -> str:
+def card_details(card: BundleCard) -> list[Block]:
     """The bundle's card for people: the network, its files, its parity certificate, its training."""
     radius = card.receptive_radius
     network = {
@@ -79,85 +153,29 @@ def card_details(card: BundleCard) -> str:
         "Values": f"0 to {card.value_range:g}, RGB",
     }
     header = ("File", "Layout", "Operators", "SHA-256", "Size")
-    files = table(header, [_file(file) for file in card.files], 4)
-    parts = [_terms(network), tag("h3", "Files"), files]
+    blocks: list[Block] = [Terms(network), Heading("Files"), Table(header, [_file(file) for file in card.files], 4)]
     if card.parity:
-        summary = tag("summary", f"All {len(card.parity)} checks")
-        parts += [tag("h3", "Parity certificate"), tag("details", summary, _parity(card))]
+        blocks += [Heading("Parity certificate"), Folded(f"All {len(card.parity)} checks", [_parity(card)])]
     if card.training:
-        parts += [tag("h3", "Training"), _terms(card.training)]
+        blocks += [Heading("Training"), Terms(card.training)]
     if card.tools:
-        parts += [tag("h3", "Written with"), _terms(card.tools)]
-    return "".join(parts)
+        blocks += [Heading("Written with"), Terms(card.tools)]
+    return blocks
 
 
-def _measurement(row: Row) -> tuple[str, ...]:
-    assert row.cpu and row.wall and row.difference
-    ratio = row.opponent.ratio if row.opponent else None
-    off = f"{row.difference.max_8bit}" if row.correct else f"{row.difference.max_8bit} (wrong)"
-    return (
-        text(row.bundle),
-        text(f"{row.engine} {row.version or ''}"),
-        milliseconds(row.cpu.minimum),
-        milliseconds(row.wall.median),
-        f"{milliseconds(row.wall.lower_quartile)} – {milliseconds(row.wall.upper_quartile)}",
-        f"{mebibytes(row.memory.peak)}" if row.memory else "–",
-        off,
-        f"{ratio.median:.2f}× ({ratio.low:.2f} – {ratio.high:.2f})" if ratio else "–",
-    )
+def _file(file: BundleFile) -> list[str]:
+    return [file.name, file.layout, " ".join(file.operators), file.sha256[:16], mebibytes(file.bytes)]
 
 
-def _layer(group: LayerGroup) -> tuple[str, ...]:
-    shape = str(group.layers), f"{group.inputs}→{group.outputs}", f"{group.width}×{group.height}"
-    figures = ("–",) * 4
-    if group.multiply_adds:
-        done = count(group.layers * group.multiply_adds)
-        shares = f"{100 * group.of_peak:.0f} %", f"{100 * group.achieved:.0f} %"
-        figures = done, f"{group.speed / 1e9:.1f}", *shares
-    return text(group.kernel), *shape, milliseconds(group.seconds), *figures
-
-
-def _file(file: BundleFile) -> tuple[str, ...]:
-    digest = tag("code", text(file.sha256[:16]))
-    return text(file.name), file.layout, text(" ".join(file.operators)), digest, mebibytes(file.bytes)
-
-
-def _failure(row: Row) -> str:
-    return f"{row.bundle} in {row.engine}: {row.failure}" + (f" ({row.hint})" if row.hint else "")
-
-
-def _parity(card: BundleCard) -> str:
-    return table(
-        ("Step", "Image", "Largest difference", "8-bit equal", "8-bit off by"),
-        [
-            (
-                text(entry.hop),
-                text(entry.image),
-                f"{entry.max_abs:.1e}",
-                percent_floor(entry.identical_8bit),
-                str(entry.max_8bit),
-            )
-            for entry in card.parity
-        ],
-        2,
-    )
+def _parity(card: BundleCard) -> Table:
+    header = ("Step", "Image", "Largest difference", "8-bit equal", "8-bit off by")
+    rows = [
+        (entry.hop, entry.image, f"{entry.max_abs:.1e}", percent_floor(entry.identical_8bit), str(entry.max_8bit))
+        for entry in card.parity
+    ]
+    return Table(header, rows, 2)
 
 
 def _widths(widths: Mapping[str, int]) -> str:
     low, high = min(widths.values()), max(widths.values())
     return f"{low} channels each" if low == high else f"{low} to {high} channels"
-
-
-def _terms(values: Mapping[str, Any]) -> str:
-    """A definition list; dictionaries become lists inside, None is left out."""
-    return tag(
-        "dl", *(tag("dt", text(key)) + tag("dd", _value(value)) for key, value in values.items() if value is not None)
-    )
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _terms(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(_value(item) for item in value)
-    return text(value)

@@ -1,24 +1,13 @@
-"""The headline figures: one network in its best engine against the fastest dense run. Only what the data says."""
+"""The headline: networks in their best engines against the fastest dense runs. Only what the data says."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from sparsr.bench.measure.engines import ENGINES
 from sparsr.bench.measure.results import BundleInfo, Results, Row
 from sparsr.bench.measure.statistics import PairedRatio
-from sparsr.bench.report.markup import tag, text
+from sparsr.bench.report.blocks import Figure
 from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
 from sparsr.runtime.model.card import BundleCard
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number, what it is, and what it is to be compared with."""
-
-    value: str
-    label: str
-    detail: str
 
 
 def headline_row(results: Results, bundle: str) -> Row | None:
@@ -26,7 +15,7 @@ def headline_row(results: Results, bundle: str) -> Row | None:
     return results.fastest(bundle, "runtime") or results.fastest(bundle)
 
 
-def figures(results: Results, bundle: str, card: BundleCard) -> list[Figure]:
+def figures(results: Results, bundle: str, card: BundleCard | None) -> list[Figure]:
     """Those that can be given, the most telling first."""
     row = headline_row(results, bundle)
     info = results.info(bundle)
@@ -37,7 +26,7 @@ def figures(results: Results, bundle: str, card: BundleCard) -> list[Figure]:
         _disk(info, dense, row),
         _work(info, dense),
         _quality(info, dense),
-        _parity(card),
+        _parity(card) if card else None,
     ]
     return [figure for figure in found if figure]
 
@@ -100,7 +89,7 @@ def _work(info: BundleInfo, dense: BundleInfo | None) -> Figure:
     detail = f"for a 1280×720 output, {count(info.parameters)} parameters"
     if dense:
         detail += f". {dense.id}: {giga(dense.gmacs_720p)} and {count(dense.parameters)}"
-    return Figure(giga(info.gmacs_720p), "multiply-adds", detail)
+    return Figure(giga(info.work), "multiply-adds", detail)
 
 
 def _quality(info: BundleInfo, dense: BundleInfo | None) -> Figure | None:
@@ -123,15 +112,3 @@ def _parity(card: BundleCard) -> Figure | None:
     off = "none differs" if largest == 0 else f"none off by more than {largest}"
     detail = f"8-bit values equal to the trained network's, {off}; float32 within {exact:.1e} of full range"
     return Figure(percent_floor(identical), "identical", f"{detail}, over {len(card.parity)} checks")
-
-
-def render(found: list[Figure]) -> str:
-    """The figures as a list of tiles."""
-    return "".join(
-        tag(
-            "li",
-            tag("p", tag("strong", text(figure.value)), " ", tag("span", text(figure.label)), class_="headline"),
-            tag("p", text(figure.detail), class_="detail"),
-        )
-        for figure in found
-    )

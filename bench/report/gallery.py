@@ -1,4 +1,4 @@
-"""Further pictures of the page: mask pictures, patch maps, plots. Each with a caption, as it is."""
+"""Further pictures of a report: mask pictures, patch maps, plots. Each with a caption, as it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparsr.bench.report.markup import tag, text
 from sparsr.bench.report.pictures import embedded
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import read_image
@@ -40,12 +39,3 @@ class Exhibit:
         if len(content) > _MAX_SVG or b"<svg" not in content[:1000]:
             raise SparsrError(f"{path} is not an SVG drawing of at most {_MAX_SVG // 10**6} MB", "give another file")
         return cls(caption, f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}")
-
-
-def render(exhibits: tuple[Exhibit, ...]) -> str:
-    """A section of the page; nothing without exhibits."""
-    figures = [
-        tag("figure", tag("img", src=shown.source, alt=shown.caption), tag("figcaption", text(shown.caption)))
-        for shown in exhibits
-    ]
-    return tag("section", tag("h2", "More to see"), tag("div", *figures, class_="gallery")) if figures else ""

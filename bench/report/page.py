@@ -1,81 +1,112 @@
-"""Puts the result page together: one HTML file without any outside address, and the comparison picture beside it."""
+"""A report as one HTML file without any outside address."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from string import Template
+from typing import Any
 
-from sparsr.bench.measure.results import Results
-from sparsr.bench.report import chart, details, figures, gallery
+from sparsr.bench.report import blocks
+from sparsr.bench.report.drawing import css_variables, svg
 from sparsr.bench.report.markup import tag, text
 from sparsr.bench.report.pictures import DETAIL, SHOWN, Pictures, embedded
-from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.files import write_text
-from sparsr.runtime.media.images import write_image
-from sparsr.runtime.model.card import BundleCard
 
 _HERE = Path(__file__).parent
-COMPARISON = "comparison.png"
 
 
-def write_page(
-    path: Path,
-    bundle: str,
-    card: BundleCard,
-    pictures: Pictures,
-    results: Results,
-    exhibits: tuple[gallery.Exhibit, ...] = (),
-) -> list[Path]:
-    """Write the page to `path` and the comparison beside it; returns the files written.
-
-    `bundle` is the bundle's id in `results`; `exhibits` are further pictures. Raises `SparsrError` if the results do
-    not hold the bundle.
-    """
-    known = [info.id for info in results.bundles]
-    if bundle not in known:
-        raise SparsrError(f"the results hold no bundle {bundle}", f"they hold {', '.join(known)}; measure this one")
-    comparison = path.with_name(COMPARISON)
-    write_image(comparison, pictures.comparison(card.name))
-    write_text(path, render(bundle, card, pictures, results, exhibits))
-    return [path, comparison]
-
-
-def render(
-    bundle: str,
-    card: BundleCard,
-    pictures: Pictures,
-    results: Results,
-    exhibits: tuple[gallery.Exhibit, ...] = (),
-) -> str:
+def render(report: blocks.Report) -> str:
     """The page's HTML."""
-    shown = pictures.part(*SHOWN)
+    style = Template((_HERE / "page.css").read_text(encoding="utf-8"))
     parts = {
-        "title": text(f"{card.name}: super-resolution ×{card.scale}"),
-        "style": (_HERE / "page.css").read_text(encoding="utf-8"),
+        "title": text(f"{report.title}: {report.subtitle}"),
+        "style": style.substitute(light=css_variables(dark=False), dark=css_variables(dark=True)),
         "script": (_HERE / "page.js").read_text(encoding="utf-8"),
-        "name": text(card.name),
-        "subtitle": text(_subtitle(card)),
-        "slider": _slider(shown, card.name),
-        "caption": text(_caption(pictures, shown)),
-        "details": _details(pictures, card.name),
-        "gallery": gallery.render(exhibits),
-        "figures": figures.render(figures.figures(results, bundle, card)),
-        "chart": chart.render(results, bundle),
-        "chart_legend": text(chart.legend(results)),
-        "measurements": details.measurements(results),
-        "layers": details.layers(results),
-        "protocol": text(_protocol(results)),
-        "setting": details.setting(results),
-        "card": details.card_details(card),
+        "name": text(report.title),
+        "subtitle": text(report.subtitle),
+        "sections": "\n".join(map(_section, report.sections)),
     }
-    template = Template((_HERE / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(parts)
+    return Template((_HERE / "page.html").read_text(encoding="utf-8")).substitute(parts)
 
 
-def _subtitle(card: BundleCard) -> str:
-    kinds = {"dense": "dense", "imported": "official weights"}
-    kind = kinds.get(card.method, f"pruned by {card.method.upper()}")
-    return f"{card.architecture.upper()} network, {kind}, enlarges images {card.scale} times"
+def _section(section: blocks.Section) -> str:
+    return tag("section", tag("h2", text(section.title)), *map(_block, section.blocks))
+
+
+def _block(block: blocks.Block) -> str:
+    return _RENDERERS[type(block)](block)
+
+
+def _note(note: blocks.Note) -> str:
+    return tag("p", text(note.text), class_="note")
+
+
+def _heading(heading: blocks.Heading) -> str:
+    return tag("h3", text(heading.text))
+
+
+def _table(table: blocks.Table) -> str:
+    """In a box that scrolls sideways where the screen is narrow."""
+
+    def line(kind: str, cells: Iterable[str]) -> str:
+        classes = ("figure" if number >= table.numeric_from else "name" for number, _ in enumerate(table.header))
+        return tag("tr", *(tag(kind, text(cell), class_=name) for cell, name in zip(cells, classes, strict=True)))
+
+    body = tag("tbody", *(line("td", row) for row in table.rows))
+    return tag("div", tag("table", tag("thead", line("th", table.header)), body), class_="scroll", tabindex=0)
+
+
+def _terms(terms: blocks.Terms) -> str:
+    pairs = ((key, value) for key, value in terms.values.items() if value is not None)
+    return tag("dl", *(tag("dt", text(key)) + tag("dd", _value(value)) for key, value in pairs))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return _terms(blocks.Terms(value))
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value)
+    return text(value)
+
+
+def _figures(figures: blocks.Figures) -> str:
+    tiles = (
+        tag(
+            "li",
+            tag("p", tag("strong", text(figure.value)), " ", tag("span", text(figure.label)), class_="headline"),
+            tag("p", text(figure.detail), class_="detail"),
+        )
+        for figure in figures.figures
+    )
+    return tag("ul", *tiles, class_="figures")
+
+
+def _charts(charts: blocks.Charts) -> str:
+    return tag("div", *(tag("figure", svg(drawing)) for drawing in charts.drawings.values()), class_="charts")
+
+
+def _gallery(gallery: blocks.Gallery) -> str:
+    figures = (
+        tag("figure", tag("img", src=shown.source, alt=shown.caption), tag("figcaption", text(shown.caption)))
+        for shown in gallery.exhibits
+    )
+    return tag("div", *figures, class_="gallery")
+
+
+def _folded(folded: blocks.Folded) -> str:
+    return tag("details", tag("summary", text(folded.summary)), *map(_block, folded.blocks))
+
+
+def _comparison(comparison: blocks.Comparison) -> str:
+    shown = comparison.pictures.part(*SHOWN)
+    caption = tag("figcaption", text(_caption(comparison.pictures, shown)))
+    detail = comparison.pictures.part(*DETAIL).panels(comparison.network)
+    panels = (
+        tag("figure", tag("img", src=embedded(pixels, lossless=True), alt=label), tag("figcaption", text(label)))
+        for label, pixels in detail.items()
+    )
+    slider = tag("figure", _slider(shown, comparison.network), caption, class_="slider")
+    return slider + tag("h3", "In detail") + tag("div", *panels, class_="panels")
 
 
 def _slider(shown: Pictures, name: str) -> str:
@@ -104,15 +135,6 @@ def _hidden(hidden: bool) -> dict[str, str]:
     return {"hidden": ""} if hidden else {}
 
 
-def _details(pictures: Pictures, name: str) -> str:
-    """The panels of the comparison, side by side where there is room."""
-    panels = pictures.part(*DETAIL).panels(name)
-    return "".join(
-        tag("figure", tag("img", src=embedded(pixels, lossless=True), alt=text(label)), tag("figcaption", text(label)))
-        for label, pixels in panels.items()
-    )
-
-
 def _caption(whole: Pictures, shown: Pictures) -> str:
     def size(pixels: Pictures, what: str) -> str:
         height, width = getattr(pixels, what).shape[:2]
@@ -122,15 +144,14 @@ def _caption(whole: Pictures, shown: Pictures) -> str:
     return caption if shown.whole else f"{caption} Shown is the {size(shown, 'after')} part that changed most."
 
 
-def _protocol(results: Results) -> str:
-    """How the figures were taken, in a few sentences."""
-    settings = results.settings
-    threads = f"{settings.threads} thread{'s' if settings.threads > 1 else ''}"
-    return (
-        f"Every engine ran in a process of its own, in float32 with {threads}, on the same input. The processes took "
-        f"turns, one inference each, for {settings.rounds} rounds. Against dense: the {figures.basis_name(results)} of "
-        "the fastest engine on the dense network divided by that of the row, round by round; their median and its "
-        "confidence interval; above 1 the row is faster. Off by: the largest difference, in 8-bit levels, from the "
-        "output most engines agree with; an engine more than 1 off is never compared with. Memory: peak of the "
-        "process, Python included."
-    )
+_RENDERERS: dict[type[blocks.Block], Callable[[Any], str]] = {
+    blocks.Note: _note,
+    blocks.Heading: _heading,
+    blocks.Table: _table,
+    blocks.Terms: _terms,
+    blocks.Figures: _figures,
+    blocks.Charts: _charts,
+    blocks.Comparison: _comparison,
+    blocks.Gallery: _gallery,
+    blocks.Folded: _folded,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparsr.bench.measure.results import Results, Row, Settings
+from sparsr.bench.measure.steadiness import steadiness
 from sparsr.bench.report.units import MIB, milliseconds
 
 
@@ -67,6 +68,8 @@ def _legend(results: Results) -> list[str]:
         "quartiles: of the wall time, in ms. peak memory: of the process (+ what the engine added to Python).",
         "off by: 8-bit levels from the output most engines agree with; more than 1 is WRONG and never an opponent.",
     ]
+    if steady := steadiness(results):
+        lines.append(f"the processor, by a reference workload after every inference: {steady.verdict}.")
     opponents = {(row.opponent.bundle, row.opponent.engine): row.opponent for row in results.rows if row.opponent}
     for bundle, engine in opponents:
         basis = "CPU time" if results.settings.basis == "cpu" else "wall time"

@@ -13,7 +13,7 @@ from sparsr.bench.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_from_bundles_to_page(tmp_path, capsys):
+def test_from_bundles_to_report(tmp_path, capsys):
     pruned, dense = tmp_path / "pruned", tmp_path / "dense"
     write_tiny_bundle(pruned, "assl", 4)
     write_tiny_bundle(dense, "dense", 8)
@@ -31,7 +31,7 @@ def test_from_bundles_to_page(tmp_path, capsys):
     Image.fromarray(np.zeros((26, 40, 3), np.uint8)).save(after)
     pictures = ["--before", str(before), "--after", str(after)]
     html = tmp_path / "demo/index.html"
-    assert main(["page", "--bundle", str(pruned), *pictures, "--bench", str(out), "--out", str(html)]) == 0
+    assert main(["report", str(out), "--bundle", str(pruned), *pictures, "-o", str(html)]) == 0
     assert html.read_text().startswith("<!DOCTYPE html>")
 
 
