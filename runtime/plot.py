@@ -75,6 +75,7 @@ class Axis:
         self.ticks = [number * step for number in range(first, last + 1)]
 
     def __call__(self, value: float) -> float:
+        """The pixel of a value."""
         position = (math.log(value) if self._logarithmic else value) - self._low
         return self._start + (self._stop - self._start) * position / (self._high - self._low)
 
