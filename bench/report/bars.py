@@ -10,7 +10,7 @@ from sparsr.bench.report.cases import Case, best
 from sparsr.bench.report.drawing import Box, Drawing, Path, Shape, Words
 from sparsr.bench.report.units import mebibytes, milliseconds
 
-_WIDTH, _ROW, _HEAD, _MARGIN = 400.0, 32.0, 26.0, 4.0
+_WIDTH, _ROW, _HEAD, _MARGIN = 360.0, 33.0, 27.0, 4.0
 _MOST_LAYERS = 12
 
 
@@ -35,7 +35,7 @@ def bar_chart(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> Drawin
     y = _MARGIN
     for name, group in groups:
         y += _HEAD
-        shapes.append(Words(0, y - 8, name, "ink", size=12.5))
+        shapes.append(Words(0, y - 8, name, "ink", size=13.0))
         for bar in group:
             shapes += _bar(bar, y, (_WIDTH - 2) / longest)
             y += _ROW

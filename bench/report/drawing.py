@@ -82,7 +82,7 @@ class Words:
     content: str
     colour: str = "ink"
     anchor: Anchor = "start"
-    size: float = 11.0
+    size: float = 12.0
 
 
 Shape = Box | Path | Dot | Words

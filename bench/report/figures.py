@@ -7,7 +7,16 @@ from sparsr.bench.measure.results import BundleInfo, Results, Row
 from sparsr.bench.measure.statistics import PairedRatio
 from sparsr.bench.report.blocks import Figure
 from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
-from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.model.card import BundleCard, ModelFormat
+
+
+_ENDINGS: dict[ModelFormat, str] = {
+    "onnx": ".onnx",
+    "tflite": "model.tflite",
+    "tflite-sparse": ".sparse.tflite",
+    "native": ".safetensors",
+}
+"""Of the model files' names."""
 
 
 def headline_row(results: Results, bundle: str) -> Row | None:
@@ -76,7 +85,7 @@ def _memory(results: Results, row: Row) -> Figure | None:
 
 
 def _disk(info: BundleInfo, dense: BundleInfo | None, row: Row | None) -> Figure | None:
-    names = [name for name in info.files if row is None or name.endswith(f".{ENGINES[row.engine].format}")]
+    names = [name for name in info.files if row is None or name.endswith(_ENDINGS[ENGINES[row.engine].format])]
     if not names:
         return None
     detail = names[0]

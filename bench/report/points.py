@@ -9,7 +9,7 @@ from sparsr.bench.report.cases import Case, best
 from sparsr.bench.report.drawing import SERIES, Dot, Drawing, Path, Shape, Words
 from sparsr.runtime.plot import Axis
 
-_WIDTH, _HEIGHT = 400.0, 270.0
+_WIDTH, _HEIGHT = 360.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 8.0, 12.0, 40.0
 _LEGEND = 17.0
 
@@ -63,7 +63,7 @@ def _labels(line: Line, horizontal: Axis, vertical: Axis) -> list[Shape]:
     for (x, y), label in zip(line.points, line.labels, strict=False):
         left = horizontal(x) < (_LEFT + _WIDTH) / 2
         place = horizontal(x) + (7 if left else -7)
-        shapes.append(Words(place, vertical(y) - 6, label, "ink", "start" if left else "end", 10))
+        shapes.append(Words(place, vertical(y) - 6, label, "ink", "start" if left else "end", 11))
     return shapes
 
 

@@ -27,6 +27,8 @@ def times(factor: float) -> str:
 
 def count(number: float) -> str:
     """`725 K`, `1.52 M`; numbers below 10,000 as they are."""
+    if number >= 1e9:
+        return f"{number / 1e9:.3g} G"
     if number >= 1e6:
         return f"{number / 1e6:.3g} M"
     return f"{number / 1e3:.0f} K" if number >= 1e4 else f"{number:.0f}"

@@ -69,6 +69,7 @@ def test_embedded_pictures_are_the_pictures(pictures):
         (count, 708_123, "708\u00a0K"),
         (count, 1_517_571, "1.52\u00a0M"),
         (count, 42, "42"),
+        (count, 2.271e9, "2.27\u00a0G"),
         (giga, 40.68, "40.7 G"),
         (giga, 1126.4, "1,126 G"),
         (percent_floor, 1.0, "100 %"),
