@@ -9,7 +9,6 @@ from sparsr.bench.report.blocks import Figure
 from sparsr.bench.report.units import count, giga, mebibytes, milliseconds, percent_floor, times
 from sparsr.runtime.model.card import BundleCard, ModelFormat
 
-
 _ENDINGS: dict[ModelFormat, str] = {
     "onnx": ".onnx",
     "tflite": "model.tflite",
