@@ -7,12 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
-from sparsr.export.ir.layers import FloatArray, MaskedBlock
+from sparsr.export.ir.layers import Activation, FloatArray, MaskedBlock
 from sparsr.export.lower import phases
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks.sparse_masks import SparseMaskBlock
 from sparsr.train.networks.tracing import Operation
+
+
+def bilinear(operation: Operation, _: nn.Module) -> Steps:
+    """Bilinear enlargement by a whole factor."""
+    return phases.bilinear(operation.channels, operation.options["factor"])
 
 
 def bicubic(operation: Operation, _: nn.Module) -> Steps:
@@ -31,6 +36,19 @@ def conv_transpose(operation: Operation, module: nn.Module) -> Steps:
     weight = np.array(module.weight.detach().numpy(), np.float32)
     cut = (int(padding[0]), int(padding[1]), int(padding[0]), int(padding[1]))
     return phases.conv_transpose(weight, _values(module), stride, cut, (int(extra[0]), int(extra[1])))
+
+
+def pixel_unshuffle(operation: Operation, _: nn.Module) -> Steps:
+    """Blocks of pixels as channels."""
+    block = operation.options["block"]
+    return [("", phases.pixel_unshuffle(operation.channels // block**2, block))]
+
+
+def prelu(operation: Operation, module: nn.Module) -> Steps:
+    """A slope per channel, or one for all."""
+    assert isinstance(module, nn.PReLU)
+    slopes = np.broadcast_to(module.weight.detach().numpy(), operation.channels)
+    return [("", Activation("prelu", slopes=np.array(slopes, np.float32)))]
 
 
 def masked(_: Operation, module: nn.Module) -> Steps:
@@ -55,6 +73,9 @@ def _values(conv: nn.Conv2d | nn.ConvTranspose2d) -> FloatArray:
 
 COMPOUNDS: dict[str, Callable[[Operation, nn.Module], Steps]] = {
     "bicubic": bicubic,
+    "bilinear": bilinear,
     "conv_transpose": conv_transpose,
     "masked": masked,
+    "pixel_unshuffle": pixel_unshuffle,
+    "prelu": prelu,
 }

@@ -23,6 +23,7 @@ from sparsr.export.ir.layers import (
     Layer,
     MaxPool,
     Mul,
+    Nearest,
     PadToEven,
     ResizeLike,
     Shape,
@@ -62,6 +63,9 @@ def lower(network: SRNetwork, name: str) -> DeployGraph:
             for suffix, layer in COMPOUNDS[operation.kind](operation, module):
                 inputs = [writer.append(operation.name + suffix, layer, inputs)]
         else:
+            if operation.kind == "sub":
+                negated = _affine(operation.channels, -1.0, 0.0)
+                inputs = [inputs[0], writer.append(f"{operation.name}.negated", negated, inputs[1:])]
             tensors[operation.name] = writer.append(operation.name, _layer(operation, convs), inputs)
     output = writer.rescale("to_image_range", tensors[traced.output], VALUE_RANGE / plain.value_range)
     return DeployGraph(
@@ -142,8 +146,12 @@ _LAYERS: dict[str, Callable[[Operation], Layer]] = {
     "relu": lambda operation: Activation("relu"),
     "leaky_relu": lambda operation: Activation("leaky_relu", operation.options["slope"]),
     "sigmoid": lambda operation: Activation("sigmoid"),
+    "silu": lambda operation: Activation("silu"),
+    "tanh": lambda operation: Activation("tanh"),
+    "clip": lambda operation: Activation("clip", **operation.options),
     "affine": lambda operation: _affine(operation.channels, **operation.options),
     "add": lambda operation: Add(),
+    "sub": lambda operation: Add(),
     "mul": lambda operation: Mul(),
     "concat": lambda operation: Concat(),
     "slice": lambda operation: SliceChannels(**operation.options),
@@ -154,5 +162,6 @@ _LAYERS: dict[str, Callable[[Operation], Layer]] = {
     "pad_to_even": lambda operation: PadToEven(),
     "crop_like": lambda operation: CropLike(),
     "resize": lambda operation: ResizeLike(),
+    "nearest": lambda operation: Nearest(**operation.options),
     "pixel_shuffle": lambda operation: DepthToSpace(**operation.options),
 }

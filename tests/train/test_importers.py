@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers import import_official
 from sparsr.train.importers.models import load_model
-from sparsr.train.importers.pytorch_file import read_state_dict
+from sparsr.train.importers.pytorch_file import read_pytorch
 from sparsr.train.networks import build
 from sparsr.train.networks.base import MeanShift
 from sparsr.train.networks.weight_norm import add_weight_norm
@@ -449,7 +449,7 @@ def test_the_bombs_would_be_fine_if_they_told_the_truth(tmp_path):
     data = struct.pack("<4f", 1, 2, 3, 4)
     for raw in (zip_with_storage(honest, data), legacy + struct.pack("<q", 4) + data):
         (tmp_path / "net.pt").write_bytes(raw)
-        assert read_state_dict(tmp_path / "net.pt")["head.0.weight"].tolist() == [[1, 2], [3, 4]]
+        assert read_pytorch(tmp_path / "net.pt").tensors["head.0.weight"].tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
@@ -506,7 +506,7 @@ def test_damaged_files_load_or_raise_our_error(tmp_path, whole_files, zipped, sh
 def test_plain_files_give_what_torch_gives(shared_data):
     for name in ("SMSR_x2_model_1000.pt", "IMDN_x2.pth", "CARN_M_x234.pth"):
         path = shared_data / "checkpoints" / name
-        ours, theirs = read_state_dict(path), torch.load(path, map_location="cpu", weights_only=True)
+        ours, theirs = read_pytorch(path).tensors, torch.load(path, map_location="cpu", weights_only=True)
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
@@ -523,7 +523,7 @@ def test_dtypes_and_views_are_read(tmp_path):
     }
     for zipped in (True, False):
         torch.save(content, tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
-        found = read_state_dict(tmp_path / "net.pt")
+        found = read_pytorch(tmp_path / "net.pt").tensors
         assert found.keys() == content.keys()
         for key, tensor in content.items():
             assert found[key].dtype == tensor.dtype and torch.equal(found[key], tensor)

@@ -8,12 +8,12 @@ from typing import Any
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers import import_official
+from sparsr.train.importers.weights_file import is_safetensors, metadata
 from sparsr.train.networks import SRNetwork
 from sparsr.train.run import checkpoint
-from sparsr.train.run.checkpoint import Card
+from sparsr.train.run.checkpoint import CARD, Card
 
 _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
-_SAFETENSORS_BRACE = b"{"  # after eight bytes of length, which may begin like the above
 
 
 def load_model(
@@ -34,7 +34,8 @@ def load_model(
         start = file.read(9)
     if not start:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
-    foreign = start.startswith(_PYTORCH_STARTS) and start[8:] != _SAFETENSORS_BRACE
+    ours = is_safetensors(path) and CARD in metadata(path)
+    foreign = not ours and (is_safetensors(path) or start.startswith(_PYTORCH_STARTS))
     if assume and not foreign:
         raise SparsrError(f"{path} is a checkpoint of SparSR, whose card leaves nothing open", "leave out --assume")
     network, card = import_official(path, scale, assume) if foreign else checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""Recognises the authors' own checkpoints by their keys, and reads everything else from the tensors' shapes."""
+"""Recognises other authors' checkpoints by the names of their weights, and reads everything else from the shapes."""
 
 from __future__ import annotations
 
@@ -10,49 +10,92 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
-from sparsr.train.importers.architectures import Found, State, recogniser
-from sparsr.train.importers.pytorch_file import read_state_dict
-from sparsr.train.importers.readings import most_plausible, readings
-from sparsr.train.networks import SRNetwork, build
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.importers.readings import ARCHITECTURE, Candidate, most_plausible, readings
+from sparsr.train.importers.weights_file import read_weights
+from sparsr.train.networks import ARCHITECTURES, SRNetwork, build
+from sparsr.train.networks.base import ColourMap
+from sparsr.train.networks.recognition import SCALE, Found, MisfitError, State
 from sparsr.train.networks.weight_norm import filter_norms
 from sparsr.train.networks.widths import convolutions, resize
 from sparsr.train.pruning.sparse_conv import HIGHEST_SCORE
 from sparsr.train.run.checkpoint import Card, card_for
 
 _SCORES, _UNITS = ".priority_scores", ".pruning_units"  # SLS
+_WEIGHTS = "weights"  # may be assumed: which of several wrappers counts
+_PREFIXES = ("module.", "model.", "params_ema.", "params.", "state_dict.")
+"""What wrappers put before all names."""
 
 
 def import_official(
     path: str | Path, scale: int | None = None, assume: Mapping[str, Any] | None = None
 ) -> tuple[SRNetwork, Card]:
-    """Rebuild the network of an official checkpoint, on the CPU: EDSR, LEDSR dense or pruned, SMSR, IMDN, CARN dense or
-    pruned by SLS, CARN-M, RFDN with or without skips in its distillation.
+    """Rebuild the network of other authors' checkpoint, PyTorch or safetensors, on the CPU: any architecture of the
+    registry (`sparsr train list`), dense, slimmed or with the masks of SLS.
 
-    `scale` chooses from a file for several scales. Weight normalisation is merged, mean shifts keep their stored
-    values, and a value range other than the architecture's is converted; masks of SLS become zeros among the weights.
-    What keys and shapes leave open is decided by a test image (see `readings`) or by `assume`: {option: value}.
-    Raises `SparsrError` if the file is damaged, hostile, not recognised, ambiguous, or does not fit together.
+    `scale` chooses from a file for several scales. Weight normalisation and re-parameterised branches are merged, mean
+    shifts keep their stored values, and a value range other than the architecture's is converted; masks of SLS become
+    zeros among the weights. What names and shapes leave open is decided by a test image (see `readings`) or by
+    `assume`: {option: value}. Raises `SparsrError` if the file is damaged, hostile, not recognised, ambiguous, or does
+    not fit together.
     """
     path = Path(path)
-    state = _without_prefix(read_state_dict(path))
-    known = recogniser(state, path)
+    assume = dict(assume or {})
+    weights = read_weights(path, assume.get(_WEIGHTS))
+    if weights.left:
+        assume.pop(_WEIGHTS, None)
+    state = _without_prefixes(weights.tensors)
     _check(state, path)
-    try:
-        found = known(_merge_masks(_merge_weight_norm(state), path), path, scale)
-    except KeyError as error:
-        raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
-    candidates = [(options, _build(found, options, path)) for options in readings(found.open, assume or {}, path)]
+    state = _merge_masks(_merge_weight_norm(state), path)
+    found = _recognised(state, path, scale)
+    candidates = []
+    for architecture, what in _assumed(found, assume, path).items():
+        own = {SCALE: scale} if scale and SCALE in what.open else {}
+        for options in readings(what.open, own | assume, path):
+            about = options if len(found) == 1 else {ARCHITECTURE: architecture} | options
+            candidates.append(Candidate(about, _build(architecture, what, options, path), what.tolerance))
     network = most_plausible(candidates, path)
-    record = {"imported_from": path.name, "sha256": sha256(path)}
+    record = {"imported_from": path.name, "sha256": sha256(path)} | weights.record()
     return network.eval(), card_for(network, "imported", training=record)
 
 
-def _without_prefix(state: State) -> State:
-    """Names without the `module.` and `model.` that wrappers put before all of them."""
-    for prefix in ("module.", "model.", "module."):
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+def _recognised(state: State, path: Path, scale: int | None) -> dict[str, Found]:
+    """What every architecture that knows these names makes of them. Raises `SparsrError` if none does."""
+    found = {}
+    for name, entry in ARCHITECTURES.items():
+        try:
+            if what := entry.recognise(state, scale):
+                found[name] = what
+        except MisfitError as error:
+            raise SparsrError(f"{path} {error}", error.hint) from error
+        except KeyError as error:
+            raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
+        except (IndexError, ValueError, RuntimeError) as error:  # shapes that no network of these names has
+            raise SparsrError(f"the weights of {path} do not fit {name}: {error}", "give another checkpoint") from error
+    if not found:
+        raise SparsrError(
+            f"{path} is a checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
+            f"known are {', '.join(ARCHITECTURES)}; any other network can be exported from ONNX",
+        )
+    return found
+
+
+def _assumed(found: dict[str, Found], assume: dict[str, Any], path: Path) -> dict[str, Found]:
+    """The architectures that are left, the assumption about them taken out of `assume`."""
+    if ARCHITECTURE not in assume:
+        return found
+    chosen = assume.pop(ARCHITECTURE)
+    if chosen not in found:
+        raise SparsrError(f"{path} cannot be {chosen}", f"its weights have the names of {' and '.join(found)}")
+    return {chosen: found[chosen]}
+
+
+def _without_prefixes(state: State) -> State:
+    """Names without what wrappers put before all of them, and without counters."""
+    state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    while prefix := next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in state)), ""):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        if not state:
+            break
     return state
 
 
@@ -84,53 +127,58 @@ def _merge_masks(state: State, path: Path) -> State:
 
 
 def _check(state: State, path: Path) -> None:
-    """All tensors must be what the recognisers take for granted: convolutions of finite numbers."""
+    """All tensors must be what the recognisers take for granted: finite numbers of convolutions and what belongs to
+    them, slopes and normalisations."""
     for name, tensor in state.items():
         if name.endswith((_SCORES, _UNITS)):
             if tensor.dim() != (1 if name.endswith(_SCORES) else 5) or not tensor.isfinite().all():
                 raise SparsrError(f"{name} in {path} is no mask of SLS", "give another checkpoint")
-            continue
-        filters = state.get(name.rpartition(".")[0] + ".weight", tensor)
-        four = name.endswith((".weight", ".ch_mask"))
-        transposed = "spa_mask.5." in name  # its filters are in the second dimension
-        if (
-            tensor.dim() != (4 if four else 1)
-            or (tensor.shape[:1] != filters.shape[:1] and not transposed)
-            or not tensor.numel()
-        ):
+        elif not tensor.numel() or not _fits(state, name):
             raise SparsrError(f"{name} in {path} is no part of a convolution", "give another checkpoint")
-        if not tensor.isfinite().all():
+        elif not tensor.isfinite().all():
             raise SparsrError(f"{name} in {path} holds numbers that are not finite", "give another checkpoint")
 
 
-def _build(found: Found, options: dict[str, Any], path: Path) -> SRNetwork:
+def _fits(state: State, name: str) -> bool:
+    """Whether the tensor has the dimensions of what its name says."""
+    layer, _, kind = name.rpartition(".")
+    dimensions, weight = state[name].dim(), state.get(f"{layer}.weight")
+    if kind == "ch_mask":
+        return dimensions == 4
+    if kind == "weight":
+        alone = f"{layer}.bias" not in state  # a slope
+        return dimensions == 4 or (dimensions == 1 and (alone or f"{layer}.running_mean" in state))
+    if weight is None or not weight.dim():
+        return dimensions == 1
+    return dimensions == 1 and len(state[name]) in weight.shape[:2]  # a transposed convolution has filters second
+
+
+def _build(architecture: str, found: Found, options: dict[str, Any], path: Path) -> SRNetwork:
     """The network with the file's widths and weights; nothing is allocated for it that the file does not hold."""
+    options = {SCALE: found.scale} | found.options | options
     with torch.device("meta"):
-        network = build(found.architecture, found.scale, **found.options, **options)
+        network = build(architecture, **options)
     convs = convolutions(network)
     shapes = {name: found.state[f"{name}.weight"].shape for name in convs if f"{name}.weight" in found.state}
-    resize(network, {name: (shape[0], shape[1] * convs[name].groups) for name, shape in shapes.items()})
-    state = {name: tensor.float().contiguous() for name, tensor in (_mean_shifts(network) | found.state).items()}
-    _convert_range(network, state)
     try:
+        resize(network, {name: (shape[0], shape[1] * convs[name].groups) for name, shape in shapes.items()})
+        state = _colour_maps(network) | found.state
+        state = {name: tensor.float().contiguous() for name, tensor in state.items()}
+        _convert_range(network, state)
         network.load_state_dict(state, assign=True)
         side = max(network.minimum_size, 4)
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, side, side))
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()[:200]
-        raise SparsrError(f"the weights of {path} do not fit {found.architecture}: {reason}") from error
+        raise SparsrError(f"the weights of {path} do not fit {architecture}: {reason}") from error
     return network
 
 
-def _mean_shifts(network: SRNetwork) -> State:
-    """The constants of a network whose file leaves them out."""
-    state: State = {}
-    for name, sign in (("sub_mean", -1), ("add_mean", 1)):
-        if hasattr(network, name):
-            constants = MeanShift(network.value_range, sign).state_dict()
-            state |= {f"{name}.{key}": value for key, value in constants.items()}
-    return state
+def _colour_maps(network: SRNetwork) -> State:
+    """The constants that files may leave out."""
+    maps = {name: module for name, module in network.named_modules() if isinstance(module, ColourMap)}
+    return {f"{name}.{key}": value for name, module in maps.items() for key, value in module.constants().items()}
 
 
 def _convert_range(network: SRNetwork, state: State) -> None:

@@ -38,8 +38,23 @@ _DTYPES = {
 }
 _MOST_SHARING = 4
 """How many times over the tensors may use the same data (tied layers); more would be a bomb."""
-_WRAPPERS = ("state_dict", "params_ema", "params", "model_state_dict", "model", "net")
-"""Keys under which projects put the weights, in order of preference."""
+WRAPPERS = ("state_dict", "params_ema", "params", "model_state_dict", "model", "net")
+"""Keys under which projects put the weights, in order of preference: averaged weights before the last ones."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """All tensors of a file by name."""
+
+    tensors: dict[str, Tensor]
+    taken: str = ""
+    """The wrapper they lay under, where the file has several."""
+    left: tuple[str, ...] = ()
+    """The other wrappers."""
+
+    def record(self) -> dict[str, str]:
+        """What the card says of it."""
+        return {"weights": self.taken, "weights_left": ", ".join(self.left)} if self.left else {}
 
 
 class _Refused(Exception):
@@ -144,20 +159,22 @@ class _Unpickler(pickle._Unpickler):
     }
 
 
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+def read_pytorch(path: str | Path, wanted: str | None = None) -> Weights:
     """All tensors of the file's state dict by name, unwrapped from the dictionaries projects put around it.
 
-    Raises `SparsrError` if the file is not a whole PyTorch checkpoint, is hostile, or holds no state dict.
+    Of several wrappers the first of `WRAPPERS` is taken, or `wanted`. Raises `SparsrError` if the file is not a whole
+    PyTorch checkpoint, is hostile, or holds no state dict there.
     """
     path = Path(path)
     raw = path.read_bytes()
     file = io.BytesIO(raw)
     try:
         content = _read_zip(file, len(raw)) if raw.startswith(b"PK") else _read_legacy(file)
-        tensors = {name: record.tensor() for name, record in _find_state_dict(content).items()}
+        records, taken, left = _find_state_dict(content, wanted)
+        tensors = {name: record.tensor() for name, record in records.items()}
         if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARING * len(raw):
             raise _Refused("describes more weights than it holds")
-        return tensors
+        return Weights(tensors, taken, left)
     except _Refused as error:
         raise SparsrError(f"{path} {error}", "give a PyTorch checkpoint that holds a state dict") from error
     except Exception as error:  # a damaged pickle can fail in any way
@@ -210,13 +227,19 @@ def _fill(storage: _Storage, data: bytes) -> None:
     storage.numbers = torch.frombuffer(bytearray(data), dtype=storage.dtype) if data else torch.empty(0)
 
 
-def _find_state_dict(content: Any) -> Mapping[str, _TensorRecord]:
+def _find_state_dict(content: Any, wanted: str | None) -> tuple[Mapping[str, _TensorRecord], str, tuple[str, ...]]:
+    """The tensors, the wrapper they lay under and the other ones, if there are any."""
     if not isinstance(content, Mapping):
         raise _Refused("holds no state dict")
-    for key in _WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            return _find_state_dict(content[key])
+    places = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+    if wanted and len(places) > 1:
+        if wanted not in places:
+            raise _Refused(f"has no weights {wanted}, only {' and '.join(places)}")
+        places = [wanted, *(key for key in places if key != wanted)]
+    if places:
+        records, taken, left = _find_state_dict(content[places[0]], wanted)
+        return records, taken or places[0], left or tuple(places[1:])
     records = {name: value for name, value in content.items() if isinstance(value, _TensorRecord)}
     if not records or not all(isinstance(name, str) for name in records):
         raise _Refused("holds no state dict")
-    return records
+    return records, "", ()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; the EDSR framework's constant
+LUMA = (0.299, 0.587, 0.114)  # BT.601, full range
 
 
 class SRNetwork(nn.Module):
@@ -38,16 +41,58 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 1)
 
 
-class MeanShift(nn.Conv2d):
-    """Adds `sign` times the data set's mean colour as a frozen 1x1 convolution (methods: EDSR's MeanShift)."""
+class ColourMap(nn.Conv2d):
+    """Maps colours to colours by a fixed matrix [out, in] and offset [out]: a frozen 1x1 convolution."""
 
-    def __init__(self, value_range: float, sign: int) -> None:
-        super().__init__(3, 3, 1)
+    def __init__(self, matrix: Sequence[Sequence[float]], offset: Sequence[float]) -> None:
+        super().__init__(len(matrix[0]), len(matrix), 1)
+        self.matrix, self.offset = matrix, offset
         with torch.no_grad():
-            self.weight.copy_(torch.eye(3)[:, :, None, None])
-            assert self.bias is not None
-            self.bias.copy_(sign * value_range * torch.tensor(RGB_MEAN))
+            for name, parameter in self.named_parameters():
+                parameter.copy_(self.constants()[name])
         self.requires_grad_(False)
+
+    def constants(self) -> dict[str, Tensor]:
+        """Weight and bias as built, also of a module without memory behind it."""
+        with torch.device("cpu"):
+            return {"weight": torch.tensor(self.matrix)[:, :, None, None], "bias": torch.tensor(self.offset)}
+
+
+class MeanShift(ColourMap):
+    """Adds `sign` times the data set's mean colour, then multiplies by `factor` (EDSR's MeanShift; SPAN's input)."""
+
+    def __init__(self, value_range: float, sign: int, factor: float = 1.0) -> None:
+        matrix = [[factor if row == column else 0.0 for column in range(3)] for row in range(3)]
+        super().__init__(matrix, [factor * sign * value_range * mean for mean in RGB_MEAN])
+
+
+class LumaNetwork(SRNetwork):
+    """Base of networks that are published for luma as well as for RGB; `restore` is the network itself.
+
+    With `colours` 1 it runs on Y (BT.601, full range) and the colour differences are enlarged bicubically, as its users
+    do: RGB' = bicubic(RGB - Y) + restore(Y).
+    """
+
+    def __init__(self, scale: int, colours: int, **options: Any) -> None:
+        super().__init__(scale, colours=colours, **options)
+        self.colours = colours
+        if colours == 1:
+            self.to_luma = ColourMap([LUMA], [0.0])
+            self.to_difference = ColourMap([[float(i == j) - LUMA[j] for j in range(3)] for i in range(3)], [0.0] * 3)
+            self.to_grey = ColourMap([[1.0]] * 3, [0.0] * 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]."""
+        if self.colours == 3:
+            return self.restore(x)
+        difference = self.to_difference(x)
+        if self.scale > 1:
+            difference = F.interpolate(difference, scale_factor=self.scale, mode="bicubic", align_corners=False)
+        return self.to_grey(self.restore(self.to_luma(x))) + difference
+
+    def restore(self, x: Tensor) -> Tensor:
+        """[n, colours, h, w] in 0..value_range -> [n, colours, s*h, s*w]."""
+        raise NotImplementedError
 
 
 class ResBlock(nn.Module):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsr.train.networks.base import MeanShift, SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.recognition import Found, MisfitError, State
 
 _GROUPS = 4
 
@@ -116,3 +120,34 @@ def _upsample(scale: int, channels: int, groups: int) -> list[nn.Module]:
         grouped = conv3x3(channels, channels * factor**2, groups=groups)
         layers += [grouped, nn.ReLU(inplace=True), nn.PixelShuffle(factor)]
     return layers
+
+
+def recognise(state: State, scale: int | None) -> Found | None:
+    """The full network: residual blocks of two convolutions."""
+    return None if "b1.b1.body.4.weight" in state else _found(state, scale)
+
+
+def recognise_mobile(state: State, scale: int | None) -> Found | None:
+    """CARN-M: residual blocks of three convolutions."""
+    return _found(state, scale) if "b1.b1.body.4.weight" in state else None
+
+
+def _found(state: State, scale: int | None) -> Found | None:
+    """Of either; the authors' files hold the tails of all scales."""
+    if "entry.weight" not in state or "b1.c1.body.0.weight" not in state:
+        return None
+    stages = sorted({int(match[1]) for name in state if (match := re.match(r"upsample\.up(\d)\.", name))})
+    if stages and scale not in stages:
+        problem = "holds CARN for several scales" if scale is None else f"has no scale {scale}"
+        raise MisfitError(problem, f"add --scale with one of {stages}")
+    several = any(name.startswith("upsample.up") for name in state)
+    chosen = f"upsample.up{scale if stages else ''}.body." if several else "upsample."
+    chosen_state = {
+        name.replace(".shifter.", ".").replace(chosen, "upsample."): tensor
+        for name, tensor in state.items()
+        if not name.startswith("upsample.") or name.startswith(chosen)
+    }
+    channels = len(chosen_state["entry.weight"])
+    filters = [len(chosen_state[name]) for name in ("upsample.0.weight", "upsample.3.weight") if name in chosen_state]
+    factor = math.prod(math.isqrt(number // channels) for number in filters)
+    return Found(factor, chosen_state, {"channels": channels})

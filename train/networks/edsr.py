@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from sparsr.train.networks.base import MeanShift, ResBlock, SRNetwork, conv3x3, upsampler
+from sparsr.train.networks.recognition import Found, MisfitError, State, count, tail_scale
 
 
 class _ResidualNetwork(SRNetwork):
@@ -45,3 +48,31 @@ class LEDSR(_ResidualNetwork):
     def __init__(self, scale: int, channels: int = 256, blocks: int = 16) -> None:
         tail = nn.Sequential(nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale)))
         super().__init__(scale, channels, blocks, tail)
+
+
+def recognise_ledsr(state: State, _: int | None) -> Found | None:
+    """EDSR's names with a tail of one convolution."""
+    if "head.0.weight" not in state or "body.0.body.0.weight" not in state or "tail.1.weight" in state:
+        return None
+    return Found(tail_scale(state["tail.0.0.weight"]), state, _options(state))
+
+
+def recognise_edsr(state: State, _: int | None) -> Found | None:
+    """The authors' names. Larger EDSRs scale their residuals by a factor that stands in no weight."""
+    if "head.0.weight" not in state or "body.0.body.0.weight" not in state or "tail.1.weight" not in state:
+        return None
+    options = _options(state)
+    if options["blocks"] > 16:
+        raise MisfitError(
+            f"is an EDSR of {options['blocks']} blocks, which scales its residuals by a factor the file does not hold",
+            "EDSR-baseline (16 blocks) can be imported",
+        )
+    scale = 1
+    stages = [state[name] for name in ("tail.0.0.weight", "tail.0.2.weight") if name in state]
+    for stage, following in zip(stages, [*stages[1:], state["tail.1.weight"]], strict=True):
+        scale *= math.isqrt(len(stage) // following.shape[1])
+    return Found(scale, state, options)
+
+
+def _options(state: State) -> dict[str, int]:
+    return {"channels": len(state["head.0.weight"]), "blocks": count(state, r"body\.(\d+)\.body\.")}

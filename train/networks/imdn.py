@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsr.train.networks.base import SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.recognition import FAITHFUL, VALUE_RANGES, Found, State, count, renamed, tail_scale
 
 SLOPE = 0.05  # of every leaky ReLU, in IMDN and in RFDN
 _REDUCTION = 16  # channels per channel of the attention's bottleneck
@@ -80,3 +81,19 @@ class IMDN(SRNetwork):
             outputs.append(block(outputs[-1]))
         joined = leaky_relu(self.c(torch.cat(outputs[1:], 1)))
         return self.upsampler(self.LR_conv(joined) + shallow)
+
+
+def recognise(state: State, _: int | None) -> Found | None:
+    """Blocks numbered from 1. Sigmoids: what it makes of an image depends on the range of its values."""
+    if "fea_conv.weight" not in state or "IMDB1.c1.weight" not in state:
+        return None
+    state = from_one(state, "IMDB")
+    options = {"channels": len(state["fea_conv.weight"]), "blocks": count(state, r"blocks\.(\d+)\.")}
+    return Found(tail_scale(state["upsampler.0.weight"]), state, options, {"value_range": VALUE_RANGES}, FAITHFUL)
+
+
+def from_one(state: State, block: str) -> State:
+    """Blocks that are numbered from 1 as ours, the joining convolution without its sequence."""
+    numbers = range(1, count(state, rf"{block}(\d+)\.") + 1)
+    rules = {rf"{block}{number}\.": f"blocks.{number - 1}." for number in numbers}
+    return renamed(state, rules | {r"c\.0\.": "c."})

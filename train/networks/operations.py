@@ -1,9 +1,9 @@
 """How the operations of torch are understood: one rule per function or module, into a few kinds.
 
 A rule is called like the torch function it stands for, with `TensorRef`s in place of tensors, and returns the kind,
-the tensors read and the kind's options: leaky_relu has slope; affine factor and offset; slice start and stop;
-avg_pool and max_pool kernel and stride; bicubic factor; pixel_shuffle block. Functions that return several tensors
-have a list of these.
+the tensors read and the kind's options: leaky_relu has slope; clip low and high; affine factor and offset; slice start
+and stop; avg_pool and max_pool kernel and stride; nearest, bilinear and bicubic factor; pixel_shuffle and
+pixel_unshuffle block. Functions that return several tensors have a list of these.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ Kind = Literal[
     "masked",
     "relu",
     "leaky_relu",
+    "prelu",
     "sigmoid",
+    "silu",
+    "tanh",
+    "clip",
     "affine",
     "add",
+    "sub",
     "mul",
     "concat",
     "slice",
@@ -38,13 +43,16 @@ Kind = Literal[
     "pad_to_even",
     "crop_like",
     "resize",
+    "nearest",
+    "bilinear",
     "bicubic",
     "pixel_shuffle",
+    "pixel_unshuffle",
     "identity",
 ]
 
 
-WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked")
+WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked", "prelu")
 """Kinds whose weights are in the operation's module."""
 
 
@@ -92,6 +100,21 @@ def _sigmoid(input: TensorRef) -> Meaning:
     return "sigmoid", [input], {}
 
 
+def _silu(input: TensorRef, inplace: bool = False) -> Meaning:
+    require(not inplace, "changing a tensor in place, which others may read, is not handled")
+    return "silu", [input], {}
+
+
+def _tanh(input: TensorRef) -> Meaning:
+    return "tanh", [input], {}
+
+
+def _clip(input: TensorRef, min: float | None = None, max: float | None = None) -> Meaning:
+    bounds = isinstance(min, int | float) and isinstance(max, int | float)
+    require(bounds, "only clipping to two numbers is handled")
+    return "clip", [input], {"low": float(min), "high": float(max)}  # type: ignore[arg-type]
+
+
 def _affine(x: TensorRef, factor: float, offset: float) -> Meaning:
     return "affine", [x], {"factor": float(factor), "offset": float(offset)}
 
@@ -105,9 +128,13 @@ def _add(input: TensorRef | float, other: TensorRef | float) -> Meaning:
     return _affine(other, 1.0, input)  # type: ignore[arg-type]
 
 
-def _sub(input: TensorRef, other: float) -> Meaning:
-    require(isinstance(input, TensorRef) and isinstance(other, int | float), "only tensor - number is handled")
-    return _affine(input, 1.0, -other)
+def _sub(input: TensorRef | float, other: TensorRef | float) -> Meaning:
+    if isinstance(input, TensorRef) and isinstance(other, TensorRef):
+        require(input.channels == other.channels, "its inputs have different channel counts")
+        return "sub", [input, other], {}
+    if isinstance(input, TensorRef):
+        return _affine(input, 1.0, -other)  # type: ignore[operator]
+    return _affine(other, -1.0, input)  # type: ignore[arg-type]
 
 
 def _mul(input: TensorRef | float, other: TensorRef | float) -> Meaning:
@@ -220,24 +247,36 @@ def _interpolate(
     antialias: bool = False,
 ) -> Meaning:
     plain = not any((align_corners, recompute_scale_factor, antialias))
-    if plain and mode == "bicubic" and isinstance(scale_factor, int):
-        return "bicubic", [input], {"factor": scale_factor}
+    if plain and mode in _BY_FACTOR and isinstance(scale_factor, int):
+        return _BY_FACTOR[mode], [input], {"factor": scale_factor}
     require(
         plain and mode == "bilinear" and not scale_factor and isinstance(size, SizeOf),
-        "only mode='bilinear' to another tensor's size (size=x.shape[2:]) and mode='bicubic' by a whole factor are "
-        "handled",
+        "only mode='bilinear' to another tensor's size (size=x.shape[2:]) and nearest, bilinear and bicubic by a whole "
+        "factor are handled",
     )
     return "resize", [input, size.tensor], {}
 
 
+_BY_FACTOR: dict[str, Kind] = {"nearest": "nearest", "bilinear": "bilinear", "bicubic": "bicubic"}
+
+
 def _pixel_shuffle(input: TensorRef, upscale_factor: int) -> Meaning:
+    if upscale_factor == 1:
+        return _identity(input)
     return "pixel_shuffle", [input], {"block": upscale_factor}
+
+
+def _pixel_unshuffle(input: TensorRef, downscale_factor: int) -> Meaning:
+    return "pixel_unshuffle", [input], {"block": downscale_factor}
 
 
 FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
     **dict.fromkeys((F.relu, torch.relu, torch.relu_, "relu", "relu_"), _relu),
     F.leaky_relu: _leaky_relu,
     **dict.fromkeys((F.sigmoid, torch.sigmoid, "sigmoid", "sigmoid_"), _sigmoid),
+    F.silu: _silu,
+    **dict.fromkeys((F.tanh, torch.tanh, "tanh"), _tanh),
+    **dict.fromkeys((torch.clamp, torch.clip, "clamp", "clip"), _clip),
     **dict.fromkeys((operator.add, operator.iadd, torch.add, "add", "add_"), _add),
     **dict.fromkeys((operator.sub, operator.isub, torch.sub, "sub"), _sub),
     **dict.fromkeys((operator.mul, operator.imul, torch.mul, "mul", "mul_"), _mul),
@@ -251,6 +290,7 @@ FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
     **dict.fromkeys((F.max_pool2d, torch.max_pool2d), _max_pool2d),
     F.interpolate: _interpolate,
     **dict.fromkeys((F.pixel_shuffle, torch.pixel_shuffle), _pixel_shuffle),
+    **dict.fromkeys((F.pixel_unshuffle, torch.pixel_unshuffle), _pixel_unshuffle),
     "contiguous": _identity,
 }
 
@@ -263,7 +303,10 @@ MODULES: dict[type[nn.Module], Callable[..., Meaning]] = {
     nn.AvgPool2d: _avg_pool2d,
     nn.ReLU: lambda module, x: _relu(x),
     nn.LeakyReLU: lambda module, x: _leaky_relu(x, module.negative_slope),
+    nn.PReLU: lambda module, x: ("prelu", [x], {}),
     nn.Sigmoid: lambda module, x: _sigmoid(x),
+    nn.SiLU: lambda module, x: _silu(x, module.inplace),
+    nn.Tanh: lambda module, x: _tanh(x),
     nn.Identity: lambda module, x: _identity(x),
     nn.PixelShuffle: lambda module, x: _pixel_shuffle(x, module.upscale_factor),
     nn.AdaptiveAvgPool2d: lambda module, x: _adaptive_avg_pool2d(x, module.output_size),

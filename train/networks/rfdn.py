@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsr.train.networks.base import SRNetwork, conv1x1, conv3x3
-from sparsr.train.networks.imdn import leaky_relu
+from sparsr.train.networks.imdn import from_one, leaky_relu
+from sparsr.train.networks.recognition import FAITHFUL, VALUE_RANGES, Found, State, count, tail_scale
 
 
 class SpatialAttention(nn.Module):
@@ -95,3 +99,24 @@ class RFDN(SRNetwork):
             outputs.append(block(outputs[-1]))
         joined = leaky_relu(self.c(torch.cat(outputs[1:], 1)))
         return self.upsampler(self.LR_conv(joined) + shallow)
+
+
+def recognise(state: State, _: int | None) -> Found | None:
+    """IMDN's trunk with blocks of another kind; whether their convolutions are skipped stands in no weight."""
+    if "fea_conv.weight" not in state or "B1.c1_r.weight" not in state:
+        return None
+    state = from_one(state, "B")
+    options = {
+        "channels": len(state["fea_conv.weight"]),
+        "blocks": count(state, r"blocks\.(\d+)\."),
+        "attention": len(state["blocks.0.esa.conv1.weight"]),
+    }
+    undecided: dict[str, tuple[Any, ...]] = {"value_range": VALUE_RANGES}
+    undecided["residual"] = (True, False) if _can_add(state) else (False,)
+    return Found(tail_scale(state["upsampler.0.weight"]), state, options, undecided, FAITHFUL)
+
+
+def _can_add(state: State) -> bool:
+    """Whether every refining convolution gives as many channels as it takes."""
+    refining = [weight.shape for name, weight in state.items() if re.search(r"\.c[123]_r\.weight$", name)]
+    return all(outputs == inputs for outputs, inputs, *_ in refining)

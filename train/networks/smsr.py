@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsr.train.networks.base import MeanShift, SRNetwork, conv1x1, conv3x3
+from sparsr.train.networks.recognition import Found, State, count, tail_scale
 from sparsr.train.networks.sparse_masks import LAYERS, CropLike, PadToEven, SparseMaskBlock
 
 _REDUCTION = 16  # channels per channel of the attention's bottleneck
@@ -109,3 +110,11 @@ class SMSR(SRNetwork):
 def mask_blocks(network: nn.Module) -> list[SparseMaskBlock]:
     """The masked blocks of a network in execution order; none for a network without masks."""
     return [module for module in network.modules() if isinstance(module, SparseMaskBlock)]
+
+
+def recognise(state: State, _: int | None) -> Found | None:
+    """Channel masks."""
+    if not any(name.endswith(".ch_mask") for name in state):
+        return None
+    options = {"channels": len(state["head.0.weight"]), "blocks": count(state, r"body\.(\d+)\.")}
+    return Found(tail_scale(state["tail.0.weight"]), state, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.sparse_masks import MaskedConv2d
 from sparsr.train.networks.widths import ConvCopy, conv_like, convolutions, replace_module
 
@@ -41,7 +41,7 @@ def add_weight_norm(network: nn.Module) -> None:
     Except for the mean shifts and the masked convolutions, which keep their channels.
     """
     for name, conv in convolutions(network).items():
-        if not isinstance(conv, MeanShift | MaskedConv2d | WeightNormConv2d):
+        if not isinstance(conv, ColourMap | MaskedConv2d | WeightNormConv2d):
             replace_module(network, name, WeightNormConv2d(conv))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.base import ColourMap, MeanShift
 from sparsr.train.networks.tracing import Operation, trace
 from sparsr.train.networks.widths import convolutions
 
@@ -206,7 +206,9 @@ class _Channels:
                 fresh = self._fresh(operation.channels)
                 self._fix(fresh, f"{operation.module} writes them, which keeps its channels")
                 return fresh
-            case "add" | "mul":
+            case "prelu":
+                self._fix(inputs[0], f"{operation.module} has a slope for each of them, and keeps them")
+            case "add" | "sub" | "mul":
                 self._unite(*inputs)
             case "concat":
                 return [channel for tensor in inputs for channel in tensor]
@@ -217,6 +219,8 @@ class _Channels:
                 for start in range(0, len(inputs[0]), size):
                     self._unite([inputs[0][start]] * size, inputs[0][start : start + size])
                 return inputs[0][::size]
+            case "pixel_unshuffle":
+                return [channel for channel in inputs[0] for _ in range(operation.options["block"] ** 2)]
         return inputs[0]
 
     def _conv(self, operation: Operation, inputs: list[int]) -> list[int]:
@@ -231,7 +235,9 @@ class _Channels:
         self.filters[name] = self._fresh(conv.out_channels)
         if isinstance(conv, MeanShift):
             self._unite(inputs, self.filters[name])
+        if isinstance(conv, ColourMap):
             self._fix(inputs, "these are colours")
+            self._fix(self.filters[name], "these are colours")
         return self.filters[name]
 
     def _may_be_nonzero(self, operation: Operation) -> bool:
@@ -244,6 +250,8 @@ class _Channels:
                 return True
             case "affine":
                 return flags[0] or operation.options["offset"] != 0
+            case "clip":
+                return flags[0] or not operation.options["low"] <= 0 <= operation.options["high"]
             case "mul":
                 return all(flags)
             case "resize":

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from sparsr.train.networks import SRNetwork
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.base import ColourMap
 
 
 def parameters(network: nn.Module, mean_shifts: bool = False) -> int:
     """Number of weights and biases, as in the published tables: without the logits of SMSR's channel masks, which only
     choose, and with the mean shifts' frozen 24 only if asked for."""
     total = sum(parameter.numel() for name, parameter in network.named_parameters() if not name.endswith("ch_mask"))
-    shifts = [module for module in network.modules() if isinstance(module, MeanShift)]
+    shifts = [module for module in network.modules() if isinstance(module, ColourMap)]
     return total - (0 if mean_shifts else sum(p.numel() for shift in shifts for p in shift.parameters()))
 
 
@@ -39,7 +39,7 @@ def layer_macs(network: nn.Module, height: int, width: int) -> dict[str, int]:
         return count
 
     for name, module in ghost.named_modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(module, MeanShift):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(module, ColourMap):
             module.register_forward_hook(counter(name))
     with torch.no_grad():
         ghost(torch.empty(1, 3, height, width, device="meta"))

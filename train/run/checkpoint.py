@@ -24,6 +24,7 @@ from sparsr.train.networks.widths import Widths, resize, widths
 from sparsr.train.pruning.sparse_conv import add_gates, sparse_convolutions
 
 SCHEMA = "sparsr-checkpoint/1"
+CARD = "card"  # its name in the metadata
 MAX_OPTION = 4096  # blocks or channels: a card from outside must not build an endless network
 
 
@@ -76,7 +77,7 @@ def save(path: str | Path, network: SRNetwork, card: Card) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     text = json.dumps(dataclasses.asdict(card), sort_keys=True)
     with atomic_file(path) as temporary:
-        temporary.write_bytes(to_bytes(tensors, {"card": text}))
+        temporary.write_bytes(to_bytes(tensors, {CARD: text}))
     write_text(path.with_suffix(".json"), json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n")
 
 
@@ -96,11 +97,11 @@ def load(path: str | Path) -> tuple[SRNetwork, Card]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError, struct.error) as error:
         raise SparsrError(f"{path} is not a whole safetensors file ({error})", "copy or download it again") from error
-    if "card" not in metadata:
+    if CARD not in metadata:
         raise SparsrError(
             f"{path} has no SparSR card", "give a checkpoint written by `python -m train`, or an official .pth file"
         )
-    card = parse_card(metadata["card"], path)
+    card = parse_card(metadata[CARD], path)
     network = skeleton(card)
     try:
         network.load_state_dict(tensors, assign=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
 
 
@@ -31,7 +31,7 @@ def mixed_precision(network: nn.Module, device: torch.device, enabled: bool) -> 
     if not enabled:
         yield
         return
-    shifts = [module for module in network.modules() if isinstance(module, MeanShift)]
+    shifts = [module for module in network.modules() if isinstance(module, ColourMap)]
     learned = [conv for conv in convolutions(network).values() if conv not in shifts]
     edges = [*shifts, learned[0], learned[-1]]
     for conv in edges:

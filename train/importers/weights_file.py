@@ -1,0 +1,43 @@
+"""The weights of a foreign file: PyTorch's or safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers.pytorch_file import Weights, read_pytorch
+
+_SAFETENSORS_BRACE = b"{"  # after eight bytes of length
+
+
+def read_weights(path: Path, wanted: str | None = None) -> Weights:
+    """The weights of a safetensors or PyTorch file, of those under several wrappers `wanted` if given.
+
+    Raises `SparsrError` if the file is damaged, hostile, or holds none.
+    """
+    if not is_safetensors(path):
+        return read_pytorch(path, wanted)
+    with _opened(path) as file:
+        return Weights({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
+
+
+def is_safetensors(path: Path) -> bool:
+    """By its start: a length, then JSON. A length may begin like a PyTorch file."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == _SAFETENSORS_BRACE
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says about itself. Raises `SparsrError` if it is damaged."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SparsrError(f"{path} is not a whole safetensors file ({error})", "copy or download it again") from error
