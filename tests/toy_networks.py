@@ -72,7 +72,7 @@ class Unknown(Toy):
 
 class Tangent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(x)
+        return torch.arctan(x)
 
 
 class Branching(Toy):

@@ -15,6 +15,7 @@ from sparsr.export.passes.common.fold_into_next import fold_into_next
 from sparsr.export.passes.common.fold_into_previous import fold_into_previous
 from sparsr.export.passes.common.fuse_activation import fuse_activation
 from sparsr.export.passes.common.identities import remove_identities
+from sparsr.export.passes.common.scale_before_sum import scale_before_sum
 from sparsr.export.passes.common.shift_before_add import shift_before_add
 from sparsr.export.passes.native.shuffle_after_sum import shuffle_after_sum
 from sparsr.export.passes.native.sum_of_parts import sum_of_parts
@@ -29,7 +30,9 @@ RULES: tuple[Rule, ...] = (
     remove_dead_nodes,
     block_without_logits,
     diagonal_conv,
+    scale_before_sum,
     compose_affines,
+    remove_identities,
     shift_before_add,
     fold_into_previous,
     fold_into_next,

@@ -7,7 +7,17 @@ import pytest
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.ir.layers import Add, ChannelAffine, Concat, Conv, DepthToSpace, GlobalMean, PadEdge, SliceChannels
+from sparsr.export.ir.layers import (
+    Add,
+    ChannelAffine,
+    Concat,
+    Conv,
+    DepthToSpace,
+    GlobalMean,
+    Nearest,
+    PadEdge,
+    SliceChannels,
+)
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
 from sparsr.export.passes.common.compose_affines import compose_affines
@@ -17,6 +27,7 @@ from sparsr.export.passes.common.fold_into_next import fold_into_next
 from sparsr.export.passes.common.fold_into_previous import fold_into_previous
 from sparsr.export.passes.common.fuse_activation import fuse_activation
 from sparsr.export.passes.common.identities import remove_identities
+from sparsr.export.passes.common.scale_before_sum import scale_before_sum
 from sparsr.export.passes.common.shift_before_add import shift_before_add
 from sparsr.export.passes.native.shuffle_after_sum import shuffle_after_sum
 from sparsr.export.passes.rewrite import Rule, rewrite
@@ -81,9 +92,42 @@ def test_affine_maps_are_composed_in_the_right_order():
     assert after(compose_affines, chain("g", affine(), affine(), affine()))[0] == ["ChannelAffine"]
 
 
-def test_an_affine_map_read_twice_is_not_composed():
+def test_an_affine_map_read_twice_stays_for_the_other_reader():
     graph = chain("g", ("a", affine(), ["image"]), ("b", affine(), ["a"]), ("c", Add(), ["a", "b"]))
-    assert after(compose_affines, graph)[1] == ["compose_affines: b stays, a is read elsewhere too"]
+    composed, _ = rewrite(graph, compose_affines)
+    assert {node.name: node.inputs for node in composed.nodes} == {"a": ("image",), "b": ("image",), "c": ("a", "b")}
+    picture = RNG.random((1, 3, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(reference.run(composed, picture), reference.run(graph, picture), rtol=0, atol=1e-6)
+
+
+def test_a_scale_goes_before_a_sum_of_a_shuffled_convolution_and_nearest_pixels_of_the_scaled_image():
+    # Compact in 0..1, exported for 0..255: nothing of the range is left but in the convolution's weights.
+    graph = chain(
+        "g",
+        ("down", ChannelAffine(np.full(3, 0.25, np.float32), np.zeros(3, np.float32)), ["image"]),
+        ("conv", conv(RNG, 3, 12), ["down"]),
+        ("shuffle", DepthToSpace(2), ["conv"]),
+        ("nearest", Nearest(2), ["down"]),
+        ("sum", Add(), ["shuffle", "nearest"]),
+        ("up", ChannelAffine(np.full(3, 4, np.float32), RNG.random(3).astype(np.float32)), ["sum"]),
+        scale=2,
+    )
+    simple, _ = optimise(graph)
+    assert sorted(node.layer.kind for node in simple.nodes) == ["Add", "Conv", "DepthToSpace", "Nearest"]
+    picture = RNG.random((1, 3, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(reference.run(simple, picture), reference.run(graph, picture), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [("image", "one side of sum has no convolution and no scale to join"), ("conv", "one side of sum")],
+)
+def test_a_scale_stays_behind_a_sum_that_has_no_place_for_it(second, reason):
+    scale = ChannelAffine(np.full(3, 4, np.float32), np.zeros(3, np.float32))
+    graph = chain("g", ("conv", conv(RNG, 3, 3), ["image"]), ("sum", Add(), ["conv", second]), ("up", scale, ["sum"]))
+    kinds, report = after(scale_before_sum, graph)
+    assert kinds == ["Conv", "Add", "ChannelAffine"]
+    assert reason in report[0]
 
 
 @pytest.mark.parametrize("last", [affine(), diagonal(), conv(RNG, 3, 3, 1), conv(RNG, 3, 3, 1, RELU)])

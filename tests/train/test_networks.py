@@ -7,7 +7,7 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import ARCHITECTURES, build
-from sparsr.train.networks.base import MeanShift
+from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.networks.sparse_masks import Relaxation, SparseMaskBlock
 from sparsr.train.networks.tracing import trace
@@ -17,7 +17,8 @@ from sparsr.train.run.checkpoint import card_for
 from tests.small_networks import EVERY_NETWORK, OPTIONS, image, small
 
 # Parameters without the mean shifts' 24; GMACs for 1280x720 output, weights only. Sources: ASSL's and EDSR's
-# published tables (LEDSR by the exact formula), the IMDN, CARN (table 1), SLS and SMSR papers, NTIRE 2022 for RFDN.
+# published tables (LEDSR by the exact formula), the IMDN, CARN (table 1), SLS and SMSR papers, NTIRE 2022 for RFDN; the
+# PAN, RLFN and FSRCNN papers, ESRGAN's release, and the values in the published files of the others.
 COUNTS = [
     ("ledsr", 2, {}, 19_507_468, 4492.5),
     ("ledsr", 3, {}, 19_542_043, 2000.2),
@@ -44,6 +45,19 @@ COUNTS = [
     ("smsr", 3, {}, 993_401, 100.4),
     ("smsr", 4, {}, 1_005_518, 57.1),
     ("smsr", 2, {"spatial": False, "channel": False}, 925_536, None),
+    ("compact", 4, {}, 621_424, None),
+    ("rrdb", 4, {}, 16_697_987, None),
+    ("span", 4, {"channels": 28}, 150_688, None),
+    ("spanf", 4, {}, 148_288, None),
+    ("spanv2", 4, {}, 139_104, None),
+    ("rlfn", 2, {"channels": 48}, 454_620, None),
+    ("efdn", 4, {}, 276_192, None),
+    ("pan", 2, {}, 261_403, None),
+    ("pan", 3, {}, 261_403, None),
+    ("pan", 4, {}, 272_419, None),
+    ("dncnn", 1, {}, 555_137, None),
+    ("fsrcnn", 2, {}, 12_464 + 173 + 172, None),  # the paper counts neither biases nor slopes
+    ("espcn", 3, {}, 22_729, None),
 ]
 WHOLE_PIXELS = {("imdn", 3): (240, 427), ("rfdn", 4): (180, 320)}  # LR sizes counted instead of 1280/s x 720/s
 
@@ -84,14 +98,16 @@ def test_minimum_sizes_are_the_true_ones():
 
 @pytest.mark.parametrize(("name", "scale"), EVERY_NETWORK)
 def test_gradients_reach_every_weight(name, scale):
-    attention = name in ("imdn", "smsr")
+    attention = name in ("imdn", "smsr", "efdn")
     options = OPTIONS[name] | ({"channels": 64} if attention else {})  # else one unit, which a ReLU may close
     torch.manual_seed(0)
     network = build(name, scale, **options)
     for block in mask_blocks(network):
         block.relaxation = Relaxation()
+    if name == "efdn":  # clips its result: grey in the middle of the range
+        torch.nn.init.constant_(network.tail[0].bias, 0.5)
     network(image(network, 20, 17)).square().mean().backward()
-    frozen = {id(p) for module in network.modules() if isinstance(module, MeanShift) for p in module.parameters()}
+    frozen = {id(p) for module in network.modules() if isinstance(module, ColourMap) for p in module.parameters()}
     for key, parameter in network.named_parameters():
         if id(parameter) not in frozen:
             assert parameter.grad is not None and parameter.grad.isfinite().all(), key
@@ -141,7 +157,7 @@ def test_unknown_names_scales_and_options():
         build("imnd", 2)
     assert "imdn" in caught.value.hint
     for name in ARCHITECTURES:
-        with pytest.raises(SparsrError, match="no scale 5"):
-            build(name, 5)
+        with pytest.raises(SparsrError, match="no scale 9"):
+            build(name, 9)
         with pytest.raises(SparsrError, match="cannot be built"):
-            build(name, 2, colour=3)
+            build(name, ARCHITECTURES[name].scales[0], colour=3)

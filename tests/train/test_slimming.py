@@ -8,7 +8,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork, build
 from sparsr.train.networks.base import conv3x3
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm, merge_weight_norm
-from sparsr.train.networks.widths import convolutions, resize, widths
+from sparsr.train.networks.widths import convolutions, fit_slopes, resize, widths
 from sparsr.train.pruning.channel_groups import channel_groups
 from sparsr.train.pruning.slimming import mask, round_up, selected, slim
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
@@ -52,6 +52,7 @@ def test_a_network_rebuilt_from_widths_and_weights_equals_the_slimmed_one(archit
     slimmed = slim(network, random_kept(network, 3))
     rebuilt = build(architecture, scale, **slimmed.options).eval()
     resize(rebuilt, widths(slimmed))
+    fit_slopes(rebuilt, slimmed.state_dict())
     rebuilt.load_state_dict(slimmed.state_dict())
     assert largest_difference(rebuilt, slimmed, 9, 9) == 0
 

@@ -16,7 +16,7 @@ from sparsr.train.networks import ARCHITECTURES, SRNetwork, build
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.recognition import SCALE, Found, MisfitError, State
 from sparsr.train.networks.weight_norm import filter_norms
-from sparsr.train.networks.widths import convolutions, resize
+from sparsr.train.networks.widths import convolutions, fit_slopes, resize
 from sparsr.train.pruning.sparse_conv import HIGHEST_SCORE
 from sparsr.train.run.checkpoint import Card, card_for
 
@@ -45,7 +45,6 @@ def import_official(
         assume.pop(_WEIGHTS, None)
     state = _without_prefixes(weights.tensors)
     _check(state, path)
-    state = _merge_masks(_merge_weight_norm(state), path)
     found = _recognised(state, path, scale)
     candidates = []
     for architecture, what in _assumed(found, assume, path).items():
@@ -60,17 +59,16 @@ def import_official(
 
 def _recognised(state: State, path: Path, scale: int | None) -> dict[str, Found]:
     """What every architecture that knows these names makes of them. Raises `SparsrError` if none does."""
-    found = {}
-    for name, entry in ARCHITECTURES.items():
-        try:
-            if what := entry.recognise(state, scale):
-                found[name] = what
-        except MisfitError as error:
-            raise SparsrError(f"{path} {error}", error.hint) from error
-        except KeyError as error:
-            raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
-        except (IndexError, ValueError, RuntimeError) as error:  # shapes that no network of these names has
-            raise SparsrError(f"the weights of {path} do not fit {name}: {error}", "give another checkpoint") from error
+    try:
+        merged = _merge_masks(_merge_weight_norm(state), path)
+        known = {name: entry.recognise(merged, scale) for name, entry in ARCHITECTURES.items()}
+    except MisfitError as error:
+        raise SparsrError(f"{path} {error}", error.hint) from error
+    except KeyError as error:
+        raise SparsrError(f"{path} lacks the weights {error}", "give a complete checkpoint") from error
+    except (IndexError, ValueError, RuntimeError) as error:  # shapes that no network of these names has
+        raise SparsrError(f"the weights of {path} do not fit together: {error}", "give another checkpoint") from error
+    found = {name: what for name, what in known.items() if what}
     if not found:
         raise SparsrError(
             f"{path} is a checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
@@ -165,6 +163,7 @@ def _build(architecture: str, found: Found, options: dict[str, Any], path: Path)
         state = _colour_maps(network) | found.state
         state = {name: tensor.float().contiguous() for name, tensor in state.items()}
         _convert_range(network, state)
+        fit_slopes(network, state)
         network.load_state_dict(state, assign=True)
         side = max(network.minimum_size, 4)
         with torch.inference_mode():

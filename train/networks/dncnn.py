@@ -1,4 +1,4 @@
-"""DnCNN (Zhang et al., Beyond a Gaussian Denoiser, TIP 2017): image minus the noise that a chain of convolutions finds."""
+"""DnCNN (Zhang et al., Beyond a Gaussian Denoiser, TIP 2017): the image minus the noise found in it."""
 
 from __future__ import annotations
 

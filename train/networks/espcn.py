@@ -14,7 +14,7 @@ from sparsr.train.networks.recognition import VALUE_RANGES, Found, State, colour
 
 
 class ESPCN(LumaNetwork):
-    """A short chain of convolutions and a pixel shuffle.
+    """A short chain of convolutions, `blocks` of them as wide as `channels`, one as `inner`, and a pixel shuffle.
 
     `hyperbolic`: tanh between the convolutions, else ReLU. `final`: what comes last, 0 nothing, 1 tanh, 2 sigmoid.
     """
@@ -26,6 +26,7 @@ class ESPCN(LumaNetwork):
         self,
         scale: int,
         channels: int = 64,
+        inner: int = 32,
         blocks: int = 1,
         kernel: int = 5,
         hyperbolic: bool = True,
@@ -33,12 +34,19 @@ class ESPCN(LumaNetwork):
         colours: int = 1,
         value_range: float = 1.0,
     ) -> None:
-        options = {"channels": channels, "blocks": blocks, "kernel": kernel, "hyperbolic": hyperbolic, "final": final}
+        options = {
+            "channels": channels,
+            "inner": inner,
+            "blocks": blocks,
+            "kernel": kernel,
+            "hyperbolic": hyperbolic,
+            "final": final,
+        }
         super().__init__(scale, colours, value_range=value_range, **options)
         self.value_range = value_range
         self.hyperbolic = hyperbolic
         self.final = final
-        widths = [colours, *[channels] * (blocks + 1), colours * scale**2]
+        widths = [colours, *[channels] * blocks, inner, colours * scale**2]
         kernels = [kernel, *[3] * (blocks + 1)]
         self.convs = nn.ModuleList(
             nn.Conv2d(inputs, outputs, side, padding=side // 2)
@@ -66,7 +74,8 @@ def recognise(state: State, _: int | None) -> Found | None:
         return None
     first, last = state["conv1.weight"], state[f"conv{numbers[-1]}.weight"]
     colours = colours_of(first)
-    options = {"channels": len(first), "blocks": len(numbers) - 2, "kernel": first.shape[2], "colours": colours}
+    options = {"channels": len(first), "inner": last.shape[1], "blocks": len(numbers) - 2, "kernel": first.shape[2]}
+    options["colours"] = colours
     undecided = {"value_range": VALUE_RANGES, "hyperbolic": (True, False), "final": (0, 1, 2)}
     state = renamed(state, {rf"conv{number}\.": f"convs.{number - 1}." for number in numbers})
     return Found(tail_scale(last, colours), state, options, undecided)

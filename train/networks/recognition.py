@@ -14,8 +14,8 @@ from torch import Tensor
 State = dict[str, Tensor]
 VALUE_RANGES = (255.0, 1.0)
 FAITHFUL, PERCEPTUAL = 2e-3, 5e-2
-"""Of full range: how far a smooth image, enlarged and shrunk again, is from itself. Networks trained for PSNR are nearer
-than the first; for those that are also trained to please the eye, or to clean, only the second holds."""
+"""Of full range: how far a smooth image, enlarged and shrunk again, is from itself. Networks trained for PSNR are
+nearer than the first; for those that are also trained to please the eye, or to clean, only the second holds."""
 SCALE = "scale"  # of `Found.open`: decided by `--scale` too
 
 

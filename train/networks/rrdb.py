@@ -19,9 +19,9 @@ class DenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
-        for index in range(1, 5):
-            setattr(self, f"conv{index}", conv3x3(channels + (index - 1) * growth, growth))
-        self.conv5 = conv3x3(channels + 4 * growth, channels)
+        widths = [channels + growth * index for index in range(5)]
+        self.conv1, self.conv2, self.conv3, self.conv4 = (conv3x3(width, growth) for width in widths[:4])
+        self.conv5 = conv3x3(widths[4], channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, c, h, w] -> [n, c, h, w]."""

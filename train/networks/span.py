@@ -13,28 +13,21 @@ _INNER_RANGE = 255.0  # SPAN works on (x - mean) * 255 of an image in 0..1
 
 
 class ParameterFreeBlock(nn.Module):
-    """Three convolutions, their result plus the input times an attention without weights: sigmoid - 1/2."""
+    """Three convolutions; their result plus the input, times an attention without weights (sigmoid - 1/2).
+
+    A block whose input has another width gives the convolutions' result.
+    """
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
+        self.attended = inputs == channels
         self.c1_r, self.c2_r, self.c3_r = (conv3x3(n, channels) for n in (inputs, channels, channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, c, h, w] -> [n, c, h, w]."""
-        return attended(x, self.deep(self.first(x)))
-
-    def first(self, x: Tensor) -> Tensor:
-        """What the first convolution makes of the input."""
-        return self.c1_r(x)
-
-    def deep(self, first: Tensor) -> Tensor:
-        """What the other two make of that."""
-        return self.c3_r(F.silu(self.c2_r(F.silu(first))))
-
-
-def attended(x: Tensor, deep: Tensor) -> Tensor:
-    """(deep + x) * (sigmoid(deep) - 1/2)."""
-    return (deep + x) * (torch.sigmoid(deep) - 0.5)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] -> the same, and what the first convolution gives."""
+        first = self.c1_r(x)
+        deep = self.c3_r(F.silu(self.c2_r(F.silu(first))))
+        return (deep + x) * (torch.sigmoid(deep) - 0.5) if self.attended else deep, first
 
 
 class SPAN(SRNetwork):
@@ -64,11 +57,10 @@ class SPAN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         """[n, 3, h, w] in 0..1 -> [n, 3, s*h, s*w]."""
         shallow = self.conv_1(self.sub_mean(x) if self.normalised else x)
-        outputs = [shallow]
-        inside = shallow
+        outputs, inside = [shallow], shallow
         for block in self.blocks:
-            inside = block.first(outputs[-1])
-            outputs.append(attended(outputs[-1], block.deep(inside)))
+            deep, inside = block(outputs[-1])
+            outputs.append(deep)
         inside = F.silu(inside) if self.activated else inside
         joined = torch.cat([shallow, self.conv_2(outputs[-1]), outputs[1], inside], 1)
         return self.upsampler(self.conv_cat(joined))

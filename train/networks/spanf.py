@@ -31,10 +31,11 @@ class SPANF(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]."""
-        first = deep = self.blocks[0].deep(self.blocks[0].first(x))
-        for block in self.blocks[1:]:
-            deep = block(deep)
-        joined = self.conv_cat(torch.cat([self.conv_near(x), deep, first], 1))
+        outputs = [x]
+        for block in self.blocks:
+            deep, _ = block(outputs[-1])
+            outputs.append(deep)
+        joined = self.conv_cat(torch.cat([self.conv_near(x), outputs[-1], outputs[1]], 1))
         return F.pixel_shuffle(self.conv_2(joined), self.scale)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sparsr.runtime.errors import SparsrError
 
@@ -19,6 +21,27 @@ def convolutions(network: nn.Module) -> dict[str, nn.Conv2d]:
 def widths(network: nn.Module) -> Widths:
     """(output channels, input channels) of every convolution; inputs are counted over all groups."""
     return {name: (conv.out_channels, conv.in_channels) for name, conv in convolutions(network).items()}
+
+
+def slopes(network: nn.Module) -> dict[str, nn.PReLU]:
+    """Every PReLU by its dotted name."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, nn.PReLU)}
+
+
+def fit_slopes(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Replace, in place, every PReLU that has not as many slopes as `state`: those of a slimmed network."""
+    for name, prelu in slopes(network).items():
+        stored = state.get(f"{name}.weight")
+        if stored is not None and stored.dim() == 1 and len(stored) != prelu.num_parameters:
+            replace_module(network, name, prelu_like(prelu, torch.zeros_like(stored, device=prelu.weight.device)))
+
+
+def prelu_like(prelu: nn.PReLU, weight: Tensor) -> nn.PReLU:
+    """A PReLU like `prelu` with other slopes."""
+    new = nn.PReLU(len(weight), device=weight.device, dtype=weight.dtype)
+    with torch.no_grad():
+        new.weight.copy_(weight)
+    return new.requires_grad_(prelu.weight.requires_grad).train(prelu.training)
 
 
 def replace_module(network: nn.Module, name: str, module: nn.Module) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from sparsr.train.networks.base import ColourMap, MeanShift
 from sparsr.train.networks.tracing import Operation, trace
-from sparsr.train.networks.widths import convolutions
+from sparsr.train.networks.widths import convolutions, slopes
 
 Places = Mapping[str, tuple[tuple[int, ...], ...]]
 """Per convolution: for every unit, the channel indices that belong to it."""
@@ -31,6 +31,8 @@ class ChannelGroup:
     """Output filters of every convolution that writes these channels."""
     reader_channels: Places
     """Input channels of every convolution that reads them."""
+    slope_channels: Places
+    """Channels of every PReLU that they go through."""
     blocks: tuple[tuple[int, ...], ...]
     """Units by group of the grouped convolutions around them: every block must keep equally many."""
     reason: str = ""
@@ -86,6 +88,7 @@ class _Unit:
 
     filters: dict[str, list[int]]
     channels: dict[str, list[int]]
+    slopes: dict[str, list[int]]
     reason: str = ""
 
 
@@ -101,11 +104,12 @@ def _group(units: list[_Unit], first: Counter[str], graph: _Channels) -> Channel
         name,
         {conv: tuple(tuple(unit.filters[conv]) for unit in units) for conv in units[0].filters},
         {conv: tuple(tuple(unit.channels[conv]) for unit in units) for conv in units[0].channels},
+        {prelu: tuple(tuple(unit.slopes[prelu]) for unit in units) for prelu in units[0].slopes},
         (tuple(range(len(units))),),
     )
     blocks, reason = _blocks(group, graph.convs)
     reason = next((unit.reason for unit in units if unit.reason), reason)
-    return ChannelGroup(name, group.writer_filters, group.reader_channels, blocks, reason)
+    return replace(group, blocks=blocks, reason=reason)
 
 
 def _blocks(group: ChannelGroup, convs: Mapping[str, nn.Conv2d]) -> tuple[tuple[tuple[int, ...], ...], str]:
@@ -148,6 +152,8 @@ class _Channels:
         self.reasons: dict[int, str] = {}
         self.filters: dict[str, list[int]] = {}
         self.reads: dict[str, list[int]] = {}
+        self.slopes: dict[str, list[int]] = {}
+        self.shared_slopes = {name for name, prelu in slopes(network).items() if prelu.num_parameters == 1}
         traced = trace(network)
         image = self._fresh(traced.input_channels)
         self._fix(image, "these are the colours of the network's input")
@@ -164,12 +170,16 @@ class _Channels:
         units: dict[int, _Unit] = {}
         for name, filters in self.filters.items():
             for index, channel in enumerate(filters):
-                unit = units.setdefault(self._root(channel), _Unit({}, {}))
+                unit = units.setdefault(self._root(channel), _Unit({}, {}, {}))
                 unit.filters.setdefault(name, []).append(index)
         for name, channels in self.reads.items():
             for index, channel in enumerate(channels):
                 if self._root(channel) in units:
                     units[self._root(channel)].channels.setdefault(name, []).append(index)
+        for name, channels in self.slopes.items():
+            for index, channel in enumerate(channels):
+                if self._root(channel) in units:
+                    units[self._root(channel)].slopes.setdefault(name, []).append(index)
         for channel, reason in self.reasons.items():
             if self._root(channel) in units:
                 units[self._root(channel)].reason = reason
@@ -207,7 +217,8 @@ class _Channels:
                 self._fix(fresh, f"{operation.module} writes them, which keeps its channels")
                 return fresh
             case "prelu":
-                self._fix(inputs[0], f"{operation.module} has a slope for each of them, and keeps them")
+                if operation.module not in self.shared_slopes:
+                    self._unite(self.slopes.setdefault(operation.module, inputs[0]), inputs[0])
             case "add" | "sub" | "mul":
                 self._unite(*inputs)
             case "concat":
@@ -235,9 +246,9 @@ class _Channels:
         self.filters[name] = self._fresh(conv.out_channels)
         if isinstance(conv, MeanShift):
             self._unite(inputs, self.filters[name])
-        if isinstance(conv, ColourMap):
             self._fix(inputs, "these are colours")
-            self._fix(self.filters[name], "these are colours")
+        elif isinstance(conv, ColourMap):
+            self._fix([*inputs, *self.filters[name]], "these are colours")
         return self.filters[name]
 
     def _may_be_nonzero(self, operation: Operation) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks.base import SRNetwork
 from sparsr.train.networks.weight_norm import WeightNormConv2d, filter_norms
-from sparsr.train.networks.widths import conv_like, convolutions, replace_module
+from sparsr.train.networks.widths import conv_like, convolutions, prelu_like, replace_module, slopes
 from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
 
 Kept = Mapping[str, Sequence[int]]
@@ -30,6 +30,7 @@ def slim(network: SRNetwork, kept: Kept) -> SRNetwork:
     units = _checked(groups, kept)
     outputs: dict[str, list[int]] = {}
     inputs: dict[str, list[int]] = {}
+    kept_slopes: dict[str, list[int]] = {}
     slimmed = copy.deepcopy(network)
     for group in groups:
         for name in group.writers:
@@ -41,6 +42,13 @@ def slim(network: SRNetwork, kept: Kept) -> SRNetwork:
         in_kept = sorted(inputs.get(name, range(conv.in_channels)))
         if (len(out_kept), len(in_kept)) != (conv.out_channels, conv.in_channels):
             replace_module(slimmed, name, _sliced(name, conv, out_kept, in_kept))
+    for group in groups:
+        for name, places in group.slope_channels.items():
+            kept_slopes.setdefault(name, []).extend(i for unit in units[group.name] for i in places[unit])
+    for name, prelu in slopes(network).items():
+        indices = sorted(kept_slopes.get(name, range(prelu.num_parameters)))
+        if len(indices) != prelu.num_parameters:
+            replace_module(slimmed, name, prelu_like(prelu, prelu.weight.detach()[indices]))
     return slimmed
 
 

@@ -20,7 +20,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file, write_text
 from sparsr.train.networks import SRNetwork, build
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
-from sparsr.train.networks.widths import Widths, resize, widths
+from sparsr.train.networks.widths import Widths, fit_slopes, resize, widths
 from sparsr.train.pruning.sparse_conv import add_gates, sparse_convolutions
 
 SCHEMA = "sparsr-checkpoint/1"
@@ -103,6 +103,7 @@ def load(path: str | Path) -> tuple[SRNetwork, Card]:
         )
     card = parse_card(metadata[CARD], path)
     network = skeleton(card)
+    fit_slopes(network, tensors)
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:

@@ -12,6 +12,7 @@ import torch
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.widths import fit_slopes
 from sparsr.train.run import checkpoint
 
 STATE_NAME = "state.pt"
@@ -44,6 +45,7 @@ def read(out: Path) -> dict[str, Any]:
 def network_of(state: dict[str, Any], out: Path) -> SRNetwork:
     """The network as it was, on the CPU."""
     network = checkpoint.skeleton(checkpoint.parse_card(state["card"], out / STATE_NAME))
+    fit_slopes(network, state["weights"])
     network.load_state_dict(state["weights"], assign=True)
     return network
 

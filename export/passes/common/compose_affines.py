@@ -1,4 +1,4 @@
-"""ChannelAffine o ChannelAffine -> ChannelAffine."""
+"""ChannelAffine o ChannelAffine -> ChannelAffine. The first stays for others that read it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def compose_affines(graph: DeployGraph, node: Node) -> DeployGraph | str | None:
     second = node.layer
     if before is None or not isinstance(before.layer, ChannelAffine) or not isinstance(second, ChannelAffine):
         return None
-    if not only_reader(graph, before.name):
-        return f"{before.name} is read elsewhere too"
     first = before.layer
     factor = second.factor.astype(np.float64) * first.factor
     offset = second.factor.astype(np.float64) * first.offset + second.offset
     composed = ChannelAffine(factor.astype(np.float32), offset.astype(np.float32))
-    return graph.with_layer(node.name, composed).without(before.name, before.inputs[0])
+    if only_reader(graph, before.name):
+        return graph.with_layer(node.name, composed).without(before.name, before.inputs[0])
+    joined = Node(node.name, composed, before.inputs)
+    return graph.with_nodes([joined if known.name == node.name else known for known in graph.nodes])
