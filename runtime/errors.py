@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from collections.abc import Callable
 
@@ -22,6 +23,10 @@ class SparsrError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class MisfitError(SparsrError):
+    """A format cannot hold what would have to be written into it; another one could."""
 
 
 class CheckFailedError(SparsrError):
@@ -46,6 +51,9 @@ _OS_HINTS = {
 
 def run_cli(main: Callable[[], int | None]) -> int:
     """Run a command line's `main` and turn what it raises into a message on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text; saying them must not fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main() or 0
     except SparsrError as error:
@@ -54,6 +62,8 @@ def run_cli(main: Callable[[], int | None]) -> int:
         message, hint, code = "interrupted", "", EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_CHECK_FAILED
+    except MemoryError:
+        message, hint, code = "there is not enough memory", "allow less with --max-memory", EXIT_BAD_INPUT
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         message = f"{error.strerror or error}{where}"

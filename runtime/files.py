@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
 import shutil
+import socket
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sparsr.runtime.errors import SparsrError
+
+_TEMPORARY = re.compile(r"\.sparsr-([0-9a-f]{8})-(\d{1,9})-[0-9a-f]{8}\.tmp(\.\w+)?", re.ASCII)
 
 
 def _fsync(path: Path) -> None:
@@ -25,17 +31,50 @@ def _fsync(path: Path) -> None:
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, else removed.
 
-    The temporary name keeps the suffix, because encoders choose their format by it.
+    The temporary name keeps the suffix, because encoders choose their format by it, and nothing else of the name, which
+    may be as long as names can be. A link stays a link: what it names is replaced.
     """
     target = Path(path)
+    target = target.resolve() if target.is_symlink() else target
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    temporary = target.with_name(_temporary_name(target.suffix))
     try:
         yield temporary
         _fsync(temporary)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_stale(folder: str | Path) -> list[Path]:
+    """Remove what `atomic_file` of a process on this machine left in a folder when it was killed; the files removed."""
+    removed = []
+    for path in Path(folder).iterdir() if Path(folder).is_dir() else ():
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and match[1] == _host() and not _is_running(int(match[2])):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+def _temporary_name(suffix: str) -> str:
+    """Tells who writes it: the machine and the process."""
+    suffix = suffix if re.fullmatch(r"\.\w{1,12}", suffix, re.ASCII) else ""
+    return f".sparsr-{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}"
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

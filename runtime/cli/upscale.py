@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
 import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sparsr.runtime.engines.contract import PRECISIONS, MaskCount
 from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media.images import MAX_PIXELS, image_format, read_image, write_image
-from sparsr.runtime.media.video import OUTPUT_SUFFIXES, PRESETS, VIDEO_SUFFIXES, upscale_video
+from sparsr.runtime.files import remove_stale
+from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, written_format
+from sparsr.runtime.media.images import read_image, write_image
+from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM
+from sparsr.runtime.media.video import OUTPUT_SUFFIXES, PRESETS, upscale_video
 from sparsr.runtime.memory import format_bytes, parse_bytes
 from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA
+from sparsr.runtime.upscale.batch import Batch, Naming, is_film, parse_formats, say
 from sparsr.runtime.upscale.models import Settings, open_model, open_upscaler
-from sparsr.runtime.upscale.picture_files import upscale_folder, upscale_picture
-from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY
+from sparsr.runtime.upscale.picture_files import upscale_picture
+from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, PictureUpscaler
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `sparsr`."""
     upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
     upscale.set_defaults(command=run)
-    upscale.add_argument("input", type=Path, metavar="IN")
     upscale.add_argument(
-        "output", type=Path, nargs="?", metavar="OUT", help="file, or folder if IN is one (default: IN_x2 and the like)"
+        "input", type=Path, metavar="IN", help="picture, film, folder of them, or - for a picture on standard input"
+    )
+    upscale.add_argument(
+        "output",
+        type=Path,
+        nargs="?",
+        metavar="OUT",
+        help="file, - for standard output, or folder if IN is one (default: IN_x2 and the like)",
     )
     upscale.add_argument(
         "--model", type=Path, default=GENERAL_X2, metavar="BUNDLE", help="default: the one SparSR comes with, x2"
@@ -69,6 +82,18 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="MILLIONS",
         help="refuse larger input (100)",
     )
+    _add_batch_options(upscale)
+
+
+def _add_batch_options(upscale: argparse.ArgumentParser) -> None:
+    """What the results of a folder are called, which files are taken, and how the report comes."""
+    upscale.add_argument(
+        "--format", action="append", metavar="NAME", help="of results, such as png; once for pictures, once for films"
+    )
+    upscale.add_argument("--suffix", help="after the names of results (default: _x2 and the like; in folders none)")
+    upscale.add_argument("--recursive", action="store_true", help="folders: sub-folders too")
+    upscale.add_argument("--skip-existing", action="store_true", help="leave out what is there already")
+    upscale.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def millions(text: str) -> int:
@@ -82,8 +107,9 @@ def millions(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Upscale what was named and say how it went; the exit code."""
     model = open_model(options.model)
-    options.output = options.output or output_beside(options.input, model.scale)
-    source, target = options.input, options.output
+    options.formats = parse_formats(options.format or [])
+    naming = Naming(options.suffix or f"_x{model.scale}", options.formats)
+    options.output = options.output or output_beside(options.input, naming, options.skip_existing)
     _check_paths(options)
     with warnings.catch_warnings(record=True) as remarks:
         upscaler = open_upscaler(model, _settings(options))
@@ -95,25 +121,56 @@ def run(options: argparse.Namespace) -> int:
     masks = upscaler.count_masks() if options.masks else {}
     if not upscaler.exact:
         print("note: this network sees the whole picture; tiles and windows are approximate", file=sys.stderr)
-    start = time.monotonic()
-    if source.is_dir():
-        failed = upscale_folder(source, target, upscaler, options.max_pixels)
+    with contextlib.redirect_stdout(sys.stderr if options.json or options.output == STANDARD_STREAM else sys.stdout):
+        done = _upscale(options, upscaler)
         print(describe_masks(masks), end="")
-        if failed:
-            raise SparsrError(f"{failed} of the pictures could not be upscaled", "the reasons stand above")
-        return 0
-    if source.suffix.lower() in VIDEO_SUFFIXES:
-        report = upscale_video(source, target, upscaler, options.max_pixels, options.preset)
-        if report.remark:
-            print(f"note: {report.remark}", file=sys.stderr)
-        print(f"{target}: done in {clock(time.monotonic() - start)}, {report}\n{describe_masks(masks)}", end="")
-        return 0
-    height, width = upscale_picture(source, target, upscaler, options.max_pixels)
-    print(f"{target}: {width}x{height} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
-    print(describe_masks(masks) + upscaler.report(), end="")
+    if options.json:
+        print(json.dumps(done, indent=2))
+    if done.get("failed"):
+        raise SparsrError(f"{len(done['failed'])} of the files could not be upscaled", "the reasons stand above")
+    return 0
+
+
+def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str, Any]:
+    """Upscale what was named; a report for JSON."""
+    source, target, start = options.input, options.output, time.monotonic()
+    if source != STANDARD_STREAM and source.is_dir():
+        naming = Naming(options.suffix or "", options.formats)
+        batch = Batch(upscaler, options.max_pixels, naming, options.recursive, options.skip_existing, options.preset)
+        report = batch.run(source, target)
+        print(report)
+        return report.to_json()
+    if options.skip_existing and target.exists():
+        print(f"{target} is there already")
+        return {"skipped": [str(source)]}
+    if target != STANDARD_STREAM:
+        remove_stale(target.parent)
+    if is_film(source):
+        film = upscale_video(source, target, upscaler, options.max_pixels, options.preset)
+        say(film.remarks)
+        print(f"{target}: done in {clock(time.monotonic() - start)}, {film}")
+        return {"output": str(target), "frames": film.frames, "remarks": film.remarks}
+    kind = WRITTEN_SUFFIXES[options.formats[0] if options.formats else DEFAULT_SUFFIX]
+    picture = upscale_picture(source, target, upscaler, options.max_pixels, kind if target == STANDARD_STREAM else None)
+    say(picture.remarks)
+    print(f"{target}: {picture} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
+    print(upscaler.report(), end="")
     if options.patch_map:
         write_image(options.patch_map, upscaler.patch_map(read_image(source, options.max_pixels).rgb))
-    return 0
+    return {"output": str(target), "width": picture.width, "height": picture.height, "remarks": picture.remarks}
+
+
+def _check_streams(options: argparse.Namespace) -> None:
+    """Refuse what standard input and output cannot do."""
+    source, target = options.input, options.output
+    if source != STANDARD_STREAM and (source.is_dir() or is_film(source)):
+        raise SparsrError(f"{source} cannot go to standard output", "only a picture can; name a file or folder")
+    if source != STANDARD_STREAM and not source.exists():
+        raise SparsrError(f"{source} does not exist", "check the path")
+    if target != STANDARD_STREAM:
+        written_format(target)
+    if options.patch_map or options.json:
+        raise SparsrError("--patch-map and --json need files", "name the picture and its output")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -136,22 +193,19 @@ def describe_masks(masks: Mapping[str, MaskCount]) -> str:
     )
 
 
-def output_beside(source: Path, scale: int) -> Path:
+def output_beside(source: Path, naming: Naming, may_exist: bool = False) -> Path:
     """photo.jpg -> photo_x2.jpg; a format that is read but not written becomes PNG or MP4.
 
     Raises `SparsrError` if it is there already: only an output that was named is replaced.
     """
-    suffix = "" if source.is_dir() else source.suffix
-    if suffix.lower() in VIDEO_SUFFIXES:
-        suffix = suffix if suffix.lower() in OUTPUT_SUFFIXES else ".mp4"
-    elif suffix:
-        try:
-            image_format(source)
-        except SparsrError:
-            suffix = ".png"
-    name = source.resolve().name
-    target = source.parent / f"{name.removesuffix(source.suffix) if suffix else name}_x{scale}{suffix}"
-    if target.exists():
+    if source == STANDARD_STREAM:
+        return STANDARD_STREAM
+    if source.is_dir():
+        target = source.parent / f"{source.resolve().name}{naming.suffix}"
+        may_exist = True if may_exist and target.is_dir() else may_exist
+    else:
+        target = naming.target(source, source.parent)
+    if target.exists() and not may_exist:
         raise SparsrError(f"{target} exists already", "name an output; one that is named is replaced")
     return target
 
@@ -159,19 +213,22 @@ def output_beside(source: Path, scale: int) -> Path:
 def _check_paths(options: argparse.Namespace) -> None:
     """Refuse before anything is loaded what cannot end well."""
     source, target = options.input, options.output
+    if STANDARD_STREAM in (source, target):
+        _check_streams(options)
+        return
     if not source.exists():
         raise SparsrError(f"{source} does not exist", "check the path")
     if target.exists() and source.samefile(target):
         raise SparsrError(f"the output {target} is the input itself", "name another output")
-    if options.patch_map and (source.is_dir() or source.suffix.lower() in VIDEO_SUFFIXES):
+    if options.patch_map and (source.is_dir() or is_film(source)):
         raise SparsrError("a patch map is drawn of a single picture", "leave out --patch-map, or name a picture")
     if options.patch_map:
-        image_format(options.patch_map)
+        written_format(options.patch_map)
     if source.is_dir():
         return
     if target.is_dir():
         raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
-    if source.suffix.lower() not in VIDEO_SUFFIXES:
-        image_format(target)
+    if not is_film(source):
+        written_format(target)
     elif target.suffix.lower() not in OUTPUT_SUFFIXES:
         raise SparsrError(f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}")

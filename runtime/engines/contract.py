@@ -1,7 +1,7 @@
 """What engines are to the rest of the runtime: they state their memory and hand out rows.
 
 An `ImageEngine` is what an inference package offers: a whole float image in, a whole one out. A `RowEngine` is what the
-upscaler works with: 8-bit pictures in, strips of rows out. `whole_image.WholeImage` makes one of the other.
+upscaler works with: samples of pictures in, strips of rows out. `whole_image.WholeImage` makes one of the other.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.samples import Samples
 
 FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
@@ -69,8 +70,8 @@ class RowEngine(Engine, Protocol):
     def memory(self, height: int, width: int) -> int:
         """Bytes that `rows` takes at most for a picture of that size, its strips included, the picture not."""
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
-        """uint8 [h, w, 3] in any memory order -> strips from top to bottom, each uint8 [rows, s*w, 3].
+    def rows(self, picture: Samples, strip_bytes: int = STRIP_BYTES) -> Generator[Samples, None, None]:
+        """Samples [h, w, 3] in any memory order -> strips from top to bottom, each of their type [rows, s*w, 3].
 
         Strips have about `strip_bytes` or a single row; each is the caller's own. Closing the generator ends the work:
         who leaves early closes it, because an interrupt while Python throws one away is lost. Raises `SparsrError` if

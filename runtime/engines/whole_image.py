@@ -8,9 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, ByteArray, FloatArray, ImageEngine, MaskCount
+from sparsr.runtime.engines.contract import STRIP_BYTES, FloatArray, ImageEngine, MaskCount
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard, BundleFile
+from sparsr.runtime.samples import Samples, from_values, to_values
 
 _FLOAT_RGB = 12  # bytes
 _FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it
@@ -41,14 +42,14 @@ class WholeImage:
         pixel = self._engine.feature_bytes(self._card) + _FLOAT_INPUTS * _FLOAT_RGB + outputs
         return int(height * width * pixel)
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
+    def rows(self, picture: Samples, strip_bytes: int = STRIP_BYTES) -> Generator[Samples, None, None]:
         """The whole result: it exists anyway, so that smaller strips would save nothing."""
-        values = picture.astype(np.float32)
-        values *= np.float32(self._card.value_range / 255)
+        values = to_values(picture, self._card.value_range)
         if self._layout == "NCHW":
             values = np.ascontiguousarray(values.transpose(2, 0, 1))
         result = self._checked(self._infer(values[None]), picture)[0]
-        yield to_bytes(result.transpose(1, 2, 0) if self._layout == "NCHW" else result, self._card.value_range)
+        pixels = result.transpose(1, 2, 0) if self._layout == "NCHW" else result
+        yield from_values(pixels, self._card.value_range, picture.dtype)
 
     def follow(self, size: tuple[int, int] | None) -> None:
         """Nothing: inference packages offer no such choice."""
@@ -74,7 +75,7 @@ class WholeImage:
                 "allow less memory, so that tiles get smaller, or try another engine",
             ) from error
 
-    def _checked(self, result: FloatArray, picture: ByteArray) -> FloatArray:
+    def _checked(self, result: FloatArray, picture: Samples) -> FloatArray:
         """The engine's result, which must have the shape and the type it should have."""
         height, width = (self._card.scale * side for side in picture.shape[:2])
         expected = (1, 3, height, width) if self._layout == "NCHW" else (1, height, width, 3)
@@ -85,11 +86,3 @@ class WholeImage:
                 "export the bundle again",
             )
         return result
-
-
-def to_bytes(values: FloatArray, value_range: float) -> ByteArray:
-    """Values 0..`value_range` as the nearest of 0..255 (halves up), what lies outside cut off; works in place."""
-    values *= np.float32(255 / value_range)
-    values += np.float32(0.5)
-    np.clip(values, 0, 255, out=values)
-    return values.astype(np.uint8, order="C")  # rounds down

@@ -1,93 +1,66 @@
-"""Reading and writing pictures: 8-bit RGB arrays, with alpha and colour profile beside them."""
+"""Reading and writing pictures: RGB arrays, with alpha and what the file says about them beside them."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
+from sparsr.runtime.media import colours, deep
+from sparsr.runtime.media.formats import READ_SUFFIXES, written_format
+from sparsr.runtime.media.metadata import Metadata, orientation, read_metadata
+from sparsr.runtime.media.opening import MAX_PIXELS, Opened, check_size, decoding, opened
+from sparsr.runtime.media.strip_writers import refuse_misfit, strip_writer
+from sparsr.runtime.samples import BYTE, Samples, converted
 
-ByteArray = NDArray[np.uint8]
-
-MAX_PIXELS = 100_000_000
-"""Largest picture read unless the caller says otherwise: 300 MB once decoded."""
-
-SUFFIXES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
-_FORMATS = tuple(sorted(set(SUFFIXES.values())))
-_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"}
-_ENCODING: dict[str, dict[str, object]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "TIFF": {"compression": "tiff_lzw"},
-    "WEBP": {"lossless": True},
-}
-_ORIENTATION = 0x0112  # Exif tag
+_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_MODES = {*_GREY_MODES, *_ALPHA_MODES, "P", "RGB", "RGBX", "YCbCr"}
+_MAYBE_UNUSED_ALPHA = ("BMP", "TGA", "DIB")  # of which many writers leave the fourth byte zero
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
-_BITS_PER_SAMPLE = 258  # TIFF tag
+_TRANSPOSED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _ROWS = 128  # converted at once
-
-# The caller's own cap, checked from the header, takes the place of Pillow's warning and fixed limit.
-Image.MAX_IMAGE_PIXELS = None
-# What Pillow warns about is read as well as it can be, or refused in our own words.
-warnings.filterwarnings("ignore", module="PIL")
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture, the right way up."""
 
-    rgb: ByteArray
+    rgb: Samples
     """[height, width, 3]."""
-    alpha: ByteArray | None = None
-    """[height, width]; 255 is opaque."""
-    icc_profile: bytes | None = None
-    """The file's RGB colour profile."""
+    alpha: Samples | None = None
+    """[height, width] of the same type; the largest value is opaque."""
+    metadata: Metadata = field(default_factory=Metadata)
+    grey: bool = False
+    """Whether the file has no colours, but one channel."""
+    remark: str | None = None
+    """What about the picture is not as the file has it."""
 
 
-def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a png, jpg, bmp, tif or webp file; of several pictures in one file the first.
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS, keep_depth: bool = False) -> Picture:
+    """Decode a picture file; of several pictures in one file the first. `Path("-")` is standard input.
 
-    Grey and palette pictures become RGB, Exif orientation is applied. Raises `SparsrError` if the file is
-    missing, empty, damaged or not an image, has more than 8 bits per channel or an unusual colour model, or if
-    its header announces more than `max_pixels` pixels (checked before anything is decoded).
+    Grey and palette pictures become RGB, CMYK and Lab are converted through their profiles, orientation is applied.
+    Samples are uint8; keep_depth: uint16 for files of 9 to 16 bits, float32 for floating point, else those are rounded.
+    Raises `SparsrError` if the file is missing, empty, damaged or not an image, or if its header announces more than
+    `max_pixels` pixels (checked before anything is decoded).
     """
-    with _opened(path) as image:
-        _check(image, Path(path), max_pixels)
-        profile = image.info.get("icc_profile") if image.mode.startswith(("RGB", "P")) else None
-        ImageOps.exif_transpose(image, in_place=True)
-        has_alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-        return _converted(image, has_alpha, profile)
-
-
-def _converted(image: Image.Image, has_alpha: bool, profile: bytes | None) -> Picture:
-    """The decoded image as arrays, some rows at a time: conversions of the whole would take its memory three times."""
-    width, height = image.size
-    rgb = np.empty((height, width, 3), np.uint8)
-    alpha = np.empty((height, width), np.uint8) if has_alpha else None
-    image.load()
-    for top in range(0, height, _ROWS):
-        bottom = min(top + _ROWS, height)
-        pixels = np.asarray(image.crop((0, top, width, bottom)).convert("RGBA" if has_alpha else "RGB"))
-        rgb[top:bottom] = pixels[..., :3]
-        if alpha is not None:
-            alpha[top:bottom] = pixels[..., 3]
-    return Picture(rgb, alpha, profile)
+    with opened(path) as source:
+        check_size(source.image, source.path, max_pixels)
+        picture = read_frame(source)
+    return picture if keep_depth else in_8_bits(picture)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -95,55 +68,38 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
     Raises `SparsrError` if the file is missing, empty or not an image.
     """
-    with _opened(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
+    with opened(path) as source, decoding(source.path):
+        width, height = source.image.size
+        turned = source.image.format != "TIFF" and orientation(source.image, source.chunks) in _TURNED  # Pillow did
     return (width, height) if turned else (height, width)
 
 
-def write_image(path: str | Path, image: Picture | ByteArray) -> None:
+def write_image(path: str | Path, image: Picture | Samples) -> None:
     """Write a picture or an [height, width, 3] RGB array in the format of the suffix, atomically.
 
     jpg is written at quality 95 without chroma subsampling, webp without loss. Raises `SparsrError` for a
-    suffix that is not an image format, for alpha in a jpg or bmp, and for a size the format cannot hold.
+    suffix that is not an image format, for alpha in a format without, and for a size the format cannot hold.
     """
     path = Path(path)
     picture = image if isinstance(image, Picture) else Picture(image)
-    kind = image_format(path)
-    content = encode(path, kind, picture)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content)
+    kind, pixels = written_format(path), joined(picture)
+    refuse_misfit(path, kind, pixels.shape[0], pixels.shape[1], picture.alpha is not None)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        writer = strip_writer(file, kind, pixels.shape, pixels.dtype, picture.metadata)
+        writer.write(pixels)
+        writer.finish()
 
 
-def encode(path: Path, kind: str, picture: Picture) -> memoryview:
-    """The bytes of a file in the format `kind`; raises as `write_image`, naming `path`.
-
-    In memory: libtiff hides the disk's errors, and Pillow's own writing may stop short without one.
-    """
-    if picture.alpha is not None and kind in ("JPEG", "BMP"):
-        raise SparsrError(f"{path}: {kind} cannot hold transparency", "name a png, tif or webp file")
-    pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
-    options = dict(_ENCODING.get(kind, {}))
-    if picture.icc_profile and kind != "BMP":
-        options["icc_profile"] = picture.icc_profile
-    encoded = io.BytesIO()
-    try:
-        Image.fromarray(pixels).save(encoded, kind, **options)
-    except (OSError, ValueError, SystemError) as error:
-        height, width = picture.rgb.shape[:2]
-        raise SparsrError(
-            f"{path}: {kind} cannot hold a picture of {width}x{height} pixels ({error})",
-            "name a png file",
-        ) from error
-    return encoded.getbuffer()
+def joined(picture: Picture) -> Samples:
+    """The picture as it is written: [height, width, channels], with one or two channels if it is grey."""
+    colours = picture.rgb[..., :1] if picture.grey else picture.rgb
+    return colours if picture.alpha is None else np.dstack([colours, picture.alpha])
 
 
-def image_format(path: str | Path) -> str:
-    """The format a file name asks for, such as "PNG". Raises `SparsrError` for an unknown suffix."""
-    kind = SUFFIXES.get(Path(path).suffix.lower())
-    if kind is None:
-        raise SparsrError(f"{path} does not end in an image format", f"use one of {' '.join(SUFFIXES)}")
-    return kind
+def in_8_bits(picture: Picture) -> Picture:
+    """The picture rounded to 8 bits a sample."""
+    alpha = None if picture.alpha is None else converted(picture.alpha, BYTE)
+    return replace(picture, rgb=converted(picture.rgb, BYTE), alpha=alpha)
 
 
 def list_images(folder: str | Path, recursive: bool = False) -> list[Path]:
@@ -157,59 +113,72 @@ def list_images(folder: str | Path, recursive: bool = False) -> list[Path]:
     found = sorted(
         path
         for path in folder.glob("**/*" if recursive else "*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not found:
-        suffixes = " ".join(SUFFIXES)
+        suffixes = " ".join(READ_SUFFIXES)
         raise SparsrError(f"there are no images in {folder}", f"it needs files ending in {suffixes}")
     return found
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """The file's header, pixels still undecoded; what decoding raises inside becomes a `SparsrError`."""
-    path = Path(path)
-    if not path.is_file():
-        reason = "is a folder, not an image file" if path.is_dir() else "does not exist"
-        raise SparsrError(f"{path} {reason}", "check the path")
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise SparsrError(f"{path} is empty (0 bytes)", "copy or save it again")
-        file.seek(0)
-        try:
-            with Image.open(file, formats=_FORMATS) as image:
-                yield image
-        except Image.UnidentifiedImageError as error:
-            hint = f"known: {' '.join(SUFFIXES)}"
-            raise SparsrError(f"{path} is not an image of a known format", hint) from error
-        except (SparsrError, MemoryError):
-            raise
-        except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-            raise SparsrError(f"{path} is damaged or cut short ({error})", "copy or save it again") from error
+def read_frame(source: Opened) -> Picture:
+    """The picture that an opened file stands at. Raises `SparsrError` if it is damaged."""
+    with decoding(source.path):
+        return _decoded(source)
 
 
-def _check(image: Image.Image, path: Path, max_pixels: int) -> None:
-    """Refuse what must not or cannot be decoded to 8-bit RGB."""
-    width, height = image.size
-    if width * height > max_pixels:
-        raise SparsrError(
-            f"{path} is {width}x{height}, more than the {max_pixels / 1e6:g} million pixels allowed",
-            "crop or shrink it, or raise the limit",
-        )
-    if _bits_per_channel(image, path) > 8:
-        raise SparsrError(
-            f"{path} has more than 8 bits per channel, which SparSR would have to cut",
-            "save it with 8 bits per channel",
-        )
+def _decoded(source: Opened) -> Picture:
+    image = source.image
+    turn = orientation(image, source.chunks)
+    if source.reads_deep and deep.bits(image, source.file) > 8:
+        pixels = _upright(deep.read(image, source.file, source.path), 1 if image.format == "HEIF" else turn)
+        grey = pixels.shape[2] < 3
+        metadata = read_metadata(image, source.chunks, grey)
+        return Picture(*_parts(pixels), metadata, grey)
+    image, remark = source.load(), source.remark
+    turn = orientation(image, source.chunks)  # Pillow has applied that of a TIFF
+    profile = image.info.get("icc_profile")
+    if image.mode in colours.CONVERTED:
+        image, remark = colours.to_srgb(image, profile)
     if image.mode not in _MODES:
-        raise SparsrError(f"{path} has the colour model {image.mode}, not RGB or grey", "save it as RGB")
+        raise SparsrError(f"{source.path} has the colour model {image.mode}, not RGB or grey", "save it as RGB")
+    grey = image.mode in _GREY_MODES
+    metadata = read_metadata(source.image, source.chunks, grey)
+    image = image.transpose(_TRANSPOSED[turn]) if turn in _TRANSPOSED else image
+    rgb, alpha = _converted(image)
+    if alpha is not None and source.image.format in _MAYBE_UNUSED_ALPHA and not alpha.any():
+        alpha = None
+    return Picture(rgb, alpha, metadata, grey, remark)
 
 
-def _bits_per_channel(image: Image.Image, path: Path) -> int:
-    """Bits from the file's header: Pillow turns some 16-bit files into 8 bits without a word."""
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            return file.read(25)[24]  # IHDR is the first chunk: its bit depth is the file's 25th byte
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))  # type: ignore[attr-defined]
-    return 32 if image.mode in ("I", "F") or image.mode.startswith("I;16") else 8
+def _converted(image: Image.Image) -> tuple[Samples, Samples | None]:
+    """The decoded image as arrays, some rows at a time: conversions of the whole would take its memory three times."""
+    width, height = image.size
+    has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
+    rgb = np.empty((height, width, 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if has_alpha else None
+    for top in range(0, height, _ROWS):
+        bottom = min(top + _ROWS, height)
+        pixels = np.asarray(image.crop((0, top, width, bottom)).convert("RGBA" if has_alpha else "RGB"))
+        rgb[top:bottom] = pixels[..., :3]
+        if alpha is not None:
+            alpha[top:bottom] = pixels[..., 3]
+    return rgb, alpha
+
+
+def _parts(pixels: Samples) -> tuple[Samples, Samples | None]:
+    """Colours and alpha of [h, w, 1 to 4]."""
+    channels = pixels.shape[2]
+    rgb = pixels[..., :3] if channels >= 3 else pixels[..., :1].repeat(3, axis=2)
+    return rgb, pixels[..., -1] if channels in (2, 4) else None
+
+
+def _upright(pixels: Samples, turn: int) -> Samples:
+    """The pixels as orientation `turn` asks for them."""
+    if turn in _TURNED:
+        pixels = pixels.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if turn in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

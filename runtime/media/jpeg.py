@@ -9,39 +9,42 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.metadata import Metadata
+from sparsr.runtime.samples import Samples
 
 MAX_SIDE = 65_500  # as far as libjpeg goes, of the 65,535 of the standard
 QUALITY: dict[str, int] = {"quality": 95, "subsampling": 0}
 _BLOCK = 8  # pixels a side of what is coded together, without chroma subsampling
 _MOST_BLOCKS = 65_535  # between two restart markers
 _SCAN, _FRAME, _RESTART, _END = 0xDA, 0xC0, 0xD0, b"\xff\xd9"
+_MOST_BYTES = 65_000  # of a segment's content
 _ROWS = 64  # of pixels a scan, as far as the blocks allow
 
 
 class JpegWriter:
     """Writes strips of rows to the open `file`, quality 95 without chroma subsampling; `finish` after the last."""
 
-    def __init__(self, file: BinaryIO, height: int, width: int, channels: int, icc_profile: bytes | None) -> None:
+    def __init__(self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, metadata: Metadata) -> None:
+        height, width, channels = shape
         if max(height, width) > MAX_SIDE:
             raise SparsrError(f"a jpg cannot hold {width}x{height} pixels", "name a png file")
-        if channels != 3:
+        if channels not in (1, 3):
             raise SparsrError("a jpg cannot hold transparency", "name a png, tif or webp file")
-        self._file, self._height, self._icc_profile = file, height, icc_profile
+        self._file, self._height, self._metadata = file, height, metadata
         across = -(-width // _BLOCK)
         self._rows = _BLOCK * max(1, min(_ROWS // _BLOCK, _MOST_BLOCKS // across))
         self._interval = across * self._rows // _BLOCK
-        self._waiting = np.empty((0, width, 3), np.uint8)  # less than a scan's rows
+        self._waiting: Samples = np.empty((0, width, channels), np.uint8)  # less than a scan's rows
         self._scans = self._taken = 0
 
-    def write(self, strip: ByteArray) -> None:
-        """Append rows: uint8 [rows, width, 3]."""
+    def write(self, strip: Samples) -> None:
+        """Append rows: uint8 [rows, width, 1 or 3]."""
         self._taken += len(strip)
         rows = np.concatenate([self._waiting, strip]) if len(self._waiting) else strip
         whole = len(rows) - len(rows) % self._rows
@@ -57,10 +60,11 @@ class JpegWriter:
             self._encode(self._waiting)
         self._file.write(_END)
 
-    def _encode(self, rows: ByteArray) -> None:
+    def _encode(self, rows: Samples) -> None:
         encoded = io.BytesIO()
-        profile = {"icc_profile": self._icc_profile} if self._icc_profile and not self._scans else {}
-        Image.fromarray(np.ascontiguousarray(rows)).save(encoded, "JPEG", **QUALITY, **profile)
+        described = {} if self._scans else _described(self._metadata)
+        image = Image.fromarray(np.ascontiguousarray(rows[..., 0] if rows.shape[2] == 1 else rows))
+        image.save(encoded, "JPEG", **QUALITY, **described)
         content = encoded.getvalue()
         scan = _scan_start(content)
         if self._scans:
@@ -77,6 +81,16 @@ class JpegWriter:
         height = at + 5  # marker, length, precision
         interval = struct.pack(">BBHH", 0xFF, 0xDD, 4, self._interval)
         return header[:height] + struct.pack(">H", self._height) + header[height + 2 :] + interval
+
+
+def _described(metadata: Metadata) -> dict[str, Any]:
+    """What the metadata is to Pillow's writer; what does not fit into a segment is left out."""
+    exif = metadata.exif if metadata.exif and len(metadata.exif) <= _MOST_BYTES else None
+    xmp = metadata.xmp if metadata.xmp and len(metadata.xmp) <= _MOST_BYTES else None
+    comment = metadata.comment.encode()[:_MOST_BYTES] if metadata.comment else None
+    fields = {"icc_profile": metadata.icc_profile, "exif": exif, "xmp": xmp, "dpi": metadata.dpi, "comment": comment}
+    fields["extra"] = metadata.iptc  # a segment as it is
+    return {name: value for name, value in fields.items() if value}
 
 
 def _scan_start(content: bytes) -> int:

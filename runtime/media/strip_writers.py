@@ -1,63 +1,91 @@
-"""Writers that take a picture in strips, a kind of file each."""
+"""Writers that take a picture in strips, a kind of file each, and what each kind of file refuses."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
+from PIL import Image
 
-from sparsr.runtime.engines.contract import ByteArray
-from sparsr.runtime.media.images import Picture, encode
+from sparsr.runtime.errors import MisfitError, SparsrError
+from sparsr.runtime.media.formats import Format
 from sparsr.runtime.media.jpeg import JpegWriter
+from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.media.png import PngWriter
 from sparsr.runtime.media.tiff import TiffWriter
+from sparsr.runtime.samples import Samples
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 90},
+    "JPEG2000": {"irreversible": False},
+}
 
 
 class StripWriter(Protocol):
     """Takes the rows of one picture from top to bottom."""
 
-    def write(self, strip: ByteArray) -> None:
-        """Append rows: uint8 [rows, width, channels]."""
+    def write(self, strip: Samples) -> None:
+        """Append rows: [rows, width, channels] of the type the writer was made for."""
 
     def finish(self) -> None:
         """Write what is pending and the end of the file."""
 
 
 class WholePictureWriter:
-    """For formats whose encoders must see the whole picture: WebP without loss, and BMP, by Pillow."""
+    """For formats whose encoders must see the whole picture, by Pillow."""
 
-    def __init__(
-        self, file: BinaryIO, height: int, width: int, channels: int, icc_profile: bytes | None, kind: str
-    ) -> None:
-        self._file, self._kind, self._icc_profile = file, kind, icc_profile
-        self._result = np.empty((height, width, channels), np.uint8)
+    def __init__(self, file: BinaryIO, shape: tuple[int, int, int], kind: Format, metadata: Metadata) -> None:
+        self._file, self._kind, self._metadata = file, kind, metadata
+        self._result = np.empty(shape, np.uint8)
         self._row = 0
 
-    def write(self, strip: ByteArray) -> None:
+    def write(self, strip: Samples) -> None:
         """Append rows: uint8 [rows, width, channels]."""
         self._result[self._row : self._row + len(strip)] = strip
         self._row += len(strip)
 
     def finish(self) -> None:
-        """Encode the picture."""
+        """Encode the picture, in memory: Pillow's own writing may stop short of a full disk without an error."""
         if self._row != len(self._result):
             raise ValueError(f"{len(self._result) - self._row} rows are missing")
-        alpha = self._result[..., 3] if self._result.shape[2] == 4 else None
-        self._file.write(
-            encode(Path(self._file.name), self._kind, Picture(self._result[..., :3], alpha, self._icc_profile))
-        )
+        pixels = self._result[..., 0] if self._result.shape[2] == 1 else self._result
+        encoded = io.BytesIO()
+        try:
+            Image.fromarray(pixels).save(encoded, self._kind.name, **save_options(self._kind, self._metadata))
+        except (OSError, ValueError, SystemError) as error:
+            height, width = pixels.shape[:2]
+            message = f"{self._kind.name} cannot hold a picture of {width}x{height} pixels ({error})"
+            raise SparsrError(message, "name a png file") from error
+        self._file.write(encoded.getbuffer())
 
 
-_STREAMING = {"PNG": PngWriter, "JPEG": JpegWriter, "TIFF": TiffWriter}
-WHOLE = ("WEBP", "BMP")
-"""Formats of which the whole result is held until it is written."""
+_STREAMING: dict[str, Any] = {"PNG": PngWriter, "JPEG": JpegWriter, "TIFF": TiffWriter}
 
 
 def strip_writer(
-    file: BinaryIO, kind: str, height: int, width: int, channels: int, icc_profile: bytes | None
+    file: BinaryIO, kind: Format, shape: tuple[int, ...], dtype: np.dtype, metadata: Metadata
 ) -> StripWriter:
-    """A writer to the open `file` for a picture in the format `kind` (see `images.SUFFIXES`)."""
-    if kind in _STREAMING:
-        return _STREAMING[kind](file, height, width, channels, icc_profile)
-    return WholePictureWriter(file, height, width, channels, icc_profile, kind)
+    """A writer to the open `file` of a picture of that (height, width, channels) and type of samples."""
+    size = (shape[0], shape[1], shape[2])
+    if kind.name in _STREAMING:
+        writer: StripWriter = _STREAMING[kind.name](file, size, dtype, metadata)
+        return writer
+    return WholePictureWriter(file, size, kind, metadata)
+
+
+def save_options(kind: Format, metadata: Metadata) -> dict[str, Any]:
+    """What Pillow's writer of that format is told."""
+    described = {name: getattr(metadata, name) for name in kind.metadata if getattr(metadata, name, None)}
+    return {**_OPTIONS.get(kind.name, {}), **described}
+
+
+def refuse_misfit(target: str | Path, kind: Format, height: int, width: int, alpha: bool) -> None:
+    """Raise `SparsrError` before the work rather than after it."""
+    if max(height, width) > kind.max_side:
+        message = f"{target}: a {kind.name} holds at most {kind.max_side} pixels a side, not {width}x{height}"
+        raise MisfitError(message, "name a png file")
+    if alpha and not kind.alpha:
+        raise MisfitError(f"{target}: a {kind.name} cannot hold transparency", "name a png, tif or webp file")

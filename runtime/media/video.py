@@ -19,15 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
+from sparsr.runtime.media.ffmpeg import ACCURATE, import_av
 from sparsr.runtime.media.ordered_work import in_parallel
 from sparsr.runtime.progress import Progress
+from sparsr.runtime.samples import Samples
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm")
+VIDEO_SUFFIXES = (
+    ".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".ts", ".m2ts", ".mts", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
+    ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".mxf", ".divx", ".y4m",
+)  # fmt: skip
 OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".m4v")
+DEFAULT_VIDEO_SUFFIX = ".mp4"
 # x264's veryfast takes less than half of medium's time for a frame, at the same fidelity and somewhat larger files.
 _ENCODERS = {"libx264": {"crf": "17", "preset": "veryfast"}, "mpeg4": {"qscale": "2"}}
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -39,8 +44,6 @@ _BT709, _BT601 = 1, 6
 _MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9}
 _NO_MATRIX = 2  # said of RGB; PyAV ignores the other matrix of a conversion where both are equal
 _LIMITED_RANGE = 1
-# Bits of swscale.h: bicubic, accurate rounding, colour computed at full resolution.
-_ACCURATE = 0x4 | 0x40000 | 0x2000 | 0x4000
 _IN_FLIGHT = 3  # results alive at once for every frame being computed: that one, one that waits, one being encoded
 _SHARE = 4  # of the memory limit, that the results in flight may take
 
@@ -54,7 +57,8 @@ class VideoReport:
     """Wall time of everything."""
     network_seconds: float
     """Wall time the upscaler would have taken alone, as long as it took for each frame."""
-    remark: str | None
+    remarks: tuple[str, ...] = ()
+    """What is not as in the source."""
 
     def __str__(self) -> str:
         """For example `240 frames at 21.3 frames/s (the network alone 25.0)`."""
@@ -72,7 +76,7 @@ def upscale_video(
     Raises `SparsrError` if PyAV is missing, `source` is no readable video or has frames of more than `max_pixels`;
     `target` is only there if the whole video could be written. `preset`: of x264, one of `PRESETS`.
     """
-    av = _import_av()
+    av = import_av()
     start = time.monotonic()
     with _clear_errors(av, source, target), av.open(str(source)) as reader:
         video = _video_stream(reader, source, max_pixels)
@@ -82,7 +86,7 @@ def upscale_video(
                 job.run(progress)
             if not progress.done:
                 raise SparsrError(f"{source} holds no frames", "check the file in a player")
-    return VideoReport(progress.done, time.monotonic() - start, job.network_seconds, job.remark)
+    return VideoReport(progress.done, time.monotonic() - start, job.network_seconds, tuple(job.remarks))
 
 
 class _Job:
@@ -96,7 +100,7 @@ class _Job:
         self._output: Any = None
         self._to_rgb, self._to_yuv = av.video.reformatter.VideoReformatter(), av.video.reformatter.VideoReformatter()
         self._size: tuple[int, ...] = ()
-        self.remark: str | None = None
+        self.remarks: list[str] = []
         self._seconds: list[float] = []  # the upscaler's for every frame
         self.network_seconds = 0.0
         self._audio = self._copied_audio()
@@ -124,7 +128,7 @@ class _Job:
         if self._output:
             self._writer.mux(self._output.encode(None))
 
-    def _decoded(self) -> Iterator[tuple[Any, ByteArray | None]]:
+    def _decoded(self) -> Iterator[tuple[Any, Samples | None]]:
         """Every frame with its pixels, the right way up, and every audio packet with None."""
         streams = [self._video, *([self._audio[0]] if self._audio else [])]
         for packet in self._reader.demux(streams):
@@ -134,7 +138,7 @@ class _Job:
             for frame in packet.decode():
                 yield frame, self._pixels(frame)
 
-    def _upscaled(self, upscaler: PictureUpscaler, item: tuple[Any, ByteArray | None]) -> tuple[Any, ByteArray | None]:
+    def _upscaled(self, upscaler: PictureUpscaler, item: tuple[Any, Samples | None]) -> tuple[Any, Samples | None]:
         frame, pixels = item
         if pixels is None:
             return frame, None
@@ -148,7 +152,7 @@ class _Job:
         if audio is None:
             return None
         if audio.codec_context.name not in self._writer.supported_codecs:
-            self.remark = f"the sound is left out: the output's format cannot hold {audio.codec_context.name}"
+            self.remarks.append(f"the sound is left out: the output's format cannot hold {audio.codec_context.name}")
             return None
         return audio, self._writer.add_stream_from_template(audio)
 
@@ -159,9 +163,9 @@ class _Job:
                 self._writer.mux(packet)
         packets.clear()
 
-    def _pixels(self, frame: Any) -> ByteArray:
+    def _pixels(self, frame: Any) -> Samples:
         rgb = self._to_rgb.reformat(
-            frame, format="rgb24", interpolation=_ACCURATE, src_color_range=frame.color_range,
+            frame, format="rgb24", interpolation=ACCURATE, src_color_range=frame.color_range,
             src_colorspace=self._matrix(frame), dst_colorspace=_NO_MATRIX,
         ).to_ndarray()  # fmt: skip
         turned = np.ascontiguousarray(np.rot90(rgb, getattr(frame, "rotation", 0) // 90))
@@ -170,12 +174,12 @@ class _Job:
         self._size = turned.shape
         return turned
 
-    def _encode(self, frame: Any, result: ByteArray) -> None:
+    def _encode(self, frame: Any, result: Samples) -> None:
         matrix, pixels = self._matrix(frame), np.ascontiguousarray(_even(result))
         if self._output is None:
             self._output = self._encoder(pixels.shape[0], pixels.shape[1], matrix)
         upscaled = self._to_yuv.reformat(
-            self._av.VideoFrame.from_numpy_buffer(pixels, format="rgb24"), format="yuv420p", interpolation=_ACCURATE,
+            self._av.VideoFrame.from_numpy_buffer(pixels, format="rgb24"), format="yuv420p", interpolation=ACCURATE,
             src_colorspace=_NO_MATRIX, dst_colorspace=matrix,
         )  # fmt: skip
         upscaled.colorspace, upscaled.color_range = matrix, _LIMITED_RANGE
@@ -231,23 +235,10 @@ def _frame_count(video: Any) -> int | None:
     return None
 
 
-def _even(pixels: ByteArray) -> ByteArray:
+def _even(pixels: Samples) -> Samples:
     """The picture with its last row or column repeated where a side is odd."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else pixels
-
-
-def _import_av() -> Any:
-    try:
-        import av
-        import av.logging
-        import av.video.reformatter
-    except ImportError as error:
-        raise SparsrError(f"videos need the package av, which does not import ({error})", "pip install av") from error
-    # Silence: what matters arrives as an exception. Any other level makes FFmpeg's threads wait for Python's lock, and
-    # Python, holding it, may be waiting for them (PyAV issue 751).
-    av.logging.set_level(None)
-    return av
 
 
 @contextmanager

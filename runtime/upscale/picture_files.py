@@ -1,109 +1,194 @@
-"""Upscaling picture files and folders of them."""
+"""Upscaling a picture file: one picture, an animation, or pages."""
 
 from __future__ import annotations
 
-import sys
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import ByteArray
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.files import atomic_file
-from sparsr.runtime.media import jpeg
-from sparsr.runtime.media.images import Picture, image_format, list_images, read_image
-from sparsr.runtime.media.strip_writers import WHOLE, strip_writer
+from sparsr.runtime.media.animations import animation_writer
+from sparsr.runtime.media.formats import Format, written_format
+from sparsr.runtime.media.frames import Animation, positions, survey
+from sparsr.runtime.media.images import Picture, read_frame
+from sparsr.runtime.media.opening import STANDARD_STREAM, Opened, check_size, opened
+from sparsr.runtime.media.strip_writers import refuse_misfit, strip_writer
+from sparsr.runtime.media.tiff import TiffWriter
 from sparsr.runtime.memory import format_bytes
 from sparsr.runtime.progress import Progress
+from sparsr.runtime.upscale.prepared import Prepared
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
-_MAX_SIDE = {"JPEG": jpeg.MAX_SIDE, "WEBP": 16_383}
 _ENCODER_COPIES = 2  # of the result, with 4 bytes a pixel: the image library's and its encoder's
-_ROWS = 256  # of a picture, looked at together
+_PIXEL_BYTES = 4
+_STANDARD_OUTPUT = 1  # the descriptor: while a picture goes there, what is said does not
 
 
-def upscale_picture(source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int) -> tuple[int, int]:
-    """Write the upscaled picture `source` to `target` and return its (height, width).
+@dataclass(frozen=True)
+class PictureReport:
+    """What was written."""
 
-    Grey pictures stay grey, alpha and colour profile are kept. png, jpg and tif are written strip by strip, so that
-    they may be larger than memory; webp and bmp are held whole. Raises `SparsrError` for a bad picture, or if the
-    format of `target` cannot hold the result; `target` is only there if all of it could be written.
+    height: int
+    width: int
+    frames: int = 1
+    remarks: tuple[str, ...] = ()
+    """What is not as in the source."""
+
+    def __str__(self) -> str:
+        """For example `800x600`, or `800x600, 12 frames`."""
+        return f"{self.width}x{self.height}" + (f", {self.frames} frames" if self.frames > 1 else "")
+
+
+def upscale_picture(
+    source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int, kind: Format | None = None
+) -> PictureReport:
+    """Write the upscaled picture `source` to `target`, in the format `kind` or that of the target's name.
+
+    Of animations every frame, of a TIFF every page, if the target's format can hold them, else the first. 16 bits,
+    floating point, grey, alpha and metadata are kept as far as it can hold them. png, jpg and tif are written strip by
+    strip, so that they may be larger than memory; others are held whole. Raises `SparsrError` for a bad picture, or if
+    the format of `target` cannot hold the result; `target` is only there if all of it could be written.
     """
-    kind = image_format(target)
-    picture = read_image(source, max_pixels)
-    height, width = (side * upscaler.scale for side in picture.rgb.shape[:2])
-    _refuse_misfit(target, kind, height, width, picture, upscaler)
-    pixels = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
-    profile, grey = picture.icc_profile, _is_grey(picture.rgb)
-    del picture  # with alpha its arrays are not needed any more
-    with Progress(source.name, unit="tiles") as progress:
+    kind = kind or written_format(target)
+    with opened(source) as file:
+        check_size(file.image, source, max_pixels)
+        job = _Job(file, target, kind, upscaler, max_pixels)
+        if file.pages and kind.name == "TIFF":
+            return job.pages()
+        if file.frames > 1 and kind.frames and not file.pages:
+            return job.animation()
+        return job.picture()
 
-        def on_tile(done: int, total: int) -> None:
-            progress.total = total
-            progress.advance()
 
-        strips = upscaler.strips(pixels, reserve=_held_back(kind, height, width, pixels.shape[2]), on_tile=on_tile)
-        with atomic_file(target) as temporary, temporary.open("wb") as file:
-            writer = strip_writer(file, kind, height, width, pixels.shape[2], profile)
-            for strip in strips:
-                writer.write(_without_colour(strip) if grey else strip)
+@dataclass
+class _Job:
+    """One file on its way."""
+
+    source: Opened
+    target: Path
+    kind: Format
+    upscaler: PictureUpscaler
+    max_pixels: int
+
+    def picture(self) -> PictureReport:
+        """The only picture, or the first."""
+        picture = read_frame(self.source)
+        height, width = (side * self.upscaler.scale for side in picture.rgb.shape[:2])
+        self._refuse_misfit(height, width, picture)
+        prepared = Prepared(picture, self.kind)
+        del picture  # with alpha its arrays are not needed any more
+        if self.source.frames > 1:
+            what = "pages" if self.source.pages else "frames"
+            prepared.remarks.append(
+                f"only the first of {self.source.frames} {what}: a {self.kind.suffixes[0][1:]} file holds one picture"
+            )
+        with Progress(self.source.path.name, unit="tiles") as progress:
+
+            def on_tile(done: int, total: int) -> None:
+                progress.total = total
+                progress.advance()
+
+            held_back = self._held_back(height, width, prepared.channels)
+            strips = self.upscaler.strips(prepared.pixels, reserve=held_back, on_tile=on_tile)
+            with _output(self.target) as file:
+                shape = height, width, prepared.channels
+                metadata = prepared.metadata.of_size(height, width)
+                writer = strip_writer(file, self.kind, shape, prepared.dtype, metadata)
+                for strip in strips:
+                    writer.write(prepared.finished(strip))
+                writer.finish()
+        return PictureReport(height, width, remarks=tuple(prepared.remarks))
+
+    def pages(self) -> PictureReport:
+        """Every page of a TIFF, each with its own size, type of samples and metadata."""
+        remarks: list[str] = []
+        writer: TiffWriter | None = None
+        with Progress(self.source.path.name, self.source.frames, "pages") as progress, _output(self.target) as file:
+            for _ in positions(self.source):
+                check_size(self.source.image, self.source.path, self.max_pixels)
+                prepared = Prepared(read_frame(self.source), self.kind)
+                remarks += prepared.remarks
+                height, width = (side * self.upscaler.scale for side in prepared.pixels.shape[:2])
+                shape, metadata = (height, width, prepared.channels), prepared.metadata.of_size(height, width)
+                link = {"link": writer.next_link} if writer else {}
+                writer = TiffWriter(file, shape, prepared.dtype, metadata, **link)
+                for strip in self.upscaler.strips(prepared.pixels):
+                    writer.write(prepared.finished(strip))
+                writer.finish()
+                progress.advance()
+        return PictureReport(height, width, progress.done, tuple(dict.fromkeys(remarks)))
+
+    def animation(self) -> PictureReport:
+        """Every frame, as a whole picture."""
+        found = survey(self.source)
+        width, height = (side * self.upscaler.scale for side in self.source.image.size)
+        refuse_misfit(self.target, self.kind, height, width, found.alpha)
+        count = len(found.timing.milliseconds)
+        if not self.kind.streamed:
+            self._refuse_large(count * height * width * _PIXEL_BYTES, f"{count} frames of {width}x{height} pixels")
+        remarks: list[str] = []
+        with Progress(self.source.path.name, count, "frames") as progress, _output(self.target) as file:
+            frames = self._frames(found, remarks, progress)
+            first, metadata = next(frames)
+            writer = animation_writer(
+                file, self.kind, first.shape, metadata.metadata.of_size(height, width), found.timing
+            )
+            writer.write(first)
+            for frame, _ in frames:
+                writer.write(frame)
             writer.finish()
-    return height, width
+        return PictureReport(height, width, count, tuple(dict.fromkeys(remarks)))
+
+    def _frames(
+        self, found: Animation, remarks: list[str], progress: Progress
+    ) -> Iterator[tuple[np.ndarray, Prepared]]:
+        for _ in positions(self.source):
+            picture = read_frame(self.source)
+            opaque = np.full(picture.rgb.shape[:2], 255, np.uint8)
+            alpha = (opaque if picture.alpha is None else picture.alpha) if found.alpha else None
+            prepared = Prepared(Picture(picture.rgb, alpha, picture.metadata, remark=picture.remark), self.kind)
+            remarks += prepared.remarks
+            result = self.upscaler(prepared.pixels)
+            progress.advance()
+            yield prepared.finished(result), prepared
+
+    def _refuse_misfit(self, height: int, width: int, picture: Picture) -> None:
+        """Raise `SparsrError` before the work rather than after it."""
+        refuse_misfit(self.target, self.kind, height, width, picture.alpha is not None)
+        held_back = self._held_back(height, width, 3)
+        if held_back:
+            self._refuse_large(picture.rgb.nbytes + held_back, f"{width}x{height} pixels")
+
+    def _refuse_large(self, count: int, what: str) -> None:
+        """Raise `SparsrError` for what must be held whole and does not fit into memory."""
+        needed, most = self.upscaler.held + count, self.upscaler.max_memory
+        if needed > most:
+            raise MisfitError(
+                f"{self.target}: writing {what} as {self.kind.name} takes more than {format_bytes(most)}",
+                f"name a png file, which is written piece by piece, or pass --max-memory {format_bytes(needed)}",
+            )
+
+    def _held_back(self, height: int, width: int, channels: int) -> int:
+        """Bytes for formats that want the whole picture: the result, and what the encoder makes of it."""
+        return 0 if self.kind.streamed else height * width * (channels + _PIXEL_BYTES * _ENCODER_COPIES)
 
 
-def upscale_folder(source: Path, target: Path, upscaler: PictureUpscaler, max_pixels: int) -> int:
-    """Upscale every picture of a folder into the folder `target` under its own name.
-
-    A picture that fails is reported on stderr and left out. Returns how many failed; raises `SparsrError` if there
-    is no picture or `target` is a file, and OSError when the disk is full.
-    """
-    if target.exists() and not target.is_dir():
-        raise SparsrError(f"{target} is a file, but {source} is a folder", "name a folder for the output")
-    failed = 0
-    for path in list_images(source):
-        try:
-            height, width = upscale_picture(path, target / path.name, upscaler, max_pixels)
-            print(f"{target / path.name}: {width}x{height}")
-        except SparsrError as error:
-            failed += 1
-            print(f"error: {error}\nhint: {error.hint}" if error.hint else f"error: {error}", file=sys.stderr)
-    return failed
-
-
-def _refuse_misfit(
-    target: Path, kind: str, height: int, width: int, picture: Picture, upscaler: PictureUpscaler
-) -> None:
-    """Raise `SparsrError` before the work rather than after it."""
-    largest = _MAX_SIDE.get(kind)
-    if largest and max(height, width) > largest:
-        message = f"{target}: a {kind} holds at most {largest} pixels a side, not {width}x{height}"
-        raise SparsrError(message, "name a png file")
-    if picture.alpha is not None and kind in ("JPEG", "BMP"):
-        raise SparsrError(f"{target}: a {kind.lower()} cannot hold transparency", "name a png, tif or webp file")
-    held_back = _held_back(kind, height, width, 3)
-    needed = upscaler.held + picture.rgb.nbytes + held_back
-    if held_back and needed > upscaler.max_memory:
-        raise SparsrError(
-            f"{target}: writing {width}x{height} pixels as {kind} takes more than {format_bytes(upscaler.max_memory)}",
-            f"name a png file, which is written piece by piece, or pass --max-memory {format_bytes(needed)}",
-        )
-
-
-def _held_back(kind: str, height: int, width: int, channels: int) -> int:
-    """Bytes for formats that want the whole picture: the result, and what the encoder makes of it."""
-    return height * width * (channels + 4 * _ENCODER_COPIES) if kind in WHOLE else 0
-
-
-def _is_grey(rgb: ByteArray) -> bool:
-    """Whether all colours are grey; looked at some rows at a time."""
-    bands = (rgb[top : top + _ROWS] for top in range(0, len(rgb), _ROWS))
-    return all((band[..., :1] == band[..., 1:]).all() for band in bands)
-
-
-def _without_colour(strip: ByteArray) -> ByteArray:
-    """The strip with its three colours replaced by their mean, in place."""
-    total = strip[..., 0].astype(np.uint16)
-    total += strip[..., 1]
-    total += strip[..., 2]
-    strip[..., :3] = ((total + 1) // 3)[..., None]
-    return strip
+@contextmanager
+def _output(target: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `target` once it is whole, or is passed on to standard output."""
+    if target == STANDARD_STREAM:
+        with tempfile.TemporaryFile() as file:
+            yield file
+            file.seek(0)
+            with open(_STANDARD_OUTPUT, "wb", closefd=False) as stream:
+                shutil.copyfileobj(file, stream)
+        return
+    with atomic_file(target) as temporary, temporary.open("w+b") as file:
+        yield file

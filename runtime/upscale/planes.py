@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import ByteArray
+from sparsr.runtime.samples import Samples
 
 _IN_MEMORY = 2**20  # bytes
 
@@ -19,20 +19,20 @@ class Waiting:
     The file lies in the folder for temporary files (TMPDIR) and is gone after leaving the context.
     """
 
-    def __init__(self, width: int, channels: int) -> None:
-        self._shape = width, channels
-        self._row_bytes = width * channels
+    def __init__(self, width: int, channels: int, dtype: np.dtype) -> None:
+        self._shape, self._dtype = (width, channels), dtype
+        self._row_bytes = width * channels * dtype.itemsize
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by the context
 
-    def write(self, strip: ByteArray) -> None:
-        """Append rows: uint8 [rows, width, channels]."""
+    def write(self, strip: Samples) -> None:
+        """Append rows: [rows, width, channels]."""
         self._file.write(np.ascontiguousarray(strip).data)
 
-    def read(self, row: int, count: int) -> ByteArray:
-        """Rows `row` <= y < `row` + `count`: uint8 [count, width, channels]."""
+    def read(self, row: int, count: int) -> Samples:
+        """Rows `row` <= y < `row` + `count`: [count, width, channels]."""
         self._file.seek(row * self._row_bytes)
         content = self._file.read(count * self._row_bytes)
-        return np.frombuffer(content, np.uint8).reshape(count, *self._shape)
+        return np.frombuffer(content, self._dtype).reshape(count, *self._shape)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Upscaling pictures with a bundle: 8-bit arrays in and out, in tiles if memory asks for it."""
+"""Upscaling pictures with a bundle: arrays in and out, in tiles if memory asks for it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, ByteArray, MaskCount, Precision, RowEngine
+from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, MaskCount, Precision, RowEngine
 from sparsr.runtime.engines.registry import default_engine, engine_kind, open_engine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.bundle import Bundle
+from sparsr.runtime.samples import WHITE, Samples
 from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, fixed, plan
 from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
 
 DEFAULT_MAX_MEMORY = 2**30
 OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
 _COLOURS = 3
+_BYTE_PIXEL = 4  # bytes of a pixel at most whose samples have 8 bits; others are turned into values before an engine
+_VALUE_BYTES = 4 * _COLOURS  # of a pixel of those
 _BANDS_ALIVE = 2  # the one being filled and the one its reader still holds
+Order = Literal["rgb", "bgr"]
 OnTile = Callable[[int, int], None]
 """Called with (tiles done, tiles in total)."""
 
@@ -36,6 +40,8 @@ class PictureUpscaler(ABC):
     held: int
     """Bytes the process takes before it sees a picture."""
     engine: RowEngine
+    order: Order = "rgb"
+    """Of the colours in arrays, taken and given."""
     draws_patches = False
     """Whether `patch_map` has something to show."""
 
@@ -49,8 +55,8 @@ class PictureUpscaler(ABC):
     def exact(self) -> bool:
         """Whether tiles give the whole picture's result."""
 
-    def __call__(self, image: ByteArray) -> ByteArray:
-        """The upscaled picture: uint8 [h, w, 3] RGB -> uint8 [s*h, s*w, 3].
+    def __call__(self, image: Samples) -> Samples:
+        """The upscaled picture: [h, w, 3] RGB -> [s*h, s*w, 3] of the same type: uint8, uint16, or float32 of 0..1.
 
         A fourth channel is taken for alpha and upscaled as a grey picture, so that its edges stay with those of the
         colours. Pictures below the network's minimum size are continued by their border pixels and the result is
@@ -58,11 +64,11 @@ class PictureUpscaler(ABC):
         """
         height, width, channels = checked(image).shape
         shape = (height * self.scale, width * self.scale, channels)
-        strips = self.strips(image, reserve=int(np.prod(shape)), strip_bytes=sys.maxsize)
+        strips = self.strips(image, reserve=int(np.prod(shape)) * image.itemsize, strip_bytes=sys.maxsize)
         first = next(strips)
         if first.shape == shape:
             return first
-        result = np.empty(shape, np.uint8)
+        result = np.empty(shape, image.dtype)
         result[: len(first)] = first
         row = len(first)
         for strip in strips:
@@ -71,27 +77,26 @@ class PictureUpscaler(ABC):
         return result
 
     def strips(
-        self, image: ByteArray, *, reserve: int = 0, on_tile: OnTile | None = None, strip_bytes: int = STRIP_BYTES
-    ) -> Iterator[ByteArray]:
-        """The upscaled picture in horizontal strips from top to bottom, each uint8 [rows, s*w, channels].
+        self, image: Samples, *, reserve: int = 0, on_tile: OnTile | None = None, strip_bytes: int = STRIP_BYTES
+    ) -> Iterator[Samples]:
+        """The upscaled picture in horizontal strips from top to bottom, each [rows, s*w, channels] of its type.
 
         For results larger than memory. `reserve`: bytes the caller will hold besides the picture. strip_bytes: of a
         strip, about, where the engine hands out rows as they come. Raises `SparsrError` as a call does, before
         anything is computed.
         """
-        checked(image)
-        height, width = image.shape[:2]
-        padded = _at_least(image, self.minimum_size)
-        whole = self._start(padded, reserve, on_tile or (lambda done, total: None), strip_bytes)
-        if padded is image:
-            return whole
-        return _cropped(whole, height * self.scale, width * self.scale)
+        height, width = checked(image).shape[:2]
+        padded = _at_least(exchanged(image) if self.order == "bgr" else image, self.minimum_size)
+        strips = self._start(padded, reserve, on_tile or (lambda done, total: None), strip_bytes)
+        if padded.shape != image.shape:
+            strips = _cropped(strips, height * self.scale, width * self.scale)
+        return map(exchanged, strips) if self.order == "bgr" else strips
 
     def report(self) -> str:
         """What there is to tell of the picture upscaled last, in whole lines; empty if nothing."""
         return ""
 
-    def patch_map(self, image: ByteArray) -> ByteArray:
+    def patch_map(self, image: Samples) -> Samples:
         """The picture upscaled last in the colours of the candidates that computed its patches, above a legend.
 
         image: uint8 [h, w, 3] -> uint8 [s*h + legend, s*w, 3]. Raises `SparsrError` if one network computes all.
@@ -129,7 +134,7 @@ class PictureUpscaler(ABC):
         """What a picture of that size and its result take while it is computed in one piece."""
 
     @abstractmethod
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
+    def _start(self, image: Samples, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[Samples]:
         """Check that the picture can be done, and only then return its strips."""
 
 
@@ -140,7 +145,7 @@ class Upscaler(PictureUpscaler):
     be built and the bundle has its file, else the first that fits. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
     tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`. precision: what the engine
-    computes in.
+    computes in. order: of the colours in arrays; OpenCV has "bgr".
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
 
@@ -152,7 +157,11 @@ class Upscaler(PictureUpscaler):
         max_memory: int | None = None,
         tile: int | None = None,
         precision: Precision = "fp32",
+        order: Order = "rgb",
     ) -> None:
+        if order not in get_args(Order):
+            raise SparsrError(f"colours in the order {order!r} are not known", 'ask for "rgb" or "bgr"')
+        self.order = order
         if engine:
             engine_kind(engine)  # a wrong name is told before the bundle is read
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(Path(bundle))
@@ -191,21 +200,21 @@ class Upscaler(PictureUpscaler):
     def _picture_bytes(self, height: int, width: int) -> int:
         return self.engine.memory(height, width) + height * width * _COLOURS * (1 + self.scale**2)
 
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
-        tiling = self.tiling(image.shape[0], image.shape[1], channels=image.shape[2], reserve=reserve)
+    def _start(self, image: Samples, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[Samples]:
+        tiling = self.tiling(image.shape[0], image.shape[1], image.shape[2] * image.itemsize, reserve)
         total = len(tiling.rows) * len(tiling.columns)
         done = iter(range(1, total + 1))
         return Windows(self.engine, self.scale, image, tiling, lambda: on_tile(next(done), total), strip_bytes).strips()
 
-    def tiling(self, height: int, width: int, channels: int = 3, reserve: int = 0) -> Tiling:
+    def tiling(self, height: int, width: int, pixel_bytes: int = 3, reserve: int = 0) -> Tiling:
         """The tiles a picture of that size is computed in. Raises `SparsrError` if `max_memory` is too small."""
         radius = self.card.receptive_radius
         halo = APPROXIMATE_OVERLAP if radius is None else radius
         halo = max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
         if self._tile is not None:
             return fixed(height, width, halo, self._tile)
-        need = self._need(width, channels)
-        held = self.held + reserve + height * width * channels
+        need = self._need(width, pixel_bytes)
+        held = self.held + reserve + height * width * pixel_bytes
         try:
             return plan(height, width, halo, need, self.max_memory - held)
         except ValueError as error:
@@ -215,18 +224,23 @@ class Upscaler(PictureUpscaler):
                 f"allow at least {format_bytes(needed)}",
             ) from error
 
-    def _need(self, width: int, channels: int) -> Need:
+    def _need(self, width: int, pixel_bytes: int) -> Need:
         """What windows of a picture of that width take in memory."""
-        row = width * self.scale**2 * channels
-        return Need(self.engine.memory, _BANDS_ALIVE * row, STRIPS_ALIVE * max(STRIP_BYTES, row))
+        row = width * self.scale**2 * pixel_bytes
+        values = _VALUE_BYTES if pixel_bytes > _BYTE_PIXEL else 0
 
-    def window(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
-        """What is kept of the network's result for one window: uint8 [h, w, 3] -> [s*rows, s*columns, 3]."""
+        def window(height: int, width: int) -> int:
+            return self.engine.memory(height, width) + height * width * values
+
+        return Need(window, _BANDS_ALIVE * row, STRIPS_ALIVE * max(STRIP_BYTES, row))
+
+    def window(self, window: Samples, rows: Span, columns: Span) -> Samples:
+        """What is kept of the network's result for one window: [h, w, 3] -> [s*rows, s*columns, 3]."""
         strips = self.engine.rows(window, sys.maxsize)
         return np.concatenate(list(kept_rows(strips, kept(rows, self.scale), kept(columns, self.scale))))
 
 
-def fill(tile: ByteArray, window: ByteArray, run: Callable[[ByteArray], ByteArray], constant: bool) -> None:
+def fill(tile: Samples, window: Samples, run: Callable[[Samples], Samples], constant: bool) -> None:
     """Write a window's enlarged colours, and alpha if there is one, into `tile`; `constant`: alpha is everywhere."""
     tile[..., :3] = run(window[..., :3])
     if constant:
@@ -235,11 +249,17 @@ def fill(tile: ByteArray, window: ByteArray, run: Callable[[ByteArray], ByteArra
         tile[..., 3] = run(window[..., 3:].repeat(3, axis=2))[..., 1]
 
 
-def checked(image: Any) -> ByteArray:
+def exchanged(image: Samples) -> Samples:
+    """The picture with red and blue exchanged; a view where there is no alpha."""
+    return image[..., ::-1] if image.shape[2] == _COLOURS else image[..., [2, 1, 0, 3]]
+
+
+def checked(image: Any) -> Samples:
     """The picture itself if it is one; `SparsrError` otherwise."""
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+    if not isinstance(image, np.ndarray) or image.dtype not in WHITE:
         found = f"{image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__
-        raise SparsrError(f"a picture must be a uint8 numpy array, not {found}", "convert it: values 0..255, uint8")
+        hint = "convert it: values 0..255, uint8; uint16 and float32 of 0..1 are taken too"
+        raise SparsrError(f"a picture must be a uint8 numpy array, not {found}", hint)
     if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
         raise SparsrError(
             f"a picture must have the shape (height, width, 3), not {image.shape}",
@@ -248,13 +268,13 @@ def checked(image: Any) -> ByteArray:
     return image
 
 
-def _at_least(image: ByteArray, side: int) -> ByteArray:
+def _at_least(image: Samples, side: int) -> Samples:
     """The picture, continued to the bottom and right by its border pixels up to `side` pixels a side."""
     missing = [max(0, side - length) for length in image.shape[:2]]
     return np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else image
 
 
-def _cropped(strips: Iterator[ByteArray], height: int, width: int) -> Iterator[ByteArray]:
+def _cropped(strips: Iterator[Samples], height: int, width: int) -> Iterator[Samples]:
     for strip in strips:
         if height > 0:
             yield strip[:height, :width]

@@ -302,7 +302,7 @@ def test_patch_map_shows_the_choice(adaptive):
         (["--beta", "-1"], "beta"),
         (["--beta", "nan"], "beta"),
         (["--tile", "8"], "--tile"),
-        (["--patch-map", "map.gif"], "format"),
+        (["--patch-map", "map.txt"], "format"),
     ],
 )
 def test_wrong_options(command, adaptive, tmp_path, options, words):

@@ -6,7 +6,6 @@ import errno
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,8 @@ from PIL import Image, ImageCms
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import Picture, image_size, list_images, read_image, write_image
+from sparsr.runtime.media.metadata import Metadata
+from sparsr.runtime.media.png import PngWriter
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -66,8 +67,8 @@ def test_alpha_is_kept_beside_the_colours(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp", "jpg"])
 def test_colour_profile_is_kept(tmp_path, suffix):
-    write_image(tmp_path / f"a.{suffix}", Picture(picture(), icc_profile=SRGB))
-    assert read_image(tmp_path / f"a.{suffix}").icc_profile == SRGB
+    write_image(tmp_path / f"a.{suffix}", Picture(picture(), metadata=Metadata(icc_profile=SRGB)))
+    assert read_image(tmp_path / f"a.{suffix}").metadata.icc_profile == SRGB
 
 
 def test_grey_becomes_rgb_and_drops_its_grey_profile(tmp_path):
@@ -75,7 +76,7 @@ def test_grey_becomes_rgb_and_drops_its_grey_profile(tmp_path):
     Image.fromarray(grey).save(tmp_path / "a.png", icc_profile=SRGB)
     back = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(back.rgb, np.dstack([grey] * 3))
-    assert back.alpha is None and back.icc_profile is None
+    assert back.alpha is None and back.grey and back.metadata.icc_profile is None
 
 
 def test_palette_and_bilevel_become_rgb(tmp_path):
@@ -110,47 +111,26 @@ UPRIGHT = {
 }
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_orientation_is_applied(tmp_path, orientation):
+def test_exif_orientation_is_applied(tmp_path, orientation, suffix):
     stored = picture(3, 4)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif, **options)
     upright = UPRIGHT[orientation](stored)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png").rgb, upright)
-    assert image_size(tmp_path / "a.png") == upright.shape[:2]
+    np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}").rgb, upright)
+    assert image_size(tmp_path / f"a.{suffix}") == upright.shape[:2]
 
 
-def test_sixteen_bit_and_float_files_are_refused(tmp_path):
-    (tmp_path / "rgb16.png").write_bytes(png(2, 2, 16, 2, [bytes(12)] * 2))
-    (tmp_path / "rgba16.png").write_bytes(png(2, 2, 16, 6, [bytes(16)] * 2))
-    Image.fromarray(np.zeros((2, 2), np.uint16)).save(tmp_path / "grey16.png")
-    Image.fromarray(np.zeros((2, 2), np.uint16)).save(tmp_path / "grey16.tif")
-    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
-    Image.fromarray(np.zeros((2, 2), np.int32)).save(tmp_path / "int32.tif")
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(SparsrError, match="8 bits per channel") as caught:
-            read_image(path)
-        assert path.name in str(caught.value) and caught.value.hint
-
-
-def test_sixteen_bit_colour_tiff_is_refused(tmp_path):
-    # A minimal little-endian TIFF, 1x1 RGB with 16 bits each, which Pillow would cut to 8 bits in silence.
-    entries = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
-    entries += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 6)]
-    data = b"II*\0" + struct.pack("<IH", 8, len(entries))
-    data += b"".join(struct.pack("<HHII", *entry) for entry in entries) + struct.pack("<I", 0)
-    data = data.ljust(134, b"\0") + struct.pack("<HHH", 16, 16, 16) + bytes(6)
-    (tmp_path / "a.tif").write_bytes(data)
-    assert Image.open(tmp_path / "a.tif").mode == "RGB"
-    with pytest.raises(SparsrError, match="8 bits per channel"):
-        read_image(tmp_path / "a.tif")
-
-
-def test_cmyk_is_refused(tmp_path):
-    Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
-    with pytest.raises(SparsrError, match="CMYK"):
-        read_image(tmp_path / "a.jpg")
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_of_deep_pictures(tmp_path, orientation):
+    stored = picture(3, 4).astype(np.uint16) * 250
+    tags = [(274, 3, 1, orientation, True)]
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extratags=tags)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", keep_depth=True).rgb, UPRIGHT[orientation](stored))
 
 
 def test_image_bomb_is_refused_from_its_header(tmp_path):
@@ -192,7 +172,7 @@ def test_files_that_are_no_images(tmp_path):
 def test_truncated_files_are_refused(tmp_path, suffix):
     write_image(tmp_path / f"a.{suffix}", picture(40, 40))
     whole = (tmp_path / f"a.{suffix}").read_bytes()
-    for share in (0.02, 0.3, 0.6, 0.9):
+    for share in (0.02, 0.3, 0.6, *([] if suffix == "jpg" else [0.9])):
         (tmp_path / f"cut.{suffix}").write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(SparsrError):
             read_image(tmp_path / f"cut.{suffix}")
@@ -223,7 +203,7 @@ def test_damaged_files_decode_or_raise_our_error(tmp_path, kind, changes):
 
 def test_unwritable_names_and_sizes_leave_nothing(tmp_path):
     with pytest.raises(SparsrError, match="image format"):
-        write_image(tmp_path / "a.gif", picture())
+        write_image(tmp_path / "a.heic", picture())
     for name in ("a.jpg", "a.bmp"):
         with pytest.raises(SparsrError, match="transparency"):
             write_image(tmp_path / name, Picture(picture(), picture(channels=1)[..., 0]))
@@ -236,12 +216,10 @@ def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     write_image(tmp_path / "a.png", picture())
     before = (tmp_path / "a.png").read_bytes()
 
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:10])
+    def full(self, strip):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(PngWriter, "write", full)
     with pytest.raises(OSError, match="No space left"):
         write_image(tmp_path / "a.png", picture(seed=2))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -10,7 +10,9 @@ from PIL import Image, ImageCms
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media import jpeg, tiff
+from sparsr.runtime.media.formats import BY_NAME
 from sparsr.runtime.media.jpeg import QUALITY
+from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.media.strip_writers import strip_writer
 
 
@@ -27,14 +29,14 @@ def written(tmp_path, kind, image, cuts=(), icc_profile=None):
     """The file's content, written in strips that end at `cuts`."""
     path = tmp_path / "written"
     with path.open("wb") as file:
-        writer = strip_writer(file, kind, *image.shape, icc_profile)
+        writer = strip_writer(file, BY_NAME[kind], image.shape, image.dtype, Metadata(icc_profile=icc_profile))
         for strip in np.split(image, sorted(cuts)):
             writer.write(strip)
         writer.finish()
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "TGA", "JPEG2000"])
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 150), st.integers(1, 70), st.sampled_from([3, 4]), st.lists(st.integers(0, 150), max_size=4))
 def test_lossless_files_hold_the_picture(tmp_path_factory, kind, height, width, channels, cuts):
@@ -87,7 +89,7 @@ def test_the_colour_profile_is_kept(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_missing_rows_are_noticed(tmp_path, kind):
     with (tmp_path / "a").open("wb") as file:
-        writer = strip_writer(file, kind, 9, 9, 3, None)
+        writer = strip_writer(file, BY_NAME[kind], (9, 9, 3), np.dtype(np.uint8), Metadata())
         writer.write(picture(8, 9, 3))
         with pytest.raises(ValueError, match="1 rows are missing"):
             writer.finish()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sparsr import Upscaler
 from sparsr.runtime.engines.registry import ENGINES
-from sparsr.runtime.engines.whole_image import to_bytes
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import from_values
 from sparsr.runtime.upscale.windows import kept_rows
 from sparsr.train.networks import build
 
@@ -80,7 +80,7 @@ def test_a_halo_one_smaller_would_show(bundle, monkeypatch):
     tiled = Upscaler(bundle, "ort", tile=8)
     whole = tiled.engine.run(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32))
     tiled.card = replace(tiled.card, receptive_radius=tiled.card.receptive_radius - 2)
-    monkeypatch.setattr("sparsr.runtime.engines.whole_image.to_bytes", lambda values, value_range: values)
+    monkeypatch.setattr("sparsr.runtime.engines.whole_image.from_values", lambda values, value_range, dtype: values)
     monkeypatch.setattr("sparsr.runtime.upscale.windows.np.empty", lambda shape, kind: np.zeros(shape, np.float32))
     assert np.abs(np.concatenate(list(tiled.strips(image))) - whole[0].transpose(1, 2, 0)).max() > 1e-4
 
@@ -115,7 +115,7 @@ def test_memory_layout_does_not_matter(bundle):
 @pytest.mark.parametrize(
     "image",
     [
-        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 3), np.float64),
         np.zeros((4, 4), np.uint8),
         np.zeros((4, 4, 2), np.uint8),
         np.zeros((0, 4, 3), np.uint8),
@@ -150,8 +150,8 @@ def test_no_window_is_below_the_minimum_size(bundle):
 
 def test_rounds_halves_up_and_clips():
     values = np.array([-9, -0.4, 0.49, 0.5, 1.5, 2.49, 254.5, 255.4, 999], np.float32)
-    assert to_bytes(values.copy(), 255.0).tolist() == [0, 0, 0, 1, 2, 2, 255, 255, 255]
-    assert to_bytes(np.array([0, 0.5, 1], np.float32), 1.0).tolist() == [0, 128, 255]
+    assert from_values(values.copy(), 255.0, np.uint8).tolist() == [0, 0, 0, 1, 2, 2, 255, 255, 255]
+    assert from_values(np.array([0, 0.5, 1], np.float32), 1.0, np.uint8).tolist() == [0, 128, 255]
 
 
 def test_too_little_memory_names_the_least_that_works(bundle):

@@ -77,7 +77,7 @@ def identity():
 def test_frames_rate_and_sound(bundle, tmp_path):
     source = write_video(tmp_path / "in.mp4", sound=True)
     report = upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY)
-    assert (report.frames, report.remark) == (8, None)
+    assert (report.frames, report.remarks) == (8, ())
     assert 0 < report.network_seconds < report.seconds
     assert f"8 frames at {8 / report.seconds:.1f} frames/s" in str(report)
     frames, rate = read_video(tmp_path / "out.mp4")
@@ -210,7 +210,7 @@ def test_sound_that_does_not_fit_is_left_out_with_a_remark(bundle, tmp_path):
         container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
         container.mux(stream.encode(None))
-    assert "wavpack" in upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY).remark
+    assert "wavpack" in upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY).remarks[0]
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
 

@@ -12,7 +12,6 @@ import numpy as np
 from sparsr.runtime.engines.contract import (
     STRIP_BYTES,
     STRIPS_ALIVE,
-    ByteArray,
     FloatArray,
     MaskCount,
     Precision,
@@ -20,6 +19,7 @@ from sparsr.runtime.engines.contract import (
 )
 from sparsr.runtime.engines.native.load import HALF, NativeModel
 from sparsr.runtime.engines.native.rows import stream
+from sparsr.runtime.samples import Samples, from_values, to_values
 
 
 class NativeEngine:
@@ -65,10 +65,15 @@ class NativeEngine:
             self._model.follow(*size)
         self._followed = size
 
-    def rows(self, picture: ByteArray, strip_bytes: int = STRIP_BYTES) -> Generator[ByteArray, None, None]:
-        """uint8 [h, w, 3] -> strips uint8 [rows, s*w, 3] while the rest is computed."""
+    def rows(self, picture: Samples, strip_bytes: int = STRIP_BYTES) -> Generator[Samples, None, None]:
+        """[h, w, 3] -> strips [rows, s*w, 3] while the rest is computed; deeper samples go in and out as values."""
+        value_range = self._model.info.value_range
         try:
-            yield from stream(self._model, picture, strip_bytes)
+            if picture.dtype == np.uint8:
+                yield from stream(self._model, picture, strip_bytes)
+            else:
+                for strip in stream(self._model, to_values(picture, value_range), strip_bytes):
+                    yield from_values(strip, value_range, picture.dtype)
         finally:  # a reader may leave with the last row it wants
             self._add_masks()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from sparsr.runtime.engines.contract import ByteArray
+from sparsr.runtime.samples import BYTE, WHITE, Samples
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.runtime.upscale.windows import kept
 
@@ -21,12 +21,18 @@ class Bicubic:
     def __init__(self, scale: int) -> None:
         self.scale = scale
 
-    def window(self, window: ByteArray, rows: Span, columns: Span) -> ByteArray:
-        """What is kept of the enlarged window: uint8 [h, w, 3 or 4] -> [s*rows, s*columns, same]."""
+    def window(self, window: Samples, rows: Span, columns: Span) -> Samples:
+        """What is kept of the enlarged window: [h, w, 3 or 4] -> [s*rows, s*columns, same]."""
         height, width = window.shape[:2]
         size = (width * self.scale, height * self.scale)
-        picture = Image.fromarray(np.ascontiguousarray(window)).resize(size, Image.Resampling.BICUBIC)
-        return np.asarray(picture)[kept(rows, self.scale), kept(columns, self.scale)]
+        if window.dtype == BYTE:
+            resized = np.asarray(Image.fromarray(np.ascontiguousarray(window)).resize(size, Image.Resampling.BICUBIC))
+        else:  # Pillow knows deeper pictures of one channel alone
+            planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(window, 2, 0)]
+            values = np.dstack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes])
+            white = WHITE[window.dtype]
+            resized = (np.clip(values, 0, white) + (0.5 if white > 1 else 0)).astype(window.dtype)
+        return resized[kept(rows, self.scale), kept(columns, self.scale)]
 
 
 def gmacs_720p(scale: int) -> float:

@@ -13,10 +13,11 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.runtime.engines.contract import ByteArray, Precision
+from sparsr.runtime.engines.contract import Precision
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
+from sparsr.runtime.samples import BYTE, Samples, converted
 from sparsr.runtime.upscale.adaptive import bicubic
 from sparsr.runtime.upscale.adaptive.choice import Choice, describe_shares, patch_map
 from sparsr.runtime.upscale.adaptive.layout import MAX_SIDE, Price, Window, gains, lay_out
@@ -105,7 +106,7 @@ class AdaptiveUpscaler(PictureUpscaler):
         """Which candidate computed how much of the last picture."""
         return f"patches: {describe_shares(self.card, self.shares.choice)}\n"
 
-    def patch_map(self, image: ByteArray) -> ByteArray:
+    def patch_map(self, image: Samples) -> Samples:
         """The picture upscaled last, each patch in the colour of its candidate."""
         return patch_map(image, self.card, self.shares.choice)
 
@@ -119,14 +120,15 @@ class AdaptiveUpscaler(PictureUpscaler):
     def _picture_bytes(self, height: int, width: int) -> int:
         return height * width * 3 * (1 + self.scale**2) + self._windows_bytes(height, width, 3, MAX_SIDE)
 
-    def _start(self, image: ByteArray, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[ByteArray]:
+    def _start(self, image: Samples, reserve: int, on_tile: OnTile, strip_bytes: int) -> Iterator[Samples]:
         return self._strips(image, self._block_side(image, reserve), on_tile)
 
-    def _block_side(self, image: ByteArray, reserve: int) -> int:
+    def _block_side(self, image: Samples, reserve: int) -> int:
         """Patches a side of the largest blocks whose windows fit into the memory limit."""
         height, width, channels = image.shape
         for side in range(MAX_SIDE, 0, -1):
-            needed = self.held + reserve + image.nbytes + self._windows_bytes(height, width, channels, side)
+            windows = self._windows_bytes(height, width, channels * image.itemsize, side)
+            needed = self.held + reserve + image.nbytes + windows
             if needed <= self.max_memory:
                 return side
         raise SparsrError(
@@ -143,16 +145,19 @@ class AdaptiveUpscaler(PictureUpscaler):
             strips = max(strips, _STRIPS_ALIVE * rows * width * self.scale**2 * channels)
         return needed + strips
 
-    def _strips(self, image: ByteArray, side: int, on_tile: OnTile) -> Iterator[ByteArray]:
+    def _strips(self, image: Samples, side: int, on_tile: OnTile) -> Iterator[Samples]:
         (height, width, channels), s, patch = image.shape, self.scale, self.card.patch
         bands, blocks = (_blocks(length, side * patch) for length in (height, width))
         self.shares = Shares(np.zeros((-(-height // patch), -(-width // patch)), np.intp), 0 * self.shares.pixels)
         gain = gains(
-            np.concatenate([self._estimator(image[b.keep_start : b.keep_stop, :, :3], patch) for b in bands], axis=1)
+            np.concatenate(
+                [self._estimator(converted(image[b.keep_start : b.keep_stop, :, :3], BYTE), patch) for b in bands],
+                axis=1,
+            )
         )
         constant, done = constant_alpha(image), 0
         for rows in bands:
-            strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), np.uint8)
+            strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), image.dtype)
             for columns in blocks:
                 part = gain[:, _patches(rows, patch), _patches(columns, patch)]
                 windows = lay_out(part, self.prices, (rows, columns), patch, self.beta)
@@ -163,7 +168,7 @@ class AdaptiveUpscaler(PictureUpscaler):
             yield strip
 
     def _compute(
-        self, image: ByteArray, strip: ByteArray, window: Window, block: tuple[Span, Span], constant: bool
+        self, image: Samples, strip: Samples, window: Window, block: tuple[Span, Span], constant: bool
     ) -> None:
         """Compute one window of a block and write it into the strip."""
         s, patch, price = self.scale, self.card.patch, self.prices[window.candidate]

@@ -1,0 +1,145 @@
+"""What a picture file says about its picture, read, corrected for the enlarged picture, and written again.
+
+The rule: metadata never stops a picture. What is broken is passed over; what is sound is kept in every format that has
+a place for it. Orientation is applied to the pixels and then gone; sizes in pixels become those of the result; previews
+of the old picture are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+
+from sparsr.runtime.media import png_chunks
+
+ORIENTATION = 0x0112
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_WIDTH, _HEIGHT = 0xA002, 0xA003
+# Of the main directory: what describes the picture, not how the file stores it. Title, camera, resolution, software,
+# date, artist, rating, copyright, and Windows' own fields.
+DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 40091, 40092, 40093, 40094, 40095)
+_IPTC_SEGMENT = 0xED
+_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:=["']|>))\s*[2-8]""")
+_XMP_SIZES = rb"""((?:tiff:Image|exif:Pixel[XY]?)(?:%s)(?:=["']|>))\s*\d+"""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Of one picture."""
+
+    icc_profile: bytes | None = None
+    """A colour profile for RGB, or for grey where the picture is grey."""
+    exif: bytes | None = None
+    """A TIFF structure, without orientation."""
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    chunks: tuple[png_chunks.Chunk, ...] = ()
+    """Of PNG, byte for byte: colour and text."""
+    iptc: bytes | None = None
+    """The APP13 segment of JPEG with its marker."""
+    comment: str | None = None
+
+    def of_size(self, height: int, width: int) -> Metadata:
+        """The metadata with the pixel sizes of the result."""
+        xmp = self.xmp
+        if xmp:
+            for name, length in (rb"Width|XDimension", width), (rb"Length|YDimension", height):
+                xmp = re.sub(_XMP_SIZES % name, rb"\g<1>%d" % length, xmp)
+        return replace(self, exif=_sized(self.exif, height, width), xmp=xmp)
+
+    def lost_in(self, fields: tuple[str, ...]) -> list[str]:
+        """Names of what is there and has no place among `fields`."""
+        names = {"icc_profile": "colour profile", "exif": "Exif", "xmp": "XMP", "iptc": "IPTC", "comment": "comment"}
+        lost = [text for name, text in names.items() if getattr(self, name) and name not in fields]
+        if self.chunks and "chunks" not in fields:
+            kinds = {name for name, _ in self.chunks}
+            lost += ["colour signalling of the PNG"] if kinds & set(png_chunks.COLOUR) - {b"sRGB"} else []
+            lost += ["text of the PNG"] if kinds - set(png_chunks.COLOUR) else []
+        return lost
+
+
+def read_metadata(image: Image.Image, chunks: list[png_chunks.Chunk], grey: bool) -> Metadata:
+    """The metadata of an opened picture. `chunks`: of a PNG file."""
+    info = image.info
+    profile = png_chunks.icc_profile(chunks) if chunks else info.get("icc_profile")
+    xmp = png_chunks.xmp(chunks) if chunks else info.get("xmp")
+    dpi = png_chunks.dots_per_inch(chunks) if chunks else info.get("dpi")
+    segments = getattr(image, "applist", [])
+    iptc = next((data for name, data in segments if name == "APP13" and data.startswith(b"Photoshop 3.0\0")), None)
+    return Metadata(
+        profile if profile and _fits(profile, b"GRAY" if grey else b"RGB ") else None,
+        _exif(image, chunks),
+        _XMP_ORIENTATION.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
+        _dpi(dpi),
+        png_chunks.kept_as_they_are(chunks),
+        bytes((0xFF, _IPTC_SEGMENT)) + (len(iptc) + 2).to_bytes(2, "big") + iptc if iptc else None,
+        _comment(info.get("comment")),
+    )
+
+
+def orientation(image: Image.Image, chunks: list[png_chunks.Chunk]) -> int:
+    """How the pixels lie, 1 to 8 (Exif 2.3, 4.6.4); 1 where nothing sound says so."""
+    found: Any = 1
+    with contextlib.suppress(Exception):  # Pillow's parser raises nearly anything on damaged data
+        found = _loaded(image, chunks).get(ORIENTATION, 1)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def parsed(exif: bytes) -> Image.Exif:
+    """An Exif block as Pillow's object."""
+    result = Image.Exif()
+    result.load(exif)
+    return result
+
+
+def _loaded(image: Image.Image, chunks: list[png_chunks.Chunk]) -> Image.Exif:
+    data = png_chunks.exif(chunks) if chunks else None
+    return parsed(data) if data else image.getexif()
+
+
+def _exif(image: Image.Image, chunks: list[png_chunks.Chunk]) -> bytes | None:
+    """The descriptive part of the Exif data in a block of its own."""
+    with contextlib.suppress(Exception):
+        found, result = _loaded(image, chunks), Image.Exif()
+        result.endian = "<"
+        for tag in DESCRIPTIVE:
+            if tag in found:
+                result[tag] = found[tag]
+        for directory in (_EXIF_IFD, _GPS_IFD):
+            if entries := found.get_ifd(directory):
+                result.get_ifd(directory).update(entries)
+        if len(result) or result.get_ifd(_EXIF_IFD) or result.get_ifd(_GPS_IFD):
+            return result.tobytes()
+    return None
+
+
+def _sized(exif: bytes | None, height: int, width: int) -> bytes | None:
+    if not exif:
+        return None
+    with contextlib.suppress(Exception):
+        block = parsed(exif)
+        directory = block.get_ifd(_EXIF_IFD)
+        if _WIDTH in directory or _HEIGHT in directory:
+            directory[_WIDTH], directory[_HEIGHT] = width, height
+        return block.tobytes()
+    return None
+
+
+def _fits(profile: bytes, space: bytes) -> bool:
+    """Whether it is a profile (ICC.1:2022, 7.2) of that colour space."""
+    return len(profile) >= 128 and profile[36:40] == b"acsp" and profile[16:20] == space
+
+
+def _dpi(value: Any) -> tuple[float, float] | None:
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):
+        x, y = map(float, value)
+        return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
+    return None
+
+
+def _comment(value: Any) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else None

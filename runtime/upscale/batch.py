@@ -1,0 +1,197 @@
+"""Upscaling a folder: which of its files are taken, what they become, and how it went.
+
+Pictures and films are taken by their suffix; what is not is counted in one line. No file ends the batch, unless the
+place for the results cannot be written to. A picture that its own format cannot hold once it is enlarged becomes a PNG.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sparsr.runtime.errors import MisfitError, SparsrError
+from sparsr.runtime.files import remove_stale
+from sparsr.runtime.media.formats import DEFAULT_SUFFIX, READ_SUFFIXES, WRITTEN_SUFFIXES
+from sparsr.runtime.media.video import DEFAULT_VIDEO_SUFFIX, OUTPUT_SUFFIXES, VIDEO_SUFFIXES, upscale_video
+from sparsr.runtime.upscale.picture_files import upscale_picture
+from sparsr.runtime.upscale.upscaler import PictureUpscaler
+
+_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail too
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What results are called."""
+
+    suffix: str = ""
+    """Between a file's name and its ending."""
+    formats: tuple[str, ...] = ()
+    """Endings such as `.png`: at most one of pictures and one of films, in place of the source's own."""
+
+    def target(self, source: Path, folder: Path) -> Path:
+        """Where the result of a picture or film goes."""
+        written, default = (
+            (OUTPUT_SUFFIXES, DEFAULT_VIDEO_SUFFIX) if is_film(source) else (tuple(WRITTEN_SUFFIXES), DEFAULT_SUFFIX)
+        )
+        own = source.suffix if source.suffix.lower() in written else default
+        ending = next((name for name in self.formats if name in written), own)
+        return folder / f"{source.name.removesuffix(source.suffix)}{self.suffix}{ending}"
+
+
+def parse_formats(names: list[str]) -> tuple[str, ...]:
+    """`png` or `.png` as endings. Raises `SparsrError` for what is not written, and for two of one kind."""
+    endings = tuple(f".{name.removeprefix('.').lower()}" for name in names)
+    for ending in endings:
+        if ending not in WRITTEN_SUFFIXES and ending not in OUTPUT_SUFFIXES:
+            known = " ".join([*WRITTEN_SUFFIXES, *OUTPUT_SUFFIXES])
+            raise SparsrError(f"{ending[1:]} is not a format that is written", f"use one of {known}")
+    if len([ending for ending in endings if ending in WRITTEN_SUFFIXES]) > 1 or len(endings) > 2:
+        raise SparsrError("pictures can have one format", "name at most one of pictures and one of films")
+    return endings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be upscaled."""
+
+    source: str
+    reason: str
+
+
+@dataclass
+class BatchReport:
+    """How a folder went."""
+
+    done: int = 0
+    skipped: list[str] = field(default_factory=list)
+    """Whose results were there already."""
+    failed: list[Failure] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Numbers of files that are neither pictures nor films, by ending, and of sub-folders."""
+
+    def __str__(self) -> str:
+        """For example `3 done, 1 skipped, 0 failed; passed over: 2 .txt`."""
+        text = f"{self.done} done, {len(self.skipped)} skipped, {len(self.failed)} failed"
+        if self.passed_over:
+            text += "; passed over: " + ", ".join(f"{count} {what}" for what, count in self.passed_over.items())
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """For `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to do with a folder."""
+
+    upscaler: PictureUpscaler
+    max_pixels: int
+    naming: Naming = Naming()
+    recursive: bool = False
+    skip_existing: bool = False
+    preset: str | None = None
+    """Of the film encoder."""
+
+    def run(self, source: Path, target: Path) -> BatchReport:
+        """Upscale what there is in a folder into the folder `target`, where every file keeps its name and sub-folder.
+
+        What fails is reported on stderr and left out. Raises `SparsrError` if there is nothing to upscale, `target` is
+        a file or would mix sources and results, and OSError when the disk is full.
+        """
+        if target.exists() and not target.is_dir():
+            raise SparsrError(f"{target} is a file, but {source} is a folder", "name a folder for the output")
+        if target.resolve() == source.resolve() and not self.naming.suffix:
+            raise SparsrError(f"{target} is the input folder itself", "name another one, or pass --suffix")
+        report, written = BatchReport(), set[Path]()
+        remove_stale(target)
+        for path in self._files(source, target, report):
+            result = self.naming.target(path, target / path.parent.relative_to(source))
+            if result in written:
+                self._fail(report, path, f"its result {result} is that of another file", "pass no --format")
+            else:
+                written.add(result)
+                self._one(path, result, report)
+        if not (report.done or report.skipped or report.failed):
+            suffixes = " ".join([*READ_SUFFIXES, *VIDEO_SUFFIXES])
+            raise SparsrError(f"there are no images in {source} (nor films)", f"it needs files ending in {suffixes}")
+        return report
+
+    def _files(self, source: Path, target: Path, report: BatchReport) -> Iterator[Path]:
+        """The pictures and films, sorted; the others are counted."""
+        others: Counter[str] = Counter()
+        found = []
+        for folder, folders, names in os.walk(source):
+            inside = [
+                name
+                for name in folders
+                if not name.startswith(".") and Path(folder, name).resolve() != target.resolve()
+            ]
+            if not self.recursive:
+                others["sub-folders (--recursive takes them)"] += len(inside)
+            folders[:] = inside if self.recursive else []
+            for path in (Path(folder, name) for name in names if not name.startswith(".")):
+                known = path.suffix.lower() in READ_SUFFIXES or is_film(path)
+                if known and path.is_file():
+                    found.append(path)
+                elif known:
+                    others["broken links"] += 1
+                else:
+                    others[path.suffix.lower() or "without an ending"] += 1
+        report.passed_over = {what: count for what, count in sorted(others.items()) if count}
+        return iter(sorted(found))
+
+    def _one(self, source: Path, target: Path, report: BatchReport) -> None:
+        if self.skip_existing and (target.exists() or target.with_suffix(DEFAULT_SUFFIX).exists()):
+            report.skipped.append(str(source))
+            return
+        try:
+            if target.exists() and source.samefile(target):
+                raise SparsrError(f"the output {target} is the input itself", "name another folder")
+            print(f"{self._upscaled(source, target)}")
+            report.done += 1
+        except SparsrError as error:
+            self._fail(report, source, str(error), error.hint)
+        except MemoryError:
+            self._fail(report, source, f"{source} takes more memory than there is", "allow less with --max-memory")
+        except OSError as error:
+            if error.errno in _FATAL:
+                raise
+            self._fail(report, source, f"{error.strerror or error}: {error.filename or source}", "")
+
+    def _upscaled(self, source: Path, target: Path) -> str:
+        """Do it; a line that says what came of it."""
+        if is_film(source):
+            film = upscale_video(source, target, self.upscaler, self.max_pixels, self.preset)
+            say(film.remarks)
+            return f"{target}: {film}"
+        try:
+            picture = upscale_picture(source, target, self.upscaler, self.max_pixels)
+        except MisfitError:
+            if self.naming.formats or target.suffix == DEFAULT_SUFFIX:
+                raise
+            target = target.with_suffix(DEFAULT_SUFFIX)
+            picture = upscale_picture(source, target, self.upscaler, self.max_pixels)
+        say(picture.remarks)
+        return f"{target}: {picture}"
+
+    def _fail(self, report: BatchReport, source: Path, reason: str, hint: str) -> None:
+        report.failed.append(Failure(str(source), reason))
+        print(f"error: {reason}\nhint: {hint}" if hint else f"error: {reason}", file=sys.stderr)
+
+
+def is_film(path: Path) -> bool:
+    """Whether a name is that of a film."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def say(remarks: tuple[str, ...]) -> None:
+    """Print remarks, a line each, on stderr."""
+    for remark in remarks:
+        print(f"note: {remark}", file=sys.stderr)

@@ -1,0 +1,216 @@
+"""Folders, names and reports: one file never ends a batch, and nothing is passed over without a word."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_kinds import jpeg, noise, smooth
+from PIL import Image
+
+from sparsr.runtime.cli.main import main
+from sparsr.runtime.errors import run_cli
+from sparsr.runtime.files import remove_stale, write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def upscale(capsys, bundle):
+    """Runs the command: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        try:
+            code = run_cli(lambda: main(["upscale", *map(str, arguments), "--model", str(bundle.path)]))
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    image = Image.fromarray(smooth(12, 16))
+    for name in ("a.png", "b.jfif", "c.gif", "sub/deep.webp"):
+        image.save(source / name, "JPEG" if name.endswith("jfif") else None)
+    (source / "notes.txt").write_text("no picture")
+    (source / ".hidden.png").write_text("")
+    (source / "broken.png").symlink_to("/nonexistent")
+    return source
+
+
+def results(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_taken_and_what_is_named(upscale, folder, tmp_path):
+    code, out, err = upscale(folder, tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert results(tmp_path / "out") == ["a.png", "b.jfif", "c.gif"]
+    last = out.splitlines()[-1]
+    assert last == (
+        "3 done, 0 skipped, 0 failed; passed over: 1 .txt, 1 broken links, 1 sub-folders (--recursive takes them)"
+    )
+
+
+def test_sub_folders_formats_and_suffixes(upscale, folder, tmp_path):
+    code, _, _ = upscale(folder, tmp_path / "out", "--recursive", "--format", "png", "--suffix", "_big")
+    assert code == 0
+    assert results(tmp_path / "out") == [
+        "a_big.png",
+        "b_big.png",
+        "c_big.png",
+        "sub/deep_big.webp".replace("webp", "png"),
+    ]
+
+
+def test_results_inside_the_source_are_no_sources(upscale, folder):
+    for _ in range(2):
+        assert upscale(folder, folder / "out", "--recursive")[0] == 0
+    assert results(folder / "out") == ["a.png", "b.jfif", "c.gif", "sub/deep.webp"]
+    assert upscale(folder, folder, "--recursive")[0] == 2
+
+
+def test_skip_existing(upscale, folder, tmp_path):
+    upscale(folder, tmp_path / "out")
+    (tmp_path / "out/a.png").unlink()
+    before = (tmp_path / "out/c.gif").stat().st_mtime_ns
+    code, out, _ = upscale(folder, tmp_path / "out", "--skip-existing")
+    assert code == 0 and out.splitlines()[-1].startswith("1 done, 2 skipped, 0 failed")
+    assert (tmp_path / "out/c.gif").stat().st_mtime_ns == before
+
+
+def test_a_report_for_machines(upscale, folder, tmp_path):
+    (folder / "bad.png").write_text("nothing")
+    code, out, err = upscale(folder, tmp_path / "out", "--json")
+    assert code == 2
+    report = json.loads(out)
+    assert report["done"] == 3 and report["skipped"] == []
+    assert [failure["source"] for failure in report["failed"]] == [str(folder / "bad.png")]
+    assert "not an image" in report["failed"][0]["reason"] and "error: 1 of the files" in err
+
+
+def test_two_files_of_one_result(upscale, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.bmp"):
+        Image.fromarray(smooth(8, 8)).save(tmp_path / "in" / name)
+    code, _, err = upscale(tmp_path / "in", tmp_path / "out", "--format", "png")
+    assert code == 2 and "another file" in err
+    assert results(tmp_path / "out") == ["a.png"]
+
+
+def test_what_its_own_format_cannot_hold_becomes_a_png(upscale, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(1, 9000)).save(tmp_path / "in/wide.webp", lossless=True)
+    assert upscale(tmp_path / "in", tmp_path / "out")[0] == 0
+    assert results(tmp_path / "out") == ["wide.png"]
+
+
+LONG, JAPANESE, LATIN = b"b" * 251 + b".png", "日".encode() * 81 + b".png", b"caf\xe9.png"
+
+
+@pytest.mark.parametrize("name", [LONG, JAPANESE, LATIN])
+def test_any_name_the_file_system_takes(bundle, tmp_path, name):
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for one in (b"a.png", name, b"z.png"):
+        with open(os.fsencode(source) + b"/" + one, "wb") as file:  # noqa: PTH123 - a name of bytes
+            Image.fromarray(smooth(8, 8)).save(file, "PNG")
+    command = [sys.executable, "-m", "runtime", "upscale", source, target, "--model", bundle.path]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert sorted(os.listdir(os.fsencode(target))) == sorted([b"a.png", name, b"z.png"])  # noqa: PTH208
+
+
+def test_a_file_that_may_not_be_read_is_one_failure(upscale, folder, tmp_path, monkeypatch):
+    real = Path.open
+
+    def refuse(path, *arguments, **options):
+        if path.name == "a.png" and path.parent == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    code, out, err = upscale(folder, tmp_path / "out")
+    assert code == 2 and out.splitlines()[-1].startswith("2 done, 0 skipped, 1 failed")
+    assert "Permission denied" in err and results(tmp_path / "out") == ["b.jfif", "c.gif"]
+
+
+def test_what_a_killed_run_left_is_removed(upscale, folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    host = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    stale = out / f".sparsr-{host}-{gone.pid}-0123abcd.tmp.png"
+    others = [
+        out / f".sparsr-{host}-{os.getpid()}-0123abcd.tmp.png",  # of a run that goes on
+        out / f".sparsr-00000000-{gone.pid}-0123abcd.tmp.png",  # of another machine
+        out / ".sparsr-notes.tmp",
+    ]
+    for path in (stale, *others):
+        path.write_text("half")
+    assert upscale(folder, out)[0] == 0
+    assert not stale.exists() and all(path.exists() for path in others)
+    assert remove_stale(out) == [] and remove_stale(tmp_path / "missing") == []
+
+
+def test_an_output_that_is_a_link_stays_one(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
+def piped(bundle, content, *arguments):
+    command = [sys.executable, "-m", "runtime", "upscale", *arguments, "--model", bundle.path]
+    return subprocess.run(command, cwd=ROOT, input=content, capture_output=True, check=False)
+
+
+def test_standard_input_and_output(bundle, upscale, tmp_path):
+    source = tmp_path / "a.png"
+    Image.fromarray(noise(9, 8)).save(source)
+    upscale(source, tmp_path / "b.png")
+    done = piped(bundle, source.read_bytes(), "-", "-")
+    assert done.returncode == 0 and done.stdout == (tmp_path / "b.png").read_bytes()
+    assert b"16x18" in done.stderr
+    done = piped(bundle, jpeg(smooth()), "-", tmp_path / "c.tif")
+    assert done.returncode == 0 and np.asarray(Image.open(tmp_path / "c.tif")).shape == (96, 128, 3)
+    done = piped(bundle, b"", source, "-", "--format", "jpg")
+    assert done.stdout[:2] == b"\xff\xd8"
+    done = piped(bundle, b"nothing", "-", "-")
+    assert (done.returncode, done.stdout) == (2, b"") and b"not an image" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_from_file_to_file(bundle, tmp_path):
+    """Peaks of 20 and of 220 pictures differ by less than half a picture a file would make."""
+    (tmp_path / "few").mkdir()
+    image = Image.fromarray(smooth(100, 100))
+    image.save(tmp_path / "few/0.bmp")
+    for number in range(1, 20):
+        shutil.copy(tmp_path / "few/0.bmp", tmp_path / f"few/{number}.bmp")
+    (tmp_path / "many").mkdir()
+    for number in range(220):
+        os.link(tmp_path / f"few/{number % 20}.bmp", tmp_path / f"many/{number}.bmp")
+    program = (
+        "import sys; from sparsr.runtime.cli.main import main; assert main(sys.argv[1:]) == 0\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    peaks = []
+    for name in ("few", "many"):
+        command = [sys.executable, "-c", program, "upscale", tmp_path / name, tmp_path / f"{name}_out"]
+        done = subprocess.run([*command, "--model", bundle.path], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        peaks.append(int(done.stdout.split()[-1]) * 1024)
+    assert peaks[1] - peaks[0] < 200 * 100 * 100 * 3 / 2
