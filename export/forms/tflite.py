@@ -97,14 +97,14 @@ class TFLiteForm(TFLiteBuilder):
         """Append the conversion to float32."""
         return self.operator("CAST", [source], target, **_TO_FLOAT)
 
-    def repeated_border(self, name: str, source: int, axis: int, amount: int, target: int) -> int:
-        """Append the first and last line along axis 1 or 2 `amount` times more on either side."""
+    def repeated_border(self, name: str, source: int, axis: int, amounts: tuple[int, int], target: int) -> int:
+        """Append the first and the last line along axis 1 or 2 so many times more."""
         side = ("rows", "columns")[axis - 1]
         line = [with_size(shape, axis, 1) for shape in self.shapes_of(source)]
         first, last = (self.feature_map(f"{name}.{end}_{side}", line) for end in ("first", "last"))
         self.strided_slice(f"{name}.first_{side}", source, {axis: 0}, {axis: 1}, first)
         self.strided_slice(f"{name}.last_{side}", source, {axis: -1}, {}, last)
-        return self.operator("CONCATENATION", [first] * amount + [source] + [last] * amount, target, axis=axis)
+        return self.operator("CONCATENATION", [first] * amounts[0] + [source] + [last] * amounts[1], target, axis=axis)
 
 
 def _mask(bounds: Iterable[int]) -> int:

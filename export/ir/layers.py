@@ -9,8 +9,9 @@ from sparsr.export.ir.operators.borders import Crop, PadEdge, PadReflect
 from sparsr.export.ir.operators.channels import Concat, SliceChannels
 from sparsr.export.ir.operators.conv import Conv
 from sparsr.export.ir.operators.enlarging import DepthToSpace, Nearest
-from sparsr.export.ir.operators.global_pooling import GlobalMean, GlobalStd
+from sparsr.export.ir.operators.global_pooling import GlobalMax, GlobalMean, GlobalStd
 from sparsr.export.ir.operators.masked_block import MaskedBlock
+from sparsr.export.ir.operators.normalisation import ChannelNorm, InstanceNorm
 from sparsr.export.ir.operators.pooling import AvgPool, MaxPool
 from sparsr.export.ir.operators.sizes import CropLike, PadToEven, ResizeLike
 
@@ -19,13 +20,16 @@ KINDS: tuple[type[Layer], ...] = (
     Add,
     AvgPool,
     ChannelAffine,
+    ChannelNorm,
     Concat,
     Conv,
     Crop,
     CropLike,
     DepthToSpace,
+    GlobalMax,
     GlobalMean,
     GlobalStd,
+    InstanceNorm,
     MaskedBlock,
     MaxPool,
     Mul,
@@ -44,14 +48,17 @@ __all__ = [
     "AvgPool",
     "BoolArray",
     "ChannelAffine",
+    "ChannelNorm",
     "Concat",
     "Conv",
     "Crop",
     "CropLike",
     "DepthToSpace",
     "FloatArray",
+    "GlobalMax",
     "GlobalMean",
     "GlobalStd",
+    "InstanceNorm",
     "Layer",
     "MaskedBlock",
     "MaxPool",

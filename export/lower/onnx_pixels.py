@@ -85,8 +85,7 @@ def pad(site: Site) -> str:
     if mode == "reflect":
         return site.emit(PadReflect(padding), [site.map()])
     if mode == "edge":
-        site.require(len(set(padding)) == 1, "it repeats the border by different amounts per side")
-        return site.emit(PadEdge(padding[0]), [site.map()])
+        return site.emit(PadEdge(padding), [site.map()])
     value = site.setting("value", 2, 0.0)
     site.require(mode == "constant" and not np.any(value), f"the mode {mode} with the value {value} is not handled")
     return site.emit(phases.zero_padded(site.channels(), padding), [site.map()])

@@ -35,7 +35,7 @@ def _resampled(channels: int, factor: int, radius: int, taps: Callable[[float, A
     kernels = np.einsum("yi,xj->yxij", lines, lines).reshape(factor**2, 1, side, side)
     weight = np.tile(kernels, (channels, 1, 1, 1)).astype(np.float32)
     conv = Conv(weight, _no_bias(weight), groups=channels)
-    return [(".pad", PadEdge(radius)), (".conv", conv), ("", DepthToSpace(factor))]
+    return [(".pad", PadEdge((radius,) * 4)), (".conv", conv), ("", DepthToSpace(factor))]
 
 
 def _cubic_taps(centre: float, places: Any) -> Any:

@@ -15,6 +15,7 @@ RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)
 SIGMOID = L.Activation("sigmoid")
 SILU = L.Activation("silu")
+GELU, GELU_TANH, MISH, HARDSWISH, TANH = (L.Activation(f) for f in ("gelu", "gelu_tanh", "mish", "hardswish", "tanh"))
 CLIP = L.Activation("clip", low=0.2, high=0.7)
 
 
@@ -31,6 +32,11 @@ def conv(rng, inputs, outputs, kernel=3, activation=None, groups=1, stride=1, pa
     side = kernel // 2
     padding = (side,) * 4 if padding is None else padding
     return L.Conv(weight, bias, stride, padding, groups, activation)
+
+
+def norm(rng, kind, channels, epsilon=1e-5):
+    """A normalisation with gains of either sign."""
+    return kind(*rng.normal(0, 1, (2, channels)).astype(np.float32), epsilon)
 
 
 def chain(name, *layers, scale=1, minimum_size=1, value_range=1.0):
@@ -68,7 +74,14 @@ def layer_graphs(seed=0):
         chain("conv_sigmoid", conv(rng, 3, 5, activation=SIGMOID)),
         chain("silu", SILU),
         chain("prelu", prelu(rng, 3)),
-        chain("tanh", L.Activation("tanh")),
+        chain("tanh", TANH),
+        chain("gelu", GELU),
+        chain("gelu_tanh", GELU_TANH),
+        chain("mish", MISH),
+        chain("hardswish", HARDSWISH),
+        chain("conv_gelu", conv(rng, 3, 5, activation=GELU)),
+        chain("conv_mish", conv(rng, 3, 5, activation=MISH)),
+        chain("add_hardswish", conv(rng, 3, 3), (L.Add(HARDSWISH), ["n0", "image"])),
         chain("clip", CLIP),
         chain("conv_silu", conv(rng, 3, 5, activation=SILU)),
         chain("conv_prelu", conv(rng, 3, 5, activation=prelu(rng, 5))),
@@ -82,6 +95,9 @@ def layer_graphs(seed=0):
         chain("conv_stride", conv(rng, 3, 4, stride=2), minimum_size=1),
         chain("conv_stride_valid", conv(rng, 3, 4, stride=2, padding=(0, 0, 0, 0)), minimum_size=3),
         chain("conv_groups", wide, conv(rng, 12, 8, groups=4, activation=RELU)),
+        chain("conv_depthwise", wide, conv(rng, 12, 12, groups=12, activation=RELU)),
+        chain("conv_depthwise_wide", conv(rng, 3, 9, groups=3, activation=prelu(rng, 9))),
+        chain("conv_depthwise_stride", conv(rng, 3, 6, groups=3, stride=2), minimum_size=1),
         chain("conv_groups_leaky", wide, conv(rng, 12, 8, groups=2, activation=LEAKY)),
         chain("affine", affine),
         chain("shift", shift),
@@ -101,6 +117,17 @@ def layer_graphs(seed=0):
         ),
         chain("mean", L.GlobalMean()),
         chain("std", L.GlobalStd()),
+        chain("max", L.GlobalMax()),
+        chain(
+            "squeeze",
+            ("features", conv(rng, 3, 8), ["image"]),
+            L.GlobalMean(),
+            conv(rng, 8, 2, 1, activation=RELU),
+            conv(rng, 2, 8, 1, activation=SIGMOID),
+            (L.Mul(), ["features", "n3"]),
+        ),
+        chain("channel_norm", conv(rng, 3, 9), norm(rng, L.ChannelNorm, 9)),
+        chain("instance_norm", conv(rng, 3, 9), norm(rng, L.InstanceNorm, 9), conv(rng, 9, 3)),
         chain("max_pool", L.MaxPool(3, 2), minimum_size=3),
         chain("avg_pool", L.AvgPool(2, 2), minimum_size=2),
         chain(
@@ -119,8 +146,10 @@ def layer_graphs(seed=0):
             (L.ResizeLike(), ["n0", "image"]),
             minimum_size=3,
         ),
-        chain("pad_edge", L.PadEdge(2)),
+        chain("pad_edge", L.PadEdge((2,) * 4)),
+        chain("pad_edge_lopsided", L.PadEdge((1, 0, 2, 3)), conv(rng, 3, 3)),
         chain("pad_reflect", L.PadReflect((1, 2, 0, 1)), minimum_size=3),
+        chain("pad_reflect_conv", conv(rng, 3, 4), L.PadReflect((2, 3, 2, 1)), conv(rng, 4, 3), minimum_size=4),
         chain("crop", L.Crop((1, 0, 2, 1), 3), minimum_size=4),
         chain("nearest", L.Nearest(2), scale=2),
         chain("nearest_3", conv(rng, 3, 5), L.Nearest(3), conv(rng, 5, 3), scale=3),
@@ -205,6 +234,10 @@ def _activate(activation, x):
         "sigmoid": torch.sigmoid,
         "silu": F.silu,
         "tanh": torch.tanh,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda t: F.gelu(t, approximate="tanh"),
+        "mish": F.mish,
+        "hardswish": F.hardswish,
         "clip": lambda t: t.clamp(activation.low, activation.high),
     }[activation.function](x)
 
@@ -250,7 +283,17 @@ _RULES = {
     L.PadToEven: lambda layer, x: F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate"),
     L.CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
     L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
-    L.PadEdge: lambda layer, x: F.pad(x, (layer.amount,) * 4, mode="replicate"),
+    L.GlobalMax: lambda layer, x: x.amax((2, 3), keepdim=True),
+    L.ChannelNorm: lambda layer, x: F.layer_norm(
+        x.permute(0, 2, 3, 1), x.shape[1:2], torch.from_numpy(layer.gain), torch.from_numpy(layer.shift), layer.epsilon
+    ).permute(0, 3, 1, 2),
+    L.InstanceNorm: lambda layer, x: (
+        (x - x.mean((2, 3), keepdim=True))
+        * torch.rsqrt(x.var((2, 3), correction=0, keepdim=True) + layer.epsilon)
+        * torch.from_numpy(layer.gain)[:, None, None]
+        + torch.from_numpy(layer.shift)[:, None, None]
+    ),
+    L.PadEdge: lambda layer, x: F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="replicate"),
     L.PadReflect: lambda layer, x: F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="reflect"),
     L.Crop: lambda layer, x: x[
         :, :, layer.amount[0] : x.shape[2] - layer.amount[2], layer.amount[1] : x.shape[3] - layer.amount[3]

@@ -61,10 +61,10 @@ def after(rule: Rule, graph: DeployGraph) -> tuple[list[str], list[str]]:
 def test_identities_are_removed():
     whole = affine()
     whole.factor[:], whole.offset[:] = 1, 0
-    removable = [(Concat(), ["n0"]), SliceChannels(0, 4), DepthToSpace(1), PadEdge(0)]
+    removable = [(Concat(), ["n0"]), SliceChannels(0, 4), DepthToSpace(1), PadEdge((0,) * 4)]
     graph = chain("g", conv(RNG, 3, 4), *removable, conv(RNG, 4, 3), whole)
     assert after(remove_identities, graph) == (["Conv", "Conv"], ["remove_identities: applied 5 times"])
-    kept = chain("g", SliceChannels(0, 2), (Concat(), ["n0", "n0"]), DepthToSpace(2), PadEdge(1), scale=2)
+    kept = chain("g", SliceChannels(0, 2), (Concat(), ["n0", "n0"]), DepthToSpace(2), PadEdge((1,) * 4), scale=2)
     assert after(remove_identities, kept) == (["SliceChannels", "Concat", "DepthToSpace", "PadEdge"], [])
 
 
@@ -174,7 +174,7 @@ def test_an_offset_does_not_fold_into_a_zero_padded_convolution():
 
 def test_an_offset_folds_where_nothing_is_padded():
     assert after(fold_into_next, chain("g", affine(), conv(RNG, 3, 5, 1)))[0] == ["Conv"]
-    padded = chain("g", affine(), PadEdge(1), conv(RNG, 3, 5, padding=(0, 0, 0, 0)))
+    padded = chain("g", affine(), PadEdge((1,) * 4), conv(RNG, 3, 5, padding=(0, 0, 0, 0)))
     assert after(fold_into_next, padded)[1] == ["fold_into_next: n0 stays, not only convolutions read it"]
 
 

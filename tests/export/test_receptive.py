@@ -45,7 +45,7 @@ GRAPHS = {
     "edsr x2": lambda: lower(build("edsr", 2, channels=4, blocks=1), "g"),
     "edsr x3": lambda: lower(build("edsr", 3, channels=4, blocks=1), "g"),
     "edsr x4": lambda: lower(build("edsr", 4, channels=4, blocks=1), "g"),
-    "replicated border": lambda: chain("g", PadEdge(2), conv(RNG, 3, 3, 5, padding=(0, 0, 0, 0))),
+    "replicated border": lambda: chain("g", PadEdge((2,) * 4), conv(RNG, 3, 3, 5, padding=(0, 0, 0, 0))),
     "lopsided padding": lambda: chain("g", LOPSIDED),
     "two paths": lambda: chain("g", conv(RNG, 3, 3, 5), ("s", conv(RNG, 3, 3), ["image"]), (Add(), ["n0", "s"])),
     "fine taps": lambda: chain("g", conv(RNG, 3, 12), DepthToSpace(2), conv(RNG, 3, 3, 7), scale=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -55,6 +56,8 @@ class Activation(Pointwise):
         entry: dict[str, Any] = {"function": self.function, "slope": self.slope}
         if self.slopes is not None:
             entry |= form.stored(name, slopes=self.slopes)
+        if self.function == "clip":
+            entry |= {"low": self.low, "high": self.high}
         return {"activation": entry}
 
 
@@ -107,6 +110,52 @@ def _silu_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
     form.operator("MUL", [x, form.step("LOGISTIC", f"{name}.gate", [x])], form.output(name))
 
 
+_HALF_ROOT = math.sqrt(0.5)
+_GELU_TANH = (2 * math.sqrt(2 / math.pi), 2 * math.sqrt(2 / math.pi) * 0.044715)
+"""The argument of the approximation's logistic function is x (a + b x^2): (1 + tanh(y)) / 2 is the logistic of 2 y."""
+
+
+def _gelu(x: Values) -> Values:
+    return x * 0.5 * np.vectorize(math.erfc, otypes=[np.float64])(-_HALF_ROOT * x)
+
+
+def _gelu_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    root, one, half = (form.constant(f"{name}.{key}", v) for key, v in (("root", _HALF_ROOT), ("one", 1), ("half", 0.5)))
+    share = form.inner("Erf", f"{name}.erf", [form.inner("Mul", f"{name}.scaled", [x, root])])
+    doubled = form.inner("Mul", f"{name}.doubled", [x, form.inner("Add", f"{name}.share", [share, one])])
+    form.op("Mul", name, [doubled, half], y)
+
+
+def _gelu_tanh_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    linear, cubic = (form.constant(f"{name}.{key}", v) for key, v in zip(("linear", "cubic"), _GELU_TANH, strict=True))
+    bent = form.inner("Mul", f"{name}.bent", [form.inner("Mul", f"{name}.square", [x, x]), cubic])
+    inner = form.inner("Mul", f"{name}.inner", [x, form.inner("Add", f"{name}.slope", [bent, linear])])
+    form.op("Mul", name, [x, form.inner("Sigmoid", f"{name}.gate", [inner])], y)
+
+
+def _gelu_tflite(approximate: bool) -> Callable[..., Any]:
+    return lambda a, form, name, x: form.operator("GELU", [x], form.output(name), approximate=approximate)
+
+
+def _mish(x: Values) -> Values:
+    return x * np.tanh(np.logaddexp(0, x))
+
+
+def _mish_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
+    gate = form.inner("Tanh", f"{name}.gate", [form.inner("Softplus", f"{name}.softplus", [x])])
+    form.op("Mul", name, [x, gate], y)
+
+
+def _mish_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    """tanh(log(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); from x = 20 on it is 1 in float32."""
+    bounded = form.step("MINIMUM", f"{name}.bounded", [x, form.constant(f"{name}.largest", [20])])
+    two = form.constant(f"{name}.two", [2])
+    power = form.step("EXP", f"{name}.power", [bounded])
+    over = form.step("MUL", f"{name}.over", [power, form.step("ADD", f"{name}.more", [power, two])])
+    gate = form.step("DIV", f"{name}.gate", [over, form.step("ADD", f"{name}.under", [over, two])])
+    form.operator("MUL", [x, gate], form.output(name))
+
+
 def _clip_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
     bounds = [form.constant(f"{name}.{key}", value) for key, value in (("low", a.low), ("high", a.high))]
     form.op("Clip", name, [x, *bounds], y)
@@ -125,8 +174,19 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "sigmoid": Function(lambda a, x: _sigmoid(x), _onnx_op("Sigmoid"), _tflite_op("LOGISTIC"), native=True),
     "silu": Function(lambda a, x: x * _sigmoid(x), _silu_onnx, _silu_tflite, native=True),
-    "tanh": Function(lambda a, x: np.tanh(x), _onnx_op("Tanh"), _tflite_op("TANH")),
-    "clip": Function(lambda a, x: np.clip(x, a.low, a.high), _clip_onnx, _clip_tflite),
+    "gelu": Function(lambda a, x: _gelu(x), _gelu_onnx, _gelu_tflite(False), native=True),
+    "gelu_tanh": Function(
+        lambda a, x: x * _sigmoid(x * (_GELU_TANH[0] + _GELU_TANH[1] * x**2)),
+        _gelu_tanh_onnx,
+        _gelu_tflite(True),
+        native=True,
+    ),
+    "mish": Function(lambda a, x: _mish(x), _mish_onnx, _mish_tflite, native=True),
+    "hardswish": Function(
+        lambda a, x: x * np.clip(x / 6 + 0.5, 0, 1), _onnx_op("HardSwish"), _tflite_op("HARD_SWISH"), native=True
+    ),
+    "tanh": Function(lambda a, x: np.tanh(x), _onnx_op("Tanh"), _tflite_op("TANH"), native=True),
+    "clip": Function(lambda a, x: np.clip(x, a.low, a.high), _clip_onnx, _clip_tflite, native=True),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,40 +17,11 @@ _REFLECT = 0  # MirrorPadMode of the TFLite schema
 
 @dataclass(frozen=True, eq=False)
 class PadEdge(Layer):
-    """`amount` pixels added on every side by repeating the border pixel."""
+    """Pixels added (top, left, bottom, right) by repeating the border pixel."""
 
     native_kind = "PadEdge"
-
-    amount: int
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        """Both sides grow."""
-        channels, height, width = inputs[0]
-        return (channels, height + 2 * self.amount, width + 2 * self.amount)
-
-    def reference(self, *inputs: Values) -> Values:
-        """As it says."""
-        return np.pad(inputs[0], [(0, 0)] * 2 + [(self.amount, self.amount)] * 2, mode="edge")
-
-    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
-        """One operator."""
-        pads = form.constant(f"{name}.pads", [0, 0, self.amount, self.amount] * 2, np.int64)
-        form.op("Pad", name, [inputs[0], pads], output, mode="edge")
-
-    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
-        """Border lines put beside the image. MIRROR_PAD would do for one pixel at a time, but XNNPACK lacks it."""
-        tall = [with_size(shape, 1, shape[1] + 2 * self.amount) for shape in form.shapes_of(inputs[0])]
-        rows = form.repeated_border(name, inputs[0], 1, self.amount, form.feature_map(f"{name}.rows", tall))
-        form.repeated_border(name, rows, 2, self.amount, form.output(name))
-
-    def reach(self, axis: int) -> Reach | None:
-        """The pixel that far before."""
-        return Reach(-self.amount, -self.amount)
-
-
-@dataclass(frozen=True, eq=False)
-class PadReflect(Layer):
-    """Pixels added (top, left, bottom, right) by mirroring at the border pixel, which is not repeated."""
+    mode: ClassVar[Literal["edge", "reflect"]] = "edge"
+    """What NumPy and ONNX call it."""
 
     padding: tuple[int, int, int, int]
 
@@ -63,13 +34,36 @@ class PadReflect(Layer):
     def reference(self, *inputs: Values) -> Values:
         """As it says."""
         top, left, bottom, right = self.padding
-        return np.pad(inputs[0], [(0, 0)] * 2 + [(top, bottom), (left, right)], mode="reflect")
+        return np.pad(inputs[0], [(0, 0)] * 2 + [(top, bottom), (left, right)], mode=self.mode)
 
     def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
         """One operator."""
         top, left, bottom, right = self.padding
         pads = form.constant(f"{name}.pads", [0, 0, top, left, 0, 0, bottom, right], np.int64)
-        form.op("Pad", name, [inputs[0], pads], output, mode="reflect")
+        form.op("Pad", name, [inputs[0], pads], output, mode=self.mode)
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """Border lines put beside the image. MIRROR_PAD would do for one pixel at a time, but XNNPACK lacks it."""
+        top, left, bottom, right = self.padding
+        tall = [with_size(shape, 1, shape[1] + top + bottom) for shape in form.shapes_of(inputs[0])]
+        rows = form.repeated_border(name, inputs[0], 1, (top, bottom), form.feature_map(f"{name}.rows", tall))
+        form.repeated_border(name, rows, 2, (left, right), form.output(name))
+
+    def native(self, form: NativeForm, name: str) -> dict[str, Any]:
+        """Its sides."""
+        return {"padding": list(self.padding)}
+
+    def reach(self, axis: int) -> Reach | None:
+        """The pixel that far before. Only beyond the image's border another one is read."""
+        return Reach(-self.padding[axis], -self.padding[axis])
+
+
+@dataclass(frozen=True, eq=False)
+class PadReflect(PadEdge):
+    """Pixels added (top, left, bottom, right) by mirroring at the border pixel, which is not repeated."""
+
+    native_kind = "PadReflect"
+    mode = "reflect"
 
     def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
         """One operator."""

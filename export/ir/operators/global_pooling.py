@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import TFLiteForm
 from sparsr.export.ir.layer import Layer, Shape, Values
@@ -30,6 +32,26 @@ class GlobalMean(Layer):
     def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
         """Two operators, for precision."""
         form.mean(name, inputs[0], form.output(name))
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalMax(GlobalMean):
+    """Largest value of each channel -> (channels, 1, 1)."""
+
+    native_kind = "GlobalMax"
+
+    def reference(self, *inputs: Values) -> Values:
+        """As it says."""
+        return inputs[0].max((2, 3), keepdims=True)
+
+    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
+        """One operator."""
+        form.op("GlobalMaxPool", name, inputs, output)
+
+    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
+        """One operator."""
+        axes = form.constant(f"{name}.axes", [1, 2], np.int32)
+        form.operator("REDUCE_MAX", [inputs[0], axes], form.output(name), keepDims=True)
 
 
 @dataclass(frozen=True, eq=False)

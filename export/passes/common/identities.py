@@ -19,7 +19,7 @@ def remove_identities(graph: DeployGraph, node: Node) -> DeployGraph | str | Non
         case DepthToSpace():
             identity = layer.block == 1
         case PadEdge():
-            identity = layer.amount == 0
+            identity = not any(layer.padding)
         case _:
             return None
     return graph.without(node.name, node.inputs[0]) if identity else None

@@ -43,7 +43,7 @@ def library_path() -> Path:
 
 def source_files() -> list[Path]:
     """Everything the build depends on, sorted."""
-    patterns = ("CMakeLists.txt", "*.cmake", "**/*.h", "**/*.cpp")
+    patterns = ("CMakeLists.txt", "*.cmake", "**/*.h", "**/*.cpp", "**/*.def")
     return sorted(path for pattern in patterns for path in SOURCES.glob(pattern))
 
 

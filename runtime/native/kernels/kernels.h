@@ -128,6 +128,17 @@ struct PixelProducts {
 
 enum { masked_block = 48 };  // tiles at once
 
+// out = gain (x - mean) / sqrt(variance + epsilon) + shift, mean and variance those of all channels at the same place.
+struct ChannelNorm {
+    const Real* in;
+    ptrdiff_t in_channel;
+    Real* out;
+    ptrdiff_t out_channel;
+    int channels, vectors;
+    const float *gain, *shift;  // of every channel
+    float epsilon;
+};
+
 // Winograd and masks are left to float: null in sets of half precision.
 struct Kernels : KernelSet {
     void (*sparse_conv)(const SparseConv&);
@@ -154,9 +165,17 @@ struct Kernels : KernelSet {
     void (*interpolate)(const Real* x, const int32_t* low, const int32_t* high, const float* share, int n, Real* out);
     void (*to_bytes)(const Real* x, int n, float factor, uint8_t* out);  // rounded, halves up, and clipped
     double (*sum)(const Real* x, int n);
+    // A row of lines, every place of them brought to mean 0 and variance 1 over the channels.
+    void (*channel_norm)(const ChannelNorm&);
     void (*leaky)(const Real* x, int n, float slope, Real* out);
     void (*sigmoid)(const Real* x, int n, Real* out);
     void (*silu)(const Real* x, int n, Real* out);              // x * sigmoid(x)
+    void (*gelu)(const Real* x, int n, Real* out);              // x times the normal distribution function
+    void (*gelu_tanh)(const Real* x, int n, Real* out);         // its approximation by a hyperbolic tangent
+    void (*mish)(const Real* x, int n, Real* out);              // x * tanh(log(1 + e^x))
+    void (*hardswish)(const Real* x, int n, Real* out);         // x * clip(x / 6 + 1 / 2, 0, 1)
+    void (*tanh)(const Real* x, int n, Real* out);
+    void (*clip)(const Real* x, int n, float low, float high, Real* out);
     void (*gate)(const Real* x, const Real* y, int n, Real* out);  // x * sigmoid(y)
 };
 

@@ -215,6 +215,91 @@ void gate(const Real* x, const Real* y, int n, Real* out) {
     each_vector(n, out, [](auto a, auto b) { return a * logistic(b); }, x, y);
 }
 
+namespace {
+
+inline float magnitude(float x) { return x < 0 ? -x : x; }
+
+// e^x for any x <= 0.
+inline float small_power(float x) { return exponential(x > -87 ? x : -87); }
+
+inline float hyperbolic_tangent(float x) {
+    const float small = small_power(-2 * magnitude(x)), result = (1 - small) / (1 + small);
+    return x < 0 ? -result : result;
+}
+
+// The normal distribution's tail beyond |x| is t e^(p(t) - x^2 / 2) / 2, t = 1 / (1 + |x| / sqrt 8); p fitted by Chebyshev
+// polynomials for |x| < 13, where the tail ends in float. Largest error of x times the distribution: 1.4e-7 of max(1, |x|).
+inline float gelu(float x) {
+    const float z = magnitude(x) * 0.70710678f, t = 1 / (1 + 0.5f * z);
+    float series = 0.08678780f;
+    series = series * t - 0.59497368f;
+    series = series * t + 1.55739725f;
+    series = series * t - 1.87579167f;
+    series = series * t + 0.91679323f;
+    series = series * t - 0.26314554f;
+    series = series * t + 0.44601050f;
+    series = series * t + 0.99206305f;
+    series = series * t - 1.26514101f;
+    const float tail = 0.5f * t * small_power(series - z * z);
+    return x * (x < 0 ? tail : 1 - tail);
+}
+
+// (1 + tanh(y)) / 2 is the logistic function of 2 y.
+inline float gelu_tanh(float x) { return x * logistic(x * (1.59576912f + 0.07135482f * x * x)); }
+
+// tanh(log(1 + e^x)) = (e^2x + 2 e^x) / (e^2x + 2 e^x + 2), by powers that cannot overflow.
+inline float mish(float x) {
+    const float small = small_power(-magnitude(x));
+    const float over = x < 0 ? small * (small + 2) : 1 + 2 * small;
+    return x * over / (x < 0 ? over + 2 : over + 2 * small * small);
+}
+
+inline float clipped(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+
+}  // namespace
+
+void gelu_line(const Real* x, int n, Real* out) {
+    each(n, out, [](float a) { return gelu(a); }, x);
+}
+
+void gelu_tanh_line(const Real* x, int n, Real* out) {
+    each(n, out, [](float a) { return gelu_tanh(a); }, x);
+}
+
+void mish_line(const Real* x, int n, Real* out) {
+    each(n, out, [](float a) { return mish(a); }, x);
+}
+
+void hardswish_line(const Real* x, int n, Real* out) {
+    each(n, out, [](float a) { return a * clipped(a * (1.0f / 6) + 0.5f, 0, 1); }, x);
+}
+
+void tanh_line(const Real* x, int n, Real* out) {
+    each(n, out, [](float a) { return hyperbolic_tangent(a); }, x);
+}
+
+void clip_line(const Real* x, int n, float low, float high, Real* out) {
+    each(n, out, [=](float a) { return clipped(a, low, high); }, x);
+}
+
+void channel_norm(const ChannelNorm& norm) {
+    typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
+    for (ptrdiff_t v = 0; v < norm.vectors; ++v) {
+        const auto value = [&](ptrdiff_t c) {
+            return __builtin_convertvector(load(norm.in + c * norm.in_channel + v * lanes), Floats);
+        };
+        Floats mean = {}, squares = {}, factor;
+        for (ptrdiff_t c = 0; c < norm.channels; ++c) mean += value(c);
+        mean /= static_cast<float>(norm.channels);
+        for (ptrdiff_t c = 0; c < norm.channels; ++c) squares += (value(c) - mean) * (value(c) - mean);
+        for (int lane = 0; lane < lanes; ++lane)
+            factor[lane] = 1 / __builtin_sqrtf(squares[lane] / static_cast<float>(norm.channels) + norm.epsilon);
+        for (ptrdiff_t c = 0; c < norm.channels; ++c)
+            save(norm.out + c * norm.out_channel + v * lanes,
+                 __builtin_convertvector((value(c) - mean) * factor * norm.gain[c] + norm.shift[c], Vector));
+    }
+}
+
 void fill_sides(Real* line, int channels, ptrdiff_t stride, int vectors, int left, int right) {
     // Beyond the last lane lies nothing.
     for (int c = 0; c < channels; ++c, line += stride) {

@@ -14,7 +14,8 @@ static const Kernels kernels = {{SPARSR_TEXT(SPARSR_ISA), lanes, sizeof(Real), S
                          winograd_conv, masked_tiles, pixel_products, to_pixels, to_lines,
 #endif
                          fill_sides, affine, add, scaled_add, weighted_sum, mul, halve, maximum, mix,
-                         interpolate, to_bytes, sum, leaky_line, sigmoid, silu, gate};
+                         interpolate, to_bytes, sum, channel_norm, leaky_line, sigmoid, silu, gelu_line, gelu_tanh_line,
+                         mish_line, hardswish_line, tanh_line, clip_line, gate};
 
 extern const KernelSet& set;
 const KernelSet& set = kernels;

@@ -28,6 +28,7 @@ struct Activation {
     Function function = Function::none;
     // Of leaky: the factors of negative values, one for all channels or one for each; any numbers. ReLU's is 0.
     std::vector<float> slopes = {1};
+    float low = 0, high = 0;  // of clip
 
     bool none() const { return function == Function::none; }
     float slope(size_t channel) const { return slopes[slopes.size() > 1 ? channel : 0]; }

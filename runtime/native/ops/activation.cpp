@@ -15,7 +15,7 @@ namespace {
 Activation leaky(std::vector<float> slopes) {
     const bool sane = std::all_of(slopes.begin(), slopes.end(), [](float slope) { return std::abs(slope) <= 1e6f; });
     require(sane, "a slope is out of range");
-    return {Function::leaky, std::move(slopes)};
+    return {Function::leaky, std::move(slopes), 0, 0};
 }
 
 }  // namespace
@@ -25,6 +25,11 @@ Activation read_activation(const Entry& entry, int channels) {
     if (name == "relu") return leaky({0});
     if (name == "prelu") return leaky(entry.floats("slopes", size_t(channels)));
     if (name == "leaky_relu") return leaky({float(entry.number("slope"))});
+    if (name == "clip") {
+        Activation clip{Function::clip, {1}, float(entry.number("low")), float(entry.number("high"))};
+        require(clip.low <= clip.high, "the bounds of a clip are out of order");
+        return clip;
+    }
     constexpr const char* names[] = {
 #define FUNCTION(function, text) text,
 #include "ops/functions.def"
@@ -32,7 +37,7 @@ Activation read_activation(const Entry& entry, int channels) {
     };
     const auto* const found = std::find_if(std::begin(names) + 1, std::end(names), [&](const char* other) { return name == other; });
     require(found != std::end(names), "the activation " + name + " is not known");
-    return {Function(found - names), {1}};
+    return {Function(found - names), {1}, 0, 0};
 }
 #endif
 
@@ -46,8 +51,13 @@ float plain_sigmoid(float x) {
     return (x < 0 ? small : 1) / (1 + small);
 }
 float plain_silu(float x) { return x * plain_sigmoid(x); }
+float plain_gelu(float x) { return 0.5f * x * std::erfc(-x * 0.70710678f); }
+float plain_gelu_tanh(float x) { return 0.5f * x * (1 + std::tanh(0.79788456f * (x + 0.044715f * x * x * x))); }
+float plain_mish(float x) { return x * std::tanh(x > 20 ? x : std::log1p(std::exp(x))); }
+float plain_hardswish(float x) { return x * std::clamp(x / 6 + 0.5f, 0.0f, 1.0f); }
+float plain_tanh(float x) { return std::tanh(x); }
 
-// The obvious form of a function of x alone, and its kernel for a line. Leaky ones have factors besides.
+// The obvious form of a function of x alone, and its kernel for a line. Leaky ones have factors besides, clips bounds.
 struct FunctionRow {
     Function function;
     float (*plain)(float);
@@ -58,6 +68,12 @@ constexpr FunctionRow functions[] = {
     {Function::leaky, plain_none, nullptr},
     {Function::sigmoid, plain_sigmoid, &Kernels::sigmoid},
     {Function::silu, plain_silu, &Kernels::silu},
+    {Function::gelu, plain_gelu, &Kernels::gelu},
+    {Function::gelu_tanh, plain_gelu_tanh, &Kernels::gelu_tanh},
+    {Function::mish, plain_mish, &Kernels::mish},
+    {Function::hardswish, plain_hardswish, &Kernels::hardswish},
+    {Function::tanh, plain_tanh, &Kernels::tanh},
+    {Function::clip, plain_none, nullptr},
 };
 
 constexpr bool in_order() {
@@ -87,11 +103,13 @@ private:
 
 float activated(const Activation& activation, size_t channel, float x) {
     if (activation.function == Function::leaky) return x < 0 ? activation.slope(channel) * x : x;
+    if (activation.function == Function::clip) return std::clamp(x, activation.low, activation.high);
     return functions[size_t(activation.function)].plain(x);
 }
 
 void activate_line(const Activation& activation, size_t channel, Real* line, int n, const Kernels& kernels) {
     if (activation.function == Function::leaky) return kernels.leaky(line, n, activation.slope(channel), line);
+    if (activation.function == Function::clip) return kernels.clip(line, n, activation.low, activation.high, line);
     if (const auto member = functions[size_t(activation.function)].line) (kernels.*member)(line, n, line);
 }
 

@@ -1,5 +1,9 @@
-// Every channel's mean or standard deviation over the whole map.
+// Every channel's mean, standard deviation or largest value over the whole map.
+#include "ops/moments.h"
+
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ops/operator.h"
 #include "ops/plain.h"
@@ -7,6 +11,10 @@
 namespace sparsr::SPARSR_REAL {
 
 namespace {
+
+const Real* line(const View& map, size_t channel, int y) { return map.row<Real>(y) + channel * map.stride(); }
+
+double pixels(const View& map) { return double(map.height()) * map.width(); }
 
 Size one_value(const Layer&, const std::vector<Size>&) { return {1, 1}; }
 
@@ -20,34 +28,18 @@ public:
         : PlainWork(op, std::move(operands)), kernels_(kernels) {}
 
     void run(int, int, float*) override {
-        const double pixels = double(in().height()) * in().width();
-        const std::vector<double> all = sums();
-        for (int c = 0; c < out().channels; ++c) {
-            const double mean = all[size_t(c)] / pixels;
-            put(c, 0, 0, float(layer_.kind == Kind::mean ? mean : std::sqrt(squares(c, mean) / pixels)));
-        }
+        const std::vector<double> values = moments();
+        for (int c = 0; c < out().channels; ++c) put(c, 0, 0, float(values[size_t(c)]));
     }
 
 private:
-    // Of every channel, in the order of memory.
-    std::vector<double> sums() const {
-        std::vector<double> totals(size_t(out().channels));
-        for (int y = 0; y < in().height(); ++y)
-            for (size_t c = 0; c < totals.size(); ++c)
-                totals[c] += kernels_.sum(line(in(), int(c), y), in().vectors() * kernels_.lanes);
-        return totals;
-    }
-
-    double squares(int c, double centre) const {
-        double total = 0;
-        for (int y = 0; y < in().height(); ++y) {
-            const Real* x = line(in(), c, y);
-            for (int column : in().buffer->columns) {
-                const double distance = double(x[column]) - centre;
-                total += distance * distance;
-            }
-        }
-        return total;
+    std::vector<double> moments() const {
+        if (layer_.kind == Kind::maximum) return maxima(in());
+        std::vector<double> values = means(in(), kernels_);
+        if (layer_.kind == Kind::mean) return values;
+        values = variances(in(), values);
+        for (double& value : values) value = std::sqrt(value);
+        return values;
     }
 
     const Kernels& kernels_;
@@ -65,10 +57,47 @@ Operator moments(const char* name) {
 
 }  // namespace
 
+// In the order of memory.
+std::vector<double> means(const View& map, const Kernels& kernels) {
+    std::vector<double> totals(size_t(map.channels));
+    for (int y = 0; y < map.height(); ++y)
+        for (size_t c = 0; c < totals.size(); ++c)
+            totals[c] += kernels.sum(line(map, c, y), map.vectors() * kernels.lanes);
+    for (double& total : totals) total /= pixels(map);
+    return totals;
+}
+
+std::vector<double> variances(const View& map, const std::vector<double>& means) {
+    std::vector<double> totals(means.size());
+    for (int y = 0; y < map.height(); ++y)
+        for (size_t c = 0; c < totals.size(); ++c) {
+            const Real* x = line(map, c, y);
+            for (int column : map.buffer->columns) {
+                const double distance = double(x[column]) - means[c];
+                totals[c] += distance * distance;
+            }
+        }
+    for (double& total : totals) total /= pixels(map);
+    return totals;
+}
+
+std::vector<double> maxima(const View& map) {
+    std::vector<double> largest(size_t(map.channels), -std::numeric_limits<double>::infinity());
+    for (int y = 0; y < map.height(); ++y)
+        for (size_t c = 0; c < largest.size(); ++c) {
+            const Real* x = line(map, c, y);
+            for (int column : map.buffer->columns) largest[c] = std::max(largest[c], double(x[column]));
+        }
+    return largest;
+}
+
 Operator mean_operator();
 Operator mean_operator() { return moments("GlobalMean"); }
 
 Operator deviation_operator();
 Operator deviation_operator() { return moments("GlobalStd"); }
+
+Operator maximum_operator();
+Operator maximum_operator() { return moments("GlobalMax"); }
 
 }  // namespace sparsr::SPARSR_REAL

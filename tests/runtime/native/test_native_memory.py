@@ -45,7 +45,7 @@ def long_skip(graph, outputs):
     nodes = [node for node in graph.nodes if node.name != "last"]
     nodes.append(Node("sum", Add(), ("fuse", "head")))
     nodes.append(Node("tail", graphs.conv(rng, CHANNELS, outputs), ("sum",)))
-    nodes.append(Node("pad", PadEdge(2), ("image",)))
+    nodes.append(Node("pad", PadEdge((2,) * 4), ("image",)))
     nodes.append(Node("skip", graphs.conv(rng, 3, outputs, 5, padding=(0, 0, 0, 0)), ("pad",)))
     for name in ("tail", "skip"):
         nodes.append(Node(f"{name}.large", DepthToSpace(2), (name,)))
