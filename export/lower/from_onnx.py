@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import onnx
@@ -9,6 +10,7 @@ import onnx
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.lower.onnx_file import image_channels
 from sparsr.export.lower.onnx_probe import Probe
+from sparsr.export.lower.onnx_recognised import Recognised, recognise
 from sparsr.export.lower.onnx_rules import RULES
 from sparsr.export.lower.onnx_site import Lowered, Site
 from sparsr.export.lower.ranges import in_levels
@@ -29,10 +31,11 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
     if scale not in (None, found):
         raise SparsrError(f"{source} enlarges x{found}, not x{scale}", f"leave out --scale, or give {found}")
     lowered = Lowered(probe, source)
-    needed = _needed(model)
+    recognised = recognise(model, probe)
+    needed = _needed(model, recognised)
     for node in model.graph.node:
         if node.output[0] in needed and _computes_maps(node, probe):
-            _lower_node(node, lowered)
+            _lower_node(node, lowered, recognised.get(node.output[0]))
     output = lowered.tensors.get(model.graph.output[0].name)
     if output is None:
         raise SparsrError(f"{source}: its result does not depend on the image")
@@ -57,8 +60,11 @@ def _with_minimum(graph: DeployGraph) -> DeployGraph:
     return replace(graph, minimum_size=size)
 
 
-def _lower_node(node: onnx.NodeProto, lowered: Lowered) -> None:
+def _lower_node(node: onnx.NodeProto, lowered: Lowered, recognised: Recognised | None) -> None:
     site = Site(node, lowered)
+    if recognised:
+        lowered.tensors[node.output[0]] = site.chain(recognised.steps, site.map_called(recognised.source))
+        return
     if node.op_type not in RULES:
         site.refuse("there is no layer for this operator")
     lowered.tensors[node.output[0]] = RULES[node.op_type](site)
@@ -70,12 +76,13 @@ def _computes_maps(node: onnx.NodeProto, probe: Probe) -> bool:
     return name not in probe.constants and probe.is_map(name)
 
 
-def _needed(model: onnx.ModelProto) -> set[str]:
+def _needed(model: onnx.ModelProto, recognised: Mapping[str, Recognised]) -> set[str]:
     """The tensors that the result depends on."""
     needed = {model.graph.output[0].name}
     for node in reversed(model.graph.node):
         if needed.intersection(node.output):
-            needed.update(node.input)
+            known = recognised.get(node.output[0])
+            needed.update([known.source] if known else node.input)
     return needed
 
 

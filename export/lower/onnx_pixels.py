@@ -58,8 +58,8 @@ def depth_to_space(site: Site) -> str:
     block, channels = int(site.attributes["blocksize"]), site.channels()
     source = site.map()
     if site.attributes.get("mode", b"DCR") == b"DCR":
-        order = np.arange(channels).reshape(block**2, -1).T.reshape(-1)
-        source = site.emit(phases.channel_map(np.eye(channels)[order]), [source], ".order")
+        order = phases.channel_map(np.eye(channels)[phases.depth_first(channels, block)])
+        source = site.emit(order, [source], ".order")
     return site.emit(DepthToSpace(block), [source])
 
 

@@ -67,16 +67,22 @@ class Probe:
 
     def size(self, tensor: str) -> list[tuple[int, ...]]:
         """Height and width for every image."""
-        return [value.shape[2:] for value in self.values[tensor]]
+        return [(*value.shape[2:], 1, 1)[:2] for value in self.values[tensor]]
+
+    def is_vector(self, tensor: str) -> bool:
+        """Whether a tensor is [1, channels] or [1, channels, 1]."""
+        shape = self.values[tensor][0].shape
+        return len(shape) == 2 or shape[2:] == (1,)
 
     def channels(self, tensor: str) -> int:
         """Of a feature map."""
         return int(self.values[tensor][0].shape[1])
 
     def is_map(self, tensor: str) -> bool:
-        """Whether a tensor is [1, channels, height, width] of floats."""
+        """Whether a tensor is [1, channels, height, width] of floats, or [1, channels (, 1)]: a map of one pixel."""
         first = self.values[tensor][0]
-        return first.ndim == 4 and first.dtype == np.float32 and first.shape[0] == 1
+        fits = first.ndim == 4 or self.is_vector(tensor)
+        return fits and first.dtype == np.float32 and first.shape[0] == 1
 
     def number(self, tensor: str) -> Any:
         """The values of a small tensor that are the same for every image; None if they are not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +14,9 @@ from sparsr.export.ir.layers import (
     ChannelAffine,
     Concat,
     FloatArray,
+    GlobalMax,
     GlobalMean,
+    InstanceNorm,
     Mul,
     SliceChannels,
 )
@@ -60,17 +63,8 @@ def clip(site: Site) -> str:
 def hard_sigmoid(site: Site) -> str:
     """HardSigmoid: clip(alpha x + beta, 0, 1)."""
     alpha, beta = float(site.attributes.get("alpha", 0.2)), float(site.attributes.get("beta", 0.5))
-    return _hard_sigmoid(site, alpha, beta, "")
-
-
-def hard_swish(site: Site) -> str:
-    """HardSwish: x clip(x / 6 + 1/2, 0, 1)."""
-    return site.emit(Mul(), [site.map(), _hard_sigmoid(site, 1 / 6, 0.5, ".gate")])
-
-
-def _hard_sigmoid(site: Site, alpha: float, beta: float, suffix: str) -> str:
-    line = affine(site, site.map(), alpha, beta, f"{suffix}.line")
-    return site.emit(Activation("clip", low=0.0, high=1.0), [line], suffix)
+    line = affine(site, site.map(), alpha, beta, ".line")
+    return site.emit(Activation("clip", low=0.0, high=1.0), [line])
 
 
 def affine(site: Site, source: str, factor: ArrayLike, offset: ArrayLike, suffix: str = "") -> str:
@@ -83,6 +77,8 @@ def affine(site: Site, source: str, factor: ArrayLike, offset: ArrayLike, suffix
 def per_channel(site: Site, values: FloatArray) -> FloatArray:
     """A constant operand, broadcast as ONNX does, as one number per channel of the result."""
     channels = site.probe.channels(site.output)
+    if site.probe.is_vector(site.output):
+        values = values.reshape(1, -1, 1, 1)
     shape = (1,) * (4 - values.ndim) + values.shape
     site.require(
         len(shape) == 4 and shape[0] == shape[2] == shape[3] == 1 and shape[1] in (1, channels),
@@ -197,12 +193,61 @@ def cut(site: Site) -> str:
 def mean(site: Site) -> str:
     """ReduceMean over all pixels, or over the channels; its axes stay."""
     axes = {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
-    site.require(bool(site.attributes.get("keepdims", 1)), "it drops its axes")
     if axes == {2, 3}:
         return site.emit(GlobalMean(), [site.map()])
+    site.require(bool(site.attributes.get("keepdims", 1)), "it drops its axes")
     site.require(axes == {1}, f"it takes the mean over the axes {sorted(axes)}; (2, 3) and 1 are handled")
     channels = site.channels()
     return site.emit(phases.channel_map(np.full((1, channels), 1 / channels)), [site.map()])
+
+
+def largest(site: Site) -> str:
+    """ReduceMax over all pixels."""
+    axes = {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
+    site.require(axes == {2, 3}, f"it takes the largest over the axes {sorted(axes)}; (2, 3) is handled")
+    return site.emit(GlobalMax(), [site.map()])
+
+
+def gelu(site: Site) -> str:
+    """Gelu, exact or by a hyperbolic tangent."""
+    approximate = site.attributes.get("approximate", b"none") == b"tanh"
+    return site.emit(Activation("gelu_tanh" if approximate else "gelu"), [site.map()])
+
+
+def instance_norm(site: Site) -> str:
+    """InstanceNormalization."""
+    gain, shift = (site.weights(index, "statistics") for index in (1, 2))
+    epsilon = float(site.attributes.get("epsilon", 1e-5))
+    return site.emit(InstanceNorm(gain.copy(), shift.copy(), epsilon), [site.map()])
+
+
+def one_pixel(site: Site) -> str:
+    """Flatten, Reshape, Squeeze, Unsqueeze of a map of one pixel, which stays one."""
+    before, after = site.size(), site.probe.size(site.output)
+    same = site.channels() == site.probe.channels(site.output) and before == after
+    site.require(same and set(before) == {(1, 1)}, "it rearranges a map of more than one pixel in a way not handled")
+    return site.map()
+
+
+def gemm(site: Site) -> str:
+    """Gemm of the channels of one pixel and weights."""
+    plain = site.attributes.get("alpha", 1.0) == site.attributes.get("beta", 1.0) == 1 and not site.attributes.get(
+        "transA"
+    )
+    site.require(plain, "alpha, beta and transA are not handled")
+    weight = site.weights(1, "weight")
+    matrix = weight if site.attributes.get("transB") else weight.T
+    bias = per_channel(site, site.weights(2, "bias")) if site.has(2) else np.zeros(len(matrix), np.float32)
+    return site.emit(replace(phases.channel_map(matrix), bias=bias), [site.map()])
+
+
+def matmul(site: Site) -> str:
+    """MatMul of the channels of one pixel and weights."""
+    weight = site.weights(1, "weight")
+    site.require(
+        site.probe.is_vector(site.node.input[0]) and weight.ndim == 2, "matrix products of maps are not handled"
+    )
+    return site.emit(phases.channel_map(weight.T), [site.map()])
 
 
 RULES: dict[str, Rule] = {
@@ -217,26 +262,37 @@ RULES: dict[str, Rule] = {
     "DepthToSpace": pixels.depth_to_space,
     "Div": div,
     "Dropout": identity,
+    "Flatten": one_pixel,
+    "Gelu": gelu,
+    "Gemm": gemm,
     "GlobalAveragePool": lambda site: site.emit(GlobalMean(), [site.map()]),
+    "GlobalMaxPool": lambda site: site.emit(GlobalMax(), [site.map()]),
     "HardSigmoid": hard_sigmoid,
-    "HardSwish": hard_swish,
+    "HardSwish": activation("hardswish"),
     "Identity": identity,
+    "InstanceNormalization": instance_norm,
     "LeakyRelu": leaky_relu,
+    "MatMul": matmul,
     "MaxPool": pixels.max_pool,
+    "Mish": activation("mish"),
     "Mul": mul,
     "Neg": neg,
     "PRelu": prelu,
     "Pad": pixels.pad,
     "Pow": power,
+    "ReduceMax": largest,
     "ReduceMean": mean,
     "Relu": activation("relu"),
+    "Reshape": one_pixel,
     "Resize": pixels.resize,
     "Sigmoid": activation("sigmoid"),
     "Slice": cut,
     "SpaceToDepth": pixels.space_to_depth,
     "Split": split,
+    "Squeeze": one_pixel,
     "Sub": sub,
     "Tanh": activation("tanh"),
+    "Unsqueeze": one_pixel,
     "Upsample": pixels.resize,
 }
 """Every operator that may compute feature maps. Sizes may be computed by any operator (see `onnx_probe`)."""

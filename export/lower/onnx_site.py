@@ -87,7 +87,10 @@ class Site:
 
     def map(self, index: int = 0) -> str:
         """The graph's tensor of an operand that is a feature map."""
-        name = self.node.input[index]
+        return self.map_called(self.node.input[index])
+
+    def map_called(self, name: str) -> str:
+        """The graph's tensor of the model's feature map `name`."""
         if name not in self._lowered.tensors:
             self.refuse(f"its input {name} is no feature map [1, channels, height, width]")
         return self._lowered.tensors[name]

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import Conv, Crop, DepthToSpace, FloatArray, Layer, PadEdge
+from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, FloatArray, Layer, PadEdge
 
 Steps = list[tuple[str, Layer]]
 _CUBIC = -0.75  # torch's and ONNX's bicubic kernel (Keys' a)
@@ -119,6 +120,16 @@ def zero_padded(channels: int, padding: tuple[int, int, int, int]) -> Conv:
     """Zeros around the image (top, left, bottom, right), as a convolution that copies."""
     weight = np.ones((channels, 1, 1, 1), np.float32)
     return Conv(weight, _no_bias(weight), padding=padding, groups=channels)
+
+
+def depth_first(channels: int, block: int) -> NDArray[np.intp]:
+    """For each channel in the order c*r*r + dy*r + dx, its place in the order (dy*r + dx)*C + c."""
+    return np.arange(channels).reshape(block**2, -1).T.reshape(-1)
+
+
+def scaled(channels: int, factor: float) -> ChannelAffine:
+    """Every value times `factor`."""
+    return ChannelAffine(np.full(channels, factor, np.float32), np.zeros(channels, np.float32))
 
 
 def channel_map(matrix: Any) -> Conv:

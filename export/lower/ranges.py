@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sparsr.export.ir.graph import DeployGraph, Node
-from sparsr.export.ir.layers import Add, ChannelAffine
+from sparsr.export.ir.layers import Add
 from sparsr.export.lower import phases
 
 VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
@@ -18,8 +18,10 @@ def in_levels(graph: DeployGraph) -> DeployGraph:
     """The same network for images in 0..255, a scale at either end; `graph.value_range` is the network's own."""
     if graph.value_range == VALUE_RANGE:
         return graph
-    down = Node("to_network_range", _scaled(graph.input_channels, graph.value_range / VALUE_RANGE), (graph.input,))
-    up = Node("to_image_range", _scaled(graph.input_channels, VALUE_RANGE / graph.value_range), (graph.output,))
+    down = Node(
+        "to_network_range", phases.scaled(graph.input_channels, graph.value_range / VALUE_RANGE), (graph.input,)
+    )
+    up = Node("to_image_range", phases.scaled(graph.input_channels, VALUE_RANGE / graph.value_range), (graph.output,))
     inner = [_reading(node, graph.input, down.name) for node in graph.nodes]
     return replace(graph, nodes=(down, *inner, up), output=up.name, value_range=VALUE_RANGE)
 
@@ -48,7 +50,3 @@ def on_luma(graph: DeployGraph) -> DeployGraph:
 def _reading(node: Node, before: str, after: str) -> Node:
     """The node, reading `after` where it read `before`."""
     return replace(node, inputs=tuple(after if name == before else name for name in node.inputs))
-
-
-def _scaled(channels: int, factor: float) -> ChannelAffine:
-    return ChannelAffine(np.full(channels, factor, np.float32), np.zeros(channels, np.float32))

@@ -34,6 +34,12 @@ def conv(rng, inputs, outputs, kernel=3, activation=None, groups=1, stride=1, pa
     return L.Conv(weight, bias, stride, padding, groups, activation)
 
 
+class Foreign(L.PadReflect):
+    """A layer that the native engine does not know."""
+
+    native_kind = None
+
+
 def norm(rng, kind, channels, epsilon=1e-5):
     """A normalisation with gains of either sign."""
     return kind(*rng.normal(0, 1, (2, channels)).astype(np.float32), epsilon)

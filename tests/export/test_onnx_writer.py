@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from sparsr.export.ir.layers import Layer, PadReflect
+from sparsr.export.ir.layers import Layer
 from sparsr.export.parity.stages import simplified
 from sparsr.export.writers.onnx import operators, write_onnx
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import Foreign, chain, conv, layer_graphs, random_image, small_network, torch_run
 from tests.runtime.native.native_models import keep_largest
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
@@ -121,7 +121,7 @@ def test_onnx_runtime_folds_the_function_into_plain_convolutions(tmp_path):
 
 def test_a_network_the_native_engine_does_not_know_is_plain_onnx():
     graph = chain(
-        "reflected", PadReflect((1, 1, 1, 1)), conv(np.random.default_rng(0), 3, 4, padding=(0,) * 4), minimum_size=2
+        "reflected", Foreign((1, 1, 1, 1)), conv(np.random.default_rng(0), 3, 4, padding=(0,) * 4), minimum_size=2
     )
     model = write_onnx(graph)
     assert operators(model) == ("Conv", "Pad")

@@ -120,7 +120,9 @@ def _gelu(x: Values) -> Values:
 
 
 def _gelu_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
-    root, one, half = (form.constant(f"{name}.{key}", v) for key, v in (("root", _HALF_ROOT), ("one", 1), ("half", 0.5)))
+    root, one, half = (
+        form.constant(f"{name}.{key}", v) for key, v in (("root", _HALF_ROOT), ("one", 1), ("half", 0.5))
+    )
     share = form.inner("Erf", f"{name}.erf", [form.inner("Mul", f"{name}.scaled", [x, root])])
     doubled = form.inner("Mul", f"{name}.doubled", [x, form.inner("Add", f"{name}.share", [share, one])])
     form.op("Mul", name, [doubled, half], y)

@@ -17,8 +17,8 @@ from sparsr.export.ir.layer import FloatArray, Layer, Pointwise, Values, per_cha
 class ChannelNorm(Pointwise):
     """Layer normalisation of every pixel over its channels: gain (x - mean) / sqrt(variance + epsilon) + shift.
 
-    The variance is divided by the number of channels. gain, shift: [channels]. Ba, Kiros, Hinton, "Layer Normalization",
-    2016, eq. 4, with the channels of a pixel as the layer.
+    The variance is the mean square, divided by the number of channels. gain, shift: [channels]. Ba, Kiros, Hinton,
+    "Layer Normalization", 2016, eq. 4, with the channels of a pixel as the layer.
     """
 
     native_kind = "ChannelNorm"
@@ -75,7 +75,7 @@ class ChannelNorm(Pointwise):
 
 @dataclass(frozen=True, eq=False)
 class InstanceNorm(ChannelNorm):
-    """The same of every channel over all its pixels. Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016, eq. 3."""
+    """The same of every channel over all its pixels. Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016."""
 
     native_kind = "InstanceNorm"
 

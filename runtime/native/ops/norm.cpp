@@ -55,7 +55,9 @@ public:
 private:
     void compute(int c, int y, Real* out) override {
         if (c == 0 && y == 0) measure();
-        kernels_.affine(line(0, c, y), n_, factor_[size_t(c)], offset_[size_t(c)], out);
+        // Not as one factor and offset: where values are large and hardly differ, those would cancel.
+        kernels_.affine(line(0, c, y), n_, 1, -mean_[size_t(c)], out);
+        kernels_.affine(out, n_, factor_[size_t(c)], op_.layer->as<Norm>().shift[size_t(c)], out);
     }
 
     void measure() {
@@ -63,15 +65,12 @@ private:
         const std::vector<double> means = SPARSR_REAL::means(operands_.inputs[0], kernels_);
         const std::vector<double> variances = SPARSR_REAL::variances(operands_.inputs[0], means);
         factor_.clear();
-        offset_.clear();
-        for (size_t c = 0; c < means.size(); ++c) {
-            const double factor = double(norm.gain[c]) / std::sqrt(variances[c] + double(norm.epsilon));
-            factor_.push_back(float(factor));
-            offset_.push_back(float(double(norm.shift[c]) - means[c] * factor));
-        }
+        mean_.assign(means.begin(), means.end());
+        for (size_t c = 0; c < means.size(); ++c)
+            factor_.push_back(float(double(norm.gain[c]) / std::sqrt(variances[c] + double(norm.epsilon))));
     }
 
-    std::vector<float> factor_, offset_;  // of every channel of this image
+    std::vector<float> mean_, factor_;  // of every channel of this image
 };
 
 RowRange all_rows(const Op&, size_t, const ResultRows& asked) { return {0, asked.input_height}; }

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save
+from torch.nn import functional as F
 
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
@@ -166,3 +168,120 @@ def test_unknown_kinds_are_refused_by_name():
     with pytest.raises(SparsrError, match="wrong number of values"):
         prelu = {"function": "prelu", "slopes": "s"}
         model_of([layer("Activation", activation=prelu)], {"s": np.zeros(2, np.float32)}, 3, "plain")
+
+
+FUNCTIONS = {
+    "gelu": lambda x: F.gelu(x),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "mish": F.mish,
+    "hardswish": F.hardswish,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_functions_against_torch_in_double_precision(instruction_set, function):
+    """Over all values that matter: within 3e-7 of max(1, |x|), and the limits far out."""
+    model = model_of([layer("Activation", activation={"function": function})], {}, 1, instruction_set)
+    values = np.concatenate([np.linspace(-15, 15, 99 * 101 - 6), [-1e4, -100, -50, 50, 100, 1e4]]).astype(np.float32)
+    image = values.reshape(1, 1, 101, 99)
+    expected = FUNCTIONS[function](torch.from_numpy(image.astype(np.float64))).numpy()
+    error = np.abs(native_run(model, image) - expected) / np.maximum(1, np.abs(image))
+    assert error.max() < 3e-7
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_clips(instruction_set):
+    rng = np.random.default_rng(8)
+    weight = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    options, tensors = conv_layer(rng, weight, activation={"function": "clip", "low": -0.5, "high": 1.5})
+    model = model_of([layer("Conv", **options)], tensors, 3, instruction_set)
+    for size in SIZES:
+        image = image_of(rng, 3, *size)
+        check(model, image, np.clip(convolved(image, weight, tensors["b"], 1), -0.5, 1.5))
+
+
+@pytest.mark.parametrize("padding", [(2, 0, 1, 3), (0, 4, 4, 0), (1, 1, 1, 1)])
+@pytest.mark.parametrize("mode", ["edge", "reflect"])
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_borders_before_and_after_a_convolution(instruction_set, mode, padding):
+    """Tall images too, whose rows live in rings: what mirrors the last rows must still be there."""
+    rng = np.random.default_rng(9)
+    weight = rng.normal(size=(3, 3, 3, 3)).astype(np.float32)
+    options, tensors = conv_layer(rng, weight)
+    pad = {"edge": "PadEdge", "reflect": "PadReflect"}[mode]
+    layers = [
+        layer("Conv", **options),
+        layer(pad, (1,), "n1", padding=list(padding)),
+        layer("Conv", (2,), "n2", **options),
+    ]
+    model = model_of(layers, tensors, 3, instruction_set)
+    top, left, bottom, right = padding
+    for size in ((5, 5), (5, 33), (70, 9), (37, 16)):
+        image = image_of(rng, 3, *size)
+        once = convolved(image, weight, tensors["b"], 1)
+        padded = np.pad(once, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=mode)
+        check(model, image, convolved(padded, weight, tensors["b"], 1))
+
+
+def test_images_too_small_to_mirror_are_refused():
+    model = model_of([layer("PadReflect", padding=[0, 3, 0, 0])], {}, 3, "plain")
+    with pytest.raises(SparsrError, match="too small for the layer n0"):
+        model.prepare(5, 3)
+
+
+@pytest.mark.parametrize("kind", ["ChannelNorm", "InstanceNorm"])
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_normalisations(instruction_set, kind):
+    """Also of values far from 0, whose mean square is no way to their variance."""
+    rng = np.random.default_rng(10)
+    gain, shift = rng.normal(size=(2, 7)).astype(np.float32)
+    options = {"gain": "g", "shift": "s", "epsilon": 1e-5}
+    model = model_of([layer(kind, **options)], {"g": gain, "s": shift}, 7, instruction_set)
+    axes = 1 if kind == "ChannelNorm" else (2, 3)
+    for size in SIZES:
+        image = image_of(rng, 7, *size) + np.float32(10)
+        exact = image.astype(np.float64)
+        centred = exact - exact.mean(axes, keepdims=True)
+        single = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + 1e-5)
+        check(model, image, single * gain[None, :, None, None] + shift[None, :, None, None])
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_largest_values_do_not_see_beyond_the_image(instruction_set):
+    rng = np.random.default_rng(11)
+    model = model_of([layer("GlobalMax")], {}, 3, instruction_set)
+    for size in SIZES:
+        image = -1 - np.abs(image_of(rng, 3, *size))
+        np.testing.assert_array_equal(native_run(model, image), image.max((2, 3), keepdims=True))
+
+
+@pytest.mark.parametrize(("groups", "outputs"), [(6, 6), (6, 12), (3, 9), (2, 8)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_depthwise_and_grouped_convolutions(instruction_set, stride, groups, outputs):
+    rng = np.random.default_rng(12)
+    weight = rng.normal(size=(outputs, 6 // groups, 3, 3)).astype(np.float32)
+    options, tensors = conv_layer(rng, weight)
+    options |= {"groups": groups, "stride": stride}
+    model = model_of([layer("Conv", **options)], tensors, 6, instruction_set)
+    for size in SIZES:
+        image = image_of(rng, 6, *size)
+        tensor, whole, bias = (torch.from_numpy(array).double() for array in (image, weight, tensors["b"]))
+        check(model, image, F.conv2d(tensor, whole, bias, stride, 1, groups=groups).numpy())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "Activation", "activation": {"function": "clip", "low": 1, "high": 0}}, "out of order"),
+        ({"kind": "PadEdge", "padding": [1, 1]}, "not four numbers"),
+        ({"kind": "PadReflect", "padding": [1, -1, 0, 0]}, "padding"),
+        ({"kind": "ChannelNorm", "gain": "g", "shift": "g", "epsilon": 0}, "epsilon"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(options, message):
+    with pytest.raises(SparsrError, match=message):
+        model_of([{"name": "n0", "inputs": [0], **options}], {"g": np.zeros(3, np.float32)}, 3, "plain")

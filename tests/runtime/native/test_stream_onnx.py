@@ -13,14 +13,21 @@ import onnx
 import onnxruntime
 import pytest
 
-from sparsr.export.ir.layers import PadReflect
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
 from sparsr.export.writers.onnx import write_onnx
 from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, conv, native_layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import (
+    Foreign,
+    chain,
+    conv,
+    native_layer_graphs,
+    random_image,
+    small_network,
+    torch_run,
+)
 from tests.runtime.native.native_models import keep_largest
 from tests.small_networks import EVERY_NETWORK, small
 
@@ -250,7 +257,7 @@ def test_the_environment_bounds_the_memory_of_a_run(monkeypatch):
 
 
 def test_a_file_without_the_operator_is_refused_by_the_engine():
-    graph = chain("plain", PadReflect((1, 1, 1, 1)), minimum_size=2)
+    graph = chain("plain", Foreign((1, 1, 1, 1)), minimum_size=2)
     with pytest.raises(SparsrError, match="no operator of libsparsr") as caught:
         load_engine("ort+sparsr", write_onnx(graph), 1)
     assert "--engine ort" in caught.value.hint
