@@ -10,9 +10,10 @@ from sparsr.export.adaptive.commands import COMMANDS
 from sparsr.export.exporter import DEFAULT_FORMATS, FORMATS, export_model
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
+from sparsr.train.importers.readings import assumption
 from sparsr.train.networks import ARCHITECTURES
 
-_OFFICIAL = "official weights of ASSL, EDSR, IMDN, CARN-M and RFDN (.pth, .pt), recognised by their keys"
+_OFFICIAL = "other authors' weights of them (.pth, .pt, .safetensors, .pb), recognised by the names of the tensors"
 
 
 def _list() -> None:
@@ -40,6 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        type=assumption,
+        metavar="NAME=VALUE",
+        help="decide what other authors' checkpoint leaves open and a test image cannot tell",
+    )
     parser.add_argument(
         "--range",
         type=float,
@@ -91,6 +100,7 @@ def main() -> None:
         arguments.out,
         scale=arguments.scale,
         value_range=arguments.range,
+        assume=dict(arguments.assume),
         explain=arguments.explain,
         formats=_list_of(arguments.format),
         sparsity=_list_of(arguments.sparsity),

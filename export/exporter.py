@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -79,6 +79,7 @@ def export_model(
     *,
     scale: int | None = None,
     value_range: float | None = None,
+    assume: Mapping[str, Any] | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     sparsity: Sequence[str] = (),
     pictures: Sequence[Path] = (),
@@ -89,12 +90,13 @@ def export_model(
     """Write the bundle `out` from a checkpoint, ours or an official one, or an ONNX file, and return its card.
 
     `scale` chooses from a checkpoint for several scales; `value_range` is 1 or 255, the largest value in the image of
-    an ONNX network (1 if not given); `sparsity` prunes a checkpoint to N:M by magnitude on the way: `4:32` for the
-    whole network, then any number of `LAYER=N:M` or `LAYER=dense`, LAYER a shell pattern; `pictures` are real images
-    for the parity certificate besides the random ones; `name` is the network's name in files and tables (default: from
-    the file name); `explain`: also report which passes did what and why others did not. Progress goes to `report`, a
-    line each. `out` is replaced if it is a bundle already. Raises `SparsrError` for bad input and `CheckFailedError` if
-    parity fails; then there is no bundle, or still the one that was there.
+    an ONNX network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `sparsity` prunes a
+    checkpoint to N:M by magnitude on the way: `4:32` for the whole network, then any number of `LAYER=N:M` or
+    `LAYER=dense`, LAYER a shell pattern; `pictures` are real images for the parity certificate besides the random ones;
+    `name` is the network's name in files and tables (default: from the file name); `explain`: also report which passes
+    did what and why others did not. Progress goes to `report`, a line each. `out` is replaced if it is a bundle
+    already. Raises `SparsrError` for bad input and `CheckFailedError` if parity fails; then there is no bundle, or
+    still the one that was there.
     """
     _check_formats(formats)
     if out.resolve() in model.resolve().parents:
@@ -102,13 +104,14 @@ def export_model(
     report(f"reading {model}")
     name = name or _default_name(model)
     if is_onnx(model):
-        if sparsity:
-            raise SparsrError(f"{model} cannot be pruned on the way", "--sparsity takes checkpoints")
+        if sparsity or assume:
+            problem = "cannot be pruned on the way" if sparsity else "leaves nothing open to assume"
+            raise SparsrError(f"{model} {problem}", "--sparsity and --assume take checkpoints")
         source = from_onnx_file(model, name, scale, value_range)
     elif value_range is not None:
         raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX files")
     else:
-        source = from_checkpoint(model, name, scale, sparsity, report)
+        source = from_checkpoint(model, name, scale, sparsity, report, assume)
     return _export(source, out, formats, pictures, explain, report)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,11 +23,14 @@ from sparsr.export.parity.mask_flips import Settle, as_torch
 from sparsr.export.writers.bundle import Description, describe
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.models import load_model
+from sparsr.train.networks.base import LumaNetwork
 from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
+from sparsr.train.run.checkpoint import Card
 
 Report = Callable[[str], None]
 RANGES = (1.0, 255.0)
 _HD = 1280 * 720
+_LUMA_ONLY = "luma, the colours enlarged bicubically"  # what the card says such a network works on
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,35 @@ class Source:
     settle: Settle = as_torch
 
 
-def from_checkpoint(model: Path, name: str, scale: int | None, sparsity: Sequence[str], report: Report) -> Source:
-    """A checkpoint of ours or an official one, pruned on the way if `sparsity` says so."""
-    network, checkpoint = load_model(model, scale)
+def from_checkpoint(
+    model: Path,
+    name: str,
+    scale: int | None,
+    sparsity: Sequence[str],
+    report: Report,
+    assume: Mapping[str, Any] | None = None,
+) -> Source:
+    """A checkpoint of ours or of other authors, pruned on the way if `sparsity` says so."""
+    network, checkpoint = load_model(model, scale, assume)
+    if "imported_from" in checkpoint.training:
+        report(f"read as {_read_as(checkpoint)}")
     if sparsity:
         pruned = prune_by_magnitude(network, *_sparsity(sparsity))
         report(f"kept the largest weights: {_counted(pruned.values())}")
         checkpoint = replace(checkpoint, method=f"one-shot {sparsity[0]}", metrics={})
     graph = lower(network, name)
     run = stages.torch_run(network, graph.value_range)
+    if isinstance(network, LumaNetwork) and network.colours == 1:
+        checkpoint = replace(checkpoint, training=checkpoint.training | {"works_on": _LUMA_ONLY})
     return Source(describe(network, checkpoint), graph, run, "torch", mask_flips.settler(network, graph.value_range))
+
+
+def _read_as(checkpoint: Card) -> str:
+    """How a file of other authors was read, in words."""
+    options = ", ".join(f"{option} {value}" for option, value in checkpoint.options.items())
+    training = checkpoint.training
+    taken = f"; weights {training['weights']}, {training['weights_left']} left" if "weights" in training else ""
+    return f"{checkpoint.architecture} x{checkpoint.scale} ({options}){taken}"
 
 
 def from_onnx_file(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
@@ -84,7 +107,7 @@ def _describe_graph(graph: DeployGraph, value_range: float) -> Description:
     pixels = {name: shape[1] * shape[2] for name, shape in graph.shapes(side, side).items()}
     dense = sum(conv.weight.size * pixels[name] for name, conv in convs.items())
     kept = sum(int(np.count_nonzero(conv.weight)) * pixels[name] for name, conv in convs.items())
-    colours = "luma, the colours enlarged bicubically" if graph.input_channels == 1 else "RGB"
+    colours = _LUMA_ONLY if graph.input_channels == 1 else "RGB"
     return Description(
         architecture="foreign",
         method="imported",

@@ -9,6 +9,7 @@ import torch
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.models import load_model
+from sparsr.train.importers.readings import assumption
 from sparsr.train.networks import ARCHITECTURES
 from sparsr.train.pruning import layer_costs
 from sparsr.train.quality import comparison, evaluate
@@ -47,16 +48,6 @@ def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _assumption(text: str) -> tuple[str, float | bool]:
-    """NAME=VALUE with a number, true or false."""
-    name, _, value = text.partition("=")
-    words: dict[str, float | bool] = {"true": True, "false": False}
-    try:
-        return name, words[value] if value in words else float(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like value_range=255 or residual=false") from error
-
-
 def _list(_: argparse.Namespace) -> int:
     print("architectures")
     for name, entry in sorted(ARCHITECTURES.items()):
@@ -93,13 +84,13 @@ def build_parser() -> argparse.ArgumentParser:
     init.set_defaults(action=_init)
     prune.add_command(commands)
     importing = commands.add_parser("import", help="an official checkpoint of other authors as one of ours")
-    importing.add_argument("model", type=Path, help="their .pth or .pt file")
+    importing.add_argument("model", type=Path, help="their .pth, .pt, .safetensors or .pb file")
     importing.add_argument("--scale", type=int, help="needed for files that hold several scales")
     importing.add_argument(
         "--assume",
         action="append",
         default=[],
-        type=_assumption,
+        type=assumption,
         metavar="NAME=VALUE",
         help="decide what the file leaves open and a test image cannot tell",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers import import_official
+from sparsr.train.importers.tensorflow_graph import is_tensorflow_graph
 from sparsr.train.importers.weights_file import is_safetensors, metadata
 from sparsr.train.networks import SRNetwork
 from sparsr.train.run import checkpoint
@@ -35,7 +36,7 @@ def load_model(
     if not start:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
     ours = is_safetensors(path) and CARD in metadata(path)
-    foreign = not ours and (is_safetensors(path) or start.startswith(_PYTORCH_STARTS))
+    foreign = not ours and (is_safetensors(path) or is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS))
     if assume and not foreign:
         raise SparsrError(f"{path} is a checkpoint of SparSR, whose card leaves nothing open", "leave out --assume")
     network, card = import_official(path, scale, assume) if foreign else checkpoint.load(path)

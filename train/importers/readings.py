@@ -8,6 +8,7 @@ animevideov3, made to please the eye, 0.03 and 0.18.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ ARCHITECTURE = "architecture"  # in options: which of several has these weights
 _SIDE = 48
 _FACTOR = 3.0
 """How much nearer the right reading must be than any other."""
+
+
+def assumption(text: str) -> tuple[str, Any]:
+    """NAME=VALUE of a command line; the value a number, true, false, or a name."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like value_range=255 or residual=false")
+    if value in ("true", "false"):
+        return name, value == "true"
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,8 @@ def most_plausible(candidates: Sequence[Candidate], path: Path) -> SRNetwork:
     (error, best), (second, _), *_ = ranked
     if error <= best.tolerance and second >= _FACTOR * error:
         return best.network
+    if error <= best.tolerance:  # what is clearly worse is not asked about
+        candidates = [candidate for found, candidate in ranked if found < _FACTOR * error]
     known = {name: None for candidate in candidates for name in candidate.options}
     values = {name: list(dict.fromkeys(c.options[name] for c in candidates if name in c.options)) for name in known}
     choices = {name: found for name, found in values.items() if len(found) > 1}
@@ -70,7 +86,7 @@ def most_plausible(candidates: Sequence[Candidate], path: Path) -> SRNetwork:
     flags = " ".join(f"--assume {name}={_plain(values[0])}" for name, values in choices.items())
     raise SparsrError(
         f"{path} can be read in {len(candidates)} ways and no test image tells which is right ({listed})",
-        f"decide it: sparsr train import {path} {flags} --out NAME.safetensors",
+        f"decide it: add {flags}",
     )
 
 

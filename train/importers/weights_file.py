@@ -1,4 +1,4 @@
-"""The weights of a foreign file: PyTorch's or safetensors."""
+"""The weights of a foreign file: PyTorch's, safetensors, or a frozen TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from safetensors import SafetensorError, safe_open
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.pytorch_file import Weights, read_pytorch
+from sparsr.train.importers.tensorflow_graph import is_tensorflow_graph, read_tensorflow_graph
 
 _SAFETENSORS_BRACE = b"{"  # after eight bytes of length
 
 
 def read_weights(path: Path, wanted: str | None = None) -> Weights:
-    """The weights of a safetensors or PyTorch file, of those under several wrappers `wanted` if given.
+    """The weights of a file of any of these kinds; of those under several wrappers `wanted`, if given.
 
     Raises `SparsrError` if the file is damaged, hostile, or holds none.
     """
+    if is_tensorflow_graph(path):
+        return read_tensorflow_graph(path)
     if not is_safetensors(path):
         return read_pytorch(path, wanted)
     with _opened(path) as file:

@@ -64,11 +64,13 @@ class ESPCN(LumaNetwork):
 
 
 def recognise(state: State, _: int | None) -> Found | None:
-    """Parts, or convolutions numbered from 1. Neither the activations nor what comes last stand in the weights."""
+    """Parts, or convolutions numbered from 1 (PyTorch, TensorFlow). No weight tells activations and ending."""
     if "first_part.0.weight" in state and "last_part.0.weight" in state:
         places = sorted({int(name.split(".")[1]) for name in state if name.startswith("first_part.")})
         rules = {rf"first_part\.{place}\.": f"conv{index}." for index, place in enumerate(places, 1)}
         state = renamed(state, rules | {r"last_part\.0\.": f"conv{len(places) + 1}."})
+    if "f1.weight" in state and "alpha1" not in state:
+        state = renamed(state, {r"f(\d+)\.": r"conv\1.", r"b(\d+)$": r"conv\1.bias"})
     numbers = sorted({int(match[1]) for name in state if (match := re.match(r"conv(\d+)\.(weight|bias)$", name))})
     if len(numbers) < 3 or numbers != list(range(1, len(numbers) + 1)) or len(state) != 2 * len(numbers):
         return None

@@ -19,7 +19,7 @@ def instruction_sets():
 
 
 def _runs(name):
-    import graphs
+    from tests.export import graphs
 
     try:
         NativeModel(write_native(graphs.chain("probe", graphs.RELU), {}), name)
