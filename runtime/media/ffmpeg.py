@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sparsr.runtime.errors import SparsrError
@@ -22,4 +23,5 @@ def import_av() -> Any:
     # Silence: what matters arrives as an exception. Any other level makes FFmpeg's threads wait for Python's lock, and
     # Python, holding it, may be waiting for them (PyAV issue 751).
     av.logging.set_level(None)
+    os.environ.setdefault("SVT_LOG", "1")  # of the AV1 encoder: errors alone
     return av

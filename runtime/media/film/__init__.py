@@ -1,0 +1,1 @@
+"""Parts of upscaling a film: frames in, frames out, times, and the streams beside them."""

@@ -1,0 +1,105 @@
+"""What a film has beside its pictures: sound, subtitles, covers, fonts, chapters, names. Copied as they are.
+
+The rule: every stream that the target's container can hold is kept, with its language, title and disposition; the
+container's own writer decides whether it can. What it cannot hold is named in one line.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from sparsr.runtime.media.film.reading import is_cover
+from sparsr.runtime.media.film.times import Clock
+
+_OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "creation_time_")
+_KINDS = {"audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file"}
+
+
+class Copies:
+    """Streams whose packets go into the target unchanged."""
+
+    def __init__(self, av: Any, reader: Any, film: Any, target_format: str) -> None:
+        self._av, self._reader, self._film, self._format = av, reader, film, target_format
+        self.remarks: list[str] = []
+        self._kept = [stream for stream in reader.streams if stream is not film and self._holds(stream)]
+        self._outputs: dict[int, tuple[Any, Clock]] = {}
+
+    @property
+    def demuxed(self) -> list[Any]:
+        """Streams whose packets are wanted, beside the film's."""
+        return [stream for stream in self._kept if stream.type != "attachment"]
+
+    def add_to(self, writer: Any, add_film: Callable[[], Any]) -> Any:
+        """Make the target's streams, in the order of the source's; the film's, which `add_film` makes, is returned."""
+        result, copies = None, {}
+        for stream in self._reader.streams:
+            if stream is self._film:
+                result = add_film()
+                describe(stream, result)
+            elif stream in self._kept and is_cover(stream) and self._format == "matroska":
+                writer.add_attachment(*self._cover(stream))
+            elif stream in self._kept and stream.type == "attachment":
+                writer.add_attachment(stream.name, stream.mimetype or "application/octet-stream", stream.data)
+            elif stream in self._kept:
+                copy = writer.add_stream_from_template(stream)
+                describe(stream, copy)
+                copies[stream.index] = copy
+        writer.metadata.update(
+            {key: value for key, value in self._reader.metadata.items() if key.lower() not in _OF_THE_FILE}
+        )
+        if chapters := self._reader.chapters():
+            writer.set_chapters(chapters)
+        writer.start_encoding()  # from here on the container's units of time are known
+        self._outputs = {index: (copy, Clock(Fraction(copy.time_base))) for index, copy in copies.items()}
+        return result
+
+    def pass_on(self, packet: Any, writer: Any) -> None:
+        """Write a packet of a copied stream, its times never going back."""
+        if packet.stream.index not in self._outputs or not packet.size:
+            return
+        copy, clock = self._outputs[packet.stream.index]
+        unit = Fraction(packet.time_base) / Fraction(copy.time_base)
+        decoded = packet.pts if packet.dts is None else packet.dts  # covers have no time
+        behind = 0 if packet.pts is None or decoded is None else round((packet.pts - decoded) * unit)
+        packet.dts = clock.next(None if decoded is None else round(decoded * unit))
+        packet.pts, packet.time_base, packet.stream = packet.dts + behind, copy.time_base, copy
+        writer.mux(packet)
+
+    def _holds(self, stream: Any) -> bool:
+        """Whether the target's container takes the stream: its own writer is asked."""
+        if stream.type == "attachment":
+            held = self._format == "matroska"
+        else:
+            held = stream.type in ("audio", "subtitle", "video") and self._accepted(stream)
+        if not held:
+            name = stream.codec_context.name if stream.codec_context is not None else stream.type
+            language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
+            what = _KINDS.get(stream.type, stream.type)
+            self.remarks.append(f"left out: {what}{language}, as the output's format cannot hold {name}")
+        return held
+
+    def _cover(self, stream: Any) -> tuple[str, str, bytes]:
+        """Name, type and content of a cover, as Matroska has it: a file beside the film."""
+        kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
+        with self._av.open(self._reader.name) as again:
+            packet = next(again.demux(again.streams[stream.index]))
+            return f"cover.{'jpg' if kind == 'jpeg' else kind}", f"image/{kind}", bytes(packet)
+
+    def _accepted(self, stream: Any) -> bool:
+        try:
+            with self._av.open(io.BytesIO(), "w", format=self._format) as trial:
+                trial.add_stream_from_template(stream)
+                trial.start_encoding()
+        except (ValueError, self._av.FFmpegError):
+            return False
+        return True
+
+
+def describe(source: Any, target: Any) -> None:
+    """Give a stream the language, title and disposition of another."""
+    ignored = ("encoder", "duration", "handler_name", "vendor_id")
+    target.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in ignored})
+    target.disposition = int(source.disposition.value)

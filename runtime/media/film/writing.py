@@ -1,0 +1,131 @@
+"""The frames of a film encoded: by the first encoder of a table that the machine has and the container holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.ffmpeg import ACCURATE
+from sparsr.runtime.media.film.hdr import x265_options
+from sparsr.runtime.media.film.matrices import NO_MATRIX, matrix_of
+from sparsr.runtime.media.film.reading import has_alpha
+from sparsr.runtime.samples import Samples, converted
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+DEFAULT_RATE = Fraction(25)
+_LIMITED_RANGE = 1
+_NO_ALPHA = "the transparency is left out: there is no encoder for it in the output's format (webm and mov have one)"
+_NO_DEPTH = "more than 8 bits are cut to 8: there is no encoder for them in the output's format"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A row of the table."""
+
+    name: str
+    codec: str
+    pixels: str
+    """FFmpeg's name of the pixel format."""
+    options: dict[str, str] = field(default_factory=dict)
+    deep: bool = False
+    """Whether it keeps more than 8 bits."""
+    alpha: bool = False
+    containers: tuple[str, ...] = ()
+    """Those that take it; () for all that know the codec."""
+
+    def fits(self, av: Any, writer: Any) -> bool:
+        """Whether this machine has it and the container takes it."""
+        known = self.name in av.codecs_available and self.codec in writer.supported_codecs
+        return known and (not self.containers or writer.format.name in self.containers)
+
+
+# x264's veryfast takes less than half of medium's time for a frame, at the same fidelity and somewhat larger files.
+_FAST = {"crf": "17", "preset": "veryfast"}
+_MATROSKA = ("matroska", "webm")
+_VP9 = {"crf": "20", "b:v": "0", "cpu-used": "5", "row-mt": "1"}
+ENCODERS = (
+    Encoder("libx264", "h264", "yuv420p", _FAST),
+    Encoder("libvpx-vp9", "vp9", "yuv420p", _VP9),
+    Encoder("mpeg4", "mpeg4", "yuv420p", {"qscale": "2"}),
+    Encoder("libx265", "hevc", "yuv420p10le", {**_FAST, "x265-params": "log-level=none"}, deep=True),
+    Encoder("libsvtav1", "av1", "yuv420p10le", {"crf": "20", "preset": "8"}, deep=True),
+    Encoder("prores_ks", "prores", "yuva444p10le", {"profile": "4"}, deep=True, alpha=True, containers=("mov",)),
+    Encoder("libvpx-vp9", "vp9", "yuva420p", {**_VP9, "auto-alt-ref": "0"}, alpha=True, containers=_MATROSKA),
+)
+
+
+def choose(av: Any, writer: Any, deep: bool, alpha: bool) -> tuple[Encoder, list[str]]:
+    """The encoder, and what it cannot keep. Raises `SparsrError` if there is none."""
+    there = [row for row in ENCODERS if row.fits(av, writer)]
+    wanted = [(deep, alpha)] + [(True, alpha)] * (not deep and alpha) + [(False, alpha)] * deep
+    wanted += [(deep, False), (False, False)]
+    for kept in wanted:
+        row = next((row for row in there if (row.deep, row.alpha) == kept), None)
+        if row:
+            lost = [_NO_ALPHA] if alpha and not row.alpha else []
+            return row, lost + ([_NO_DEPTH] if deep and not row.deep else [])
+    raise SparsrError("this PyAV has no H.264 or MPEG-4 encoder", "pip install --force-reinstall av")
+
+
+class FilmWriter:
+    """Encodes frames into one stream of a container."""
+
+    def __init__(self, av: Any, writer: Any, film: Any, frame: Any, preset: str | None) -> None:
+        self._av, self._writer, self._film = av, writer, film
+        deep = any(component.bits > 8 for component in frame.format.components)
+        self._encoder, self.remarks = choose(av, writer, deep, has_alpha(frame))
+        self._preset, self._first = preset, frame
+        self._to_yuv = av.video.reformatter.VideoReformatter()
+        self._stream: Any = None
+
+    def add_stream(self, height: int, width: int, turned: bool) -> Any:
+        """Make the target's stream. turned: whether width and height were exchanged."""
+        row, film, source = self._encoder, self._film, self._film.codec_context
+        options = dict(row.options)
+        if self._preset and options.get("preset") == _FAST["preset"]:
+            options["preset"] = self._preset
+        if row.name == "libx265" and (light := x265_options(self._first)):
+            options["x265-params"] += f":{light}"
+        rate = film.average_rate or film.guessed_rate or DEFAULT_RATE
+        stream = self._writer.add_stream(row.name, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, row.pixels
+        context, aspect = stream.codec_context, film.sample_aspect_ratio or Fraction(1)
+        context.time_base = film.time_base
+        context.sample_aspect_ratio = 1 / aspect if turned else aspect
+        context.colorspace, context.color_range = matrix_of(self._first), _LIMITED_RANGE
+        for name in ("color_primaries", "color_trc"):
+            setattr(context, name, getattr(source, name))
+        if row.name == "libx265" and self._writer.format.name in ("mp4", "mov", "ipod"):
+            context.codec_tag = "hvc1"  # without it players of one maker show nothing
+        self._stream = stream
+        return stream
+
+    def encode(self, frame: Any, pixels: Samples, ticks: int) -> None:
+        """Encode the enlarged `pixels` of a frame, to be shown at that time."""
+        deep = self._encoder.deep and pixels.dtype != np.uint8
+        pixels = converted(pixels, pixels.dtype if deep else np.dtype(np.uint8))
+        alpha = self._encoder.alpha and pixels.shape[2] == 4
+        pixels = np.ascontiguousarray(_even(pixels if alpha else pixels[..., :3]))
+        name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
+        matrix = matrix_of(frame)
+        upscaled = self._to_yuv.reformat(
+            self._av.VideoFrame.from_ndarray(pixels, format=name), format=self._encoder.pixels, interpolation=ACCURATE,
+            src_colorspace=NO_MATRIX, dst_colorspace=matrix,
+        )  # fmt: skip
+        upscaled.colorspace, upscaled.color_range = matrix, _LIMITED_RANGE
+        upscaled.pts, upscaled.time_base = ticks, self._film.time_base
+        self._writer.mux(self._stream.encode(upscaled))
+
+    def finish(self) -> None:
+        """Write the frames that wait in the encoder."""
+        self._writer.mux(self._stream.encode(None))
+
+
+def _even(pixels: Samples) -> Samples:
+    """The picture with its last row or column repeated where a side is odd."""
+    height, width = pixels.shape[:2]
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else pixels
