@@ -44,7 +44,7 @@ def with_opponents(results: Results) -> Results:
 def _with_opponent(row: Row, results: Results) -> Row:
     counterpart = results.info(row.bundle).counterpart
     opponent = results.fastest(counterpart) if counterpart else None
-    if opponent is None or row.failure is not None:
+    if opponent is None or row.failure is not None or row.source != "measured":
         return row
     ratio = time_ratio(results, opponent, row)
     return dataclasses.replace(row, opponent=Opponent(opponent.bundle, opponent.engine, ratio))

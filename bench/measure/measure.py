@@ -21,8 +21,9 @@ import numpy as np
 from sparsr.bench.measure.compare import difference, reference_engine, with_opponents
 from sparsr.bench.measure.engines import ENGINES
 from sparsr.bench.measure.plan import Plan, Subject
-from sparsr.bench.measure.results import Basis, BundleInfo, Difference, Results, Row, Settings
+from sparsr.bench.measure.results import Basis, BundleInfo, Device, Difference, Results, Row, Settings
 from sparsr.bench.measure.statistics import summarise
+from sparsr.bench.measure.sustained import Moment, sustain
 from sparsr.bench.targets.contract import Finished, Job, Sample, Session
 from sparsr.bench.targets.machine import version
 from sparsr.runtime.errors import SparsrError
@@ -75,16 +76,20 @@ def measure(plan: Plan) -> Results:
         ]
         for entry in entries:
             stack.callback(entry.close)
+        cpus = plan.target.cpus(plan.threads, plan.cores)
         _start(plan, entries, folder)
+        time.sleep(plan.cool_down)
+        before = plan.target.condition()
         rounds = _run_rounds(plan, entries)
+        moments = _sustain(plan, entries)
+        device = Device(before, plan.target.condition())
         _finish(plan, entries)
         _compare(plan, entries)
-    cpus = plan.target.cpus(plan.threads)
     settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus, plan.hide)
     infos = tuple(_info(subject, plan) for subject in plan.subjects)
     rows = tuple(_row(plan, entry) for entry in entries)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return with_opponents(Results(created, machine, settings, infos, rows))
+    return with_opponents(Results(created, machine, settings, infos, rows, device, moments))
 
 
 def _start(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
@@ -102,7 +107,7 @@ def _start(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
                     entry.engine,
                     models[file],
                     threads,
-                    plan.target.cpus(threads),
+                    plan.target.cpus(threads, plan.cores),
                     images[entry.subject.id],
                     plan.width,
                     plan.height,
@@ -148,6 +153,19 @@ def _run_once(entry: _Entry) -> None:
         entry.samples.append(entry.session.run())
     except SparsrError as error:
         entry.fail(error)
+
+
+def _sustain(plan: Plan, entries: Sequence[_Entry]) -> tuple[Moment, ...]:
+    """Run the first entry on, if the plan wants it; empty if it cannot go on."""
+    first = next((entry for entry in entries if entry.error is None), None)
+    if not plan.sustained or first is None:
+        return ()
+    assert first.session
+    try:
+        return sustain(first.session, plan.sustained)
+    except SparsrError as error:
+        first.fail(error)
+        return ()
 
 
 def _finish(plan: Plan, entries: Sequence[_Entry]) -> None:

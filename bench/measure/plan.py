@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sparsr.bench.measure.engines import ENGINES
 from sparsr.bench.targets.contract import Target
+from sparsr.bench.targets.cores import check_cores
 from sparsr.bench.targets.cpu import Cpu
 from sparsr.bench.targets.machine import available_cpus
 from sparsr.runtime.errors import SparsrError
@@ -56,6 +57,12 @@ class Plan:
     """Seconds a worker may take for one answer; loading, converting and the first run are one."""
     target: Target = field(default_factory=Cpu)
     """Where; it is cleaned up after the measurement."""
+    cores: str = "all"
+    """Which cores to use: `all`, `fastest`, `slowest`, or numbers like `0,4-7`."""
+    cool_down: float = 0.0
+    """Seconds of rest after warming up, before the first round."""
+    sustained: float = 0.0
+    """Seconds to run the first row without a pause, after the rounds."""
 
     def check(self) -> None:
         """Raises `SparsrError` if it cannot be carried out."""
@@ -69,6 +76,7 @@ class Plan:
             raise SparsrError(f"the target {self.target.name} has no engine {absent[0]}", hint)
         if self.baseline is not None and self.baseline not in {subject.id for subject in self.subjects}:
             raise SparsrError(f"the baseline {self.baseline} is not among the measured bundles")
+        check_cores(self.cores)
         if self.hide and self.target.name != "cpu":
             raise SparsrError(f"AVX-512 cannot be hidden on the target {self.target.name}", "leave out --hide")
         cpus = available_cpus()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sparsr.bench.measure.statistics import PairedRatio, Summary
+from sparsr.bench.measure.sustained import Moment
 from sparsr.bench.targets.contract import Counters, LayerGroup, Memory, Source
 from sparsr.bench.targets.machine import Machine
 from sparsr.runtime.errors import SparsrError
@@ -137,6 +138,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Device:
+    """What changes on a place while it is measured: temperatures, battery."""
+
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Results:
     """The whole file."""
 
@@ -146,6 +155,9 @@ class Results:
     settings: Settings
     bundles: tuple[BundleInfo, ...]
     rows: tuple[Row, ...]
+    device: Device = Device()
+    sustained: tuple[Moment, ...] = ()
+    """How the first row that was measured went on without a pause; empty if it was not asked to."""
     schema: str = SCHEMA
 
     def fastest(self, bundle: str, kind: str | None = None) -> Row | None:

@@ -83,8 +83,8 @@ def _serve(job: Job, replies: TextIO) -> None:
         _reply(replies, Sample(cpu, wall, reference.seconds()))
     if line != STOP:
         return  # the parent is gone
-    peak = _status("VmHWM")
-    memory = None if baseline is None or peak is None else Memory(baseline, peak)
+    peak = _size("status", "VmHWM")
+    memory = None if baseline is None or peak is None else Memory(baseline, peak, _size("smaps_rollup", "Pss"))
     output = _from_layout(output, engine)
     output.astype("<f4").tofile(job.output)
     del run
@@ -121,13 +121,13 @@ def _reset_peak() -> int | None:
     """Set the process's peak memory back to its present size, and return that."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
+    return _size("status", "VmRSS")
 
 
-def _status(field: str) -> int | None:
-    """A size from /proc/self/status in bytes; None where there is no such file."""
+def _size(file: str, field: str) -> int | None:
+    """A size from a file of /proc/self in bytes; None where there is no such file."""
     try:
-        text = Path("/proc/self/status").read_text(encoding="utf-8")
+        text = (Path("/proc/self") / file).read_text(encoding="utf-8")
     except OSError:
         return None
     found = re.search(rf"^{field}:\s*(\d+) kB$", text, re.M)

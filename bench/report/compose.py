@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparsr.bench.budgets.baseline import Baseline
 from sparsr.bench.measure.results import Results
-from sparsr.bench.report import bars, details, figures, history, noise, points, ratios
+from sparsr.bench.report import bars, details, figures, history, noise, points, ratios, sustained
 from sparsr.bench.report.blocks import (
     Block,
     Charts,
@@ -61,6 +61,7 @@ def compose(sources: Sources) -> Report:
         _pictures(sources, card.name if card else bundle),
         _times(found),
         _quality(found),
+        sustained.section(sources.results),
         details.counters(found),
         _layers(found),
         Section("More to see", [Gallery(sources.exhibits)]) if sources.exhibits else None,

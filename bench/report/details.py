@@ -18,7 +18,7 @@ _PROTOCOL = (
     "Against dense: time of the fastest engine in single precision on the dense network divided by the row's, "
     "round by round; their median and its confidence interval; above 1 the row is faster. Off by: the largest "
     "difference, in 8-bit levels, from the output most engines agree with; an engine more than 1 off is never compared "
-    "with. Memory: peak of the process, on this machine with Python."
+    "with. Memory: peak of the process, on this machine with Python; PSS: in the end, shared pages in part."
 )
 
 
@@ -26,7 +26,17 @@ def measurements(found: Sequence[Case], files: Sequence[Results]) -> list[Block]
     """A line per timed row, then those that could not be measured."""
     several = len(files) > 1
     header = ["Network", "Engine", *(["Where"] if several else [])]
-    figures = ["CPU, least", "Wall, median", "p90", "p95", "First run", "Memory, peak", "Off by", "Against dense"]
+    figures = [
+        "CPU, least",
+        "Wall, median",
+        "p90",
+        "p95",
+        "First run",
+        "Memory, peak",
+        "PSS",
+        "Off by",
+        "Against dense",
+    ]
     timed = sorted((case for case in found if case.timed), key=lambda case: (case.row.bundle, case.place, case.time))
     blocks: list[Block] = []
     if timed:
@@ -53,6 +63,7 @@ def _measurement(case: Case, several: bool) -> list[str]:
         milliseconds(row.wall.median),
         *(_milliseconds(seconds) for seconds in (row.wall.p90, row.wall.p95, row.first)),
         mebibytes(row.memory.peak) if row.memory else "–",
+        mebibytes(row.memory.proportional) if row.memory and row.memory.proportional else "–",
         _off_by(row),
         f"{ratio.median:.2f}× ({ratio.low:.2f} – {ratio.high:.2f})" if ratio else "–",
     ]
@@ -135,6 +146,8 @@ def _machine(results: Results) -> dict[str, Any]:
         "Memory": mebibytes(machine.memory) if machine.memory else None,
         "System": f"{machine.system} {machine.kernel}{python}",
         **machine.facts,
+        "Before": results.device.before or None,
+        "After": results.device.after or None,
         "Packages": ", ".join(f"{name} {version}" for name, version in machine.packages.items()) or None,
     }
 

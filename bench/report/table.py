@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sparsr.bench.measure.results import Results, Row, Settings
+from sparsr.bench.measure.statistics import Summary
 from sparsr.bench.measure.steadiness import steadiness
+from sparsr.bench.measure.sustained import slowdown
 from sparsr.bench.report.units import MIB, milliseconds
 
 
@@ -19,6 +23,7 @@ def render(results: Results) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     text = [_line(line, widths) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
+    text += _counted(results)
     for row in results.rows:
         if row.failure is not None:
             text.append(f"{row.bundle} in {row.engine}: {row.failure}" + (f" ({row.hint})" if row.hint else ""))
@@ -41,13 +46,28 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.bundle,
         row.engine,
-        milliseconds(row.cpu.minimum),
-        milliseconds(row.wall.median),
-        f"{row.wall.lower_quartile * 1000:.4g}..{row.wall.upper_quartile * 1000:.4g}",
+        *(_times(row.cpu, row.wall) if row.source == "measured" else ("-", "-", "-")),
         f"{memory.peak / MIB:.0f} MiB (+{(memory.peak - memory.baseline) / MIB:.0f})" if memory else "-",
         _off_by(row),
         f"{ratio.median:.2f}x ({ratio.low:.2f}..{ratio.high:.2f})" if ratio else "-",
     )
+
+
+def _times(cpu: Summary, wall: Summary) -> tuple[str, str, str]:
+    quartiles = f"{wall.lower_quartile * 1000:.4g}..{wall.upper_quartile * 1000:.4g}"
+    return milliseconds(cpu.minimum), milliseconds(wall.median), quartiles
+
+
+def _counted(results: Results) -> list[str]:
+    """A line for every row that was counted and not timed."""
+    lines = []
+    for row in results.rows:
+        if row.source != "measured" and row.counters:
+            counts = {"multiply-adds": row.counters.multiply_adds, "instructions": row.counters.instructions}
+            told = [f"{value:,} {name}" for name, value in counts.items() if value is not None]
+            told += [f"{row.counters.heap:,} bytes of heap"] if row.counters.heap else []
+            lines.append(f"{row.bundle} in {row.engine}: {', '.join(told)} ({row.source})")
+    return lines
 
 
 def _off_by(row: Row) -> str:
@@ -63,11 +83,23 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(names + figures)
 
 
+def _condition(state: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in state.items()) or "nothing known"
+
+
 def _legend(results: Results) -> list[str]:
     lines = [
         "quartiles: of the wall time, in ms. peak memory: of the process (+ what the engine added to Python).",
         "off by: 8-bit levels from the output most engines agree with; more than 1 is WRONG and never an opponent.",
     ]
+    if slower := slowdown(results.sustained):
+        lines.append(
+            f"sustained for {results.sustained[-1].at:.0f} s: {milliseconds(slower.first)} in the beginning, "
+            f"{milliseconds(slower.last)} in the end ({slower.factor:.2f}x)."
+        )
+    if results.device.before:
+        before, after = (_condition(state) for state in (results.device.before, results.device.after))
+        lines.append(f"the device: {before} before, {after} after.")
     if steady := steadiness(results):
         lines.append(f"the processor, by a reference workload after every inference: {steady.verdict}.")
     opponents = {(row.opponent.bundle, row.opponent.engine): row.opponent for row in results.rows if row.opponent}

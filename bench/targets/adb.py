@@ -9,13 +9,15 @@ from sparsr.bench.targets.remote import Remote
 from sparsr.runtime.errors import SparsrError
 
 _PROPERTIES = {"name": "ro.product.model", "chip": "ro.soc.model", "Android": "ro.build.version.release"}
+_THERMAL = re.compile(r"^Thermal Status: (\d+)$", re.M)
+_THERMAL_STATUS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 _BATTERY = re.compile(r"^\s*(level|temperature):\s*(\d+)", re.M)
 
 
 class Adb(Remote):
     """A phone, or an emulator of one, whose figures then are not measured ones."""
 
-    base = "/data/local/tmp"
+    base = "${TMPDIR:-/data/local/tmp}"
 
     def __init__(self, address: str = "") -> None:
         super().__init__()
@@ -28,18 +30,31 @@ class Adb(Remote):
         """By `adb shell`, without a terminal, so that bytes pass unchanged."""
         return ["adb", *self._serial, "shell", "-T", line]
 
+    def architecture(self) -> str:
+        """By its binary interface: a 64-bit kernel may run 32-bit programs alone."""
+        return self._property("ro.product.cpu.abi") or super().architecture()
+
     def more_facts(self) -> dict[str, str]:
-        """Model, chip, release, battery."""
+        """Model, chip, release."""
         facts = {name: self._property(key) for name, key in _PROPERTIES.items()}
         if "1" in (self._property("ro.kernel.qemu"), self._property("ro.boot.qemu")):
             self.source = "emulated"
+        return {name: value for name, value in facts.items() if value}
+
+    def condition(self) -> dict[str, str]:
+        """Temperatures, battery, and the phone's own word on how hot it is."""
+        facts = super().condition()
         with suppress(SparsrError):
             battery = dict(_BATTERY.findall(self.shell("dumpsys battery").decode(errors="replace")))
             if "level" in battery:
                 facts["battery"] = f"{battery['level']} %"
             if "temperature" in battery:
                 facts["battery temperature"] = f"{int(battery['temperature']) / 10:.1f} C"
-        return {name: value for name, value in facts.items() if value}
+        with suppress(SparsrError):
+            thermal = _THERMAL.search(self.shell("dumpsys thermalservice").decode(errors="replace"))
+            if thermal and int(thermal[1]) < len(_THERMAL_STATUS):
+                facts["thermal status"] = _THERMAL_STATUS[int(thermal[1])]
+        return facts
 
     def _property(self, key: str) -> str:
         with suppress(SparsrError):

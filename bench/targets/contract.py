@@ -81,6 +81,8 @@ class Memory:
     """Before the engine was imported: interpreter, numpy and the input image."""
     peak: int
     """Largest resident size from then on: engine, model and all runs."""
+    proportional: int | None = None
+    """Proportional set size in the end (PSS): pages shared with other processes count in part."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +215,14 @@ class Target(Protocol):
     def probe(self) -> Machine:
         """What the place is."""
 
-    def cpus(self, threads: int) -> tuple[int, ...]:
-        """The CPUs to pin a worker of so many threads to; empty: leave that to the system."""
+    def condition(self) -> dict[str, str]:
+        """What changes while measuring, as far as the place tells: temperatures, battery. Never raises."""
+
+    def cpus(self, threads: int, cores: str) -> tuple[int, ...]:
+        """The CPUs to pin a worker of so many threads to; empty: leave that to the system.
+
+        `cores`: `all`, `fastest`, `slowest` or numbers (see `cores.py`). Raises `SparsrError` if they are not known.
+        """
 
     def put(self, file: Path, name: str) -> str:
         """Make a local file known there, under a name that no other has; its path there."""

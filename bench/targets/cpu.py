@@ -10,7 +10,8 @@ from pathlib import Path
 from sparsr.bench.hide_avx512.packages import environment as without_avx512
 from sparsr.bench.measure.engines import ENGINES
 from sparsr.bench.targets.contract import Job, Source
-from sparsr.bench.targets.machine import Machine, available_cpus, describe
+from sparsr.bench.targets.cores import chosen_cores
+from sparsr.bench.targets.machine import Machine, available_cpus, core_frequencies, describe, hottest_zone
 from sparsr.bench.targets.session import PipeSession
 from sparsr.runtime.errors import SparsrError
 
@@ -35,9 +36,18 @@ class Cpu:
         packages = ("numpy", *(engine.package for engine in ENGINES.values()))
         return describe(tuple(dict.fromkeys(packages)))
 
-    def cpus(self, threads: int) -> tuple[int, ...]:
-        """The last ones, because the first serves most interrupts."""
-        return available_cpus()[-threads:]
+    def condition(self) -> dict[str, str]:
+        """The hottest zone."""
+        return hottest_zone()
+
+    def cpus(self, threads: int, cores: str) -> tuple[int, ...]:
+        """Of all the last ones, because the first serves most interrupts."""
+        wanted = chosen_cores(cores, core_frequencies())
+        if absent := set(wanted) - set(available_cpus()):
+            raise SparsrError(
+                f"this process has no CPU {min(absent)}", f"it has {', '.join(map(str, available_cpus()))}"
+            )
+        return wanted or available_cpus()[-threads:]
 
     def put(self, file: Path, name: str) -> str:
         """The file as it is."""

@@ -53,7 +53,11 @@ class Emulator:
             name=self.name,
         )
 
-    def cpus(self, threads: int) -> tuple[int, ...]:
+    def condition(self) -> dict[str, str]:
+        """Nothing: an emulator has no temperature."""
+        return {}
+
+    def cpus(self, threads: int, cores: str) -> tuple[int, ...]:
         """No pinning: it would change nothing that counts."""
         return ()
 

@@ -73,6 +73,19 @@ def available_cpus() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
+def core_frequencies() -> dict[int, int]:
+    """Core -> its greatest frequency in kHz; empty where the system does not tell."""
+    texts = {cpu: _read(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq") for cpu in available_cpus()}
+    return {cpu: int(text) for cpu, text in texts.items() if text}
+
+
+def hottest_zone() -> dict[str, str]:
+    """The temperature of the hottest zone, by what it is called; empty where the system does not tell."""
+    texts = [_read(str(path)) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    degrees = [int(text) for text in texts if text and re.fullmatch(r"-?\d+", text)]
+    return {"hottest zone": f"{max(degrees) / 1000:.1f} C"} if degrees else {}
+
+
 def _read(path: str) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8").strip()

@@ -11,18 +11,20 @@ from sparsr.runtime.errors import SparsrError
 
 ENGINES = ("native", "native-fp16")
 """What it runs."""
-_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "arm64-v8a": "aarch64"}
 _CROSS_COMPILER = "aarch64-linux-gnu-g++"
 
 
 def worker_program(architecture: str) -> Path:
-    """The program, statically linked, for `x86_64` or `aarch64` as `uname -m` says.
+    """The program, statically linked, for `x86_64` or `aarch64` as `uname -m` and Android call them.
 
     Raises `SparsrError` for another architecture, and where there is no compiler for it.
     """
     wanted = _ALIASES.get(architecture.lower(), architecture.lower())
     if wanted not in _ALIASES.values():
-        raise SparsrError(f"there is no runner for {architecture}", "it exists for x86_64 and aarch64 (64-bit ARM)")
+        raise SparsrError(
+            f"there is no runner for {architecture}", "it exists for x86_64 and aarch64 (64-bit ARM) alone"
+        )
     if wanted == platform.machine():
         folder, options = builder.cache() / builder.digest(), (f"-DSPARSR_DIGEST={builder.digest()}",)
     else:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from sparsr.bench.targets.contract import (
@@ -31,9 +31,20 @@ _LONGEST_ANSWER = 2**24  # bytes
 class PipeSession:
     """One engine with one model in a process of its own, loaded and warmed up. It sleeps while not asked."""
 
-    def __init__(self, command: Sequence[str], job: Job, timeout: float, environment: Mapping[str, str]) -> None:
-        """Start `command` and wait until it is ready. `timeout`: seconds for each answer."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        job: Job,
+        timeout: float,
+        environment: Mapping[str, str],
+        hint: Callable[[str], str] = lambda said: "",
+    ) -> None:
+        """Start `command` and wait until it is ready.
+
+        `timeout`: seconds for each answer. `hint`: what to do about the last words of a worker that crashed.
+        """
         self._timeout = timeout
+        self._hint = hint
         self._pending = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by close()
         self._process = subprocess.Popen(
@@ -51,8 +62,12 @@ class PipeSession:
             raise
 
     def run(self) -> Sample:
-        """One inference."""
-        return self._ask(Sample, RUN)
+        """One inference. Raises `WorkerError` if its clocks did not go forward meanwhile."""
+        sample = self._ask(Sample, RUN)
+        if min(sample.wall, sample.cpu) <= 0 or sample.reference < 0:
+            hint = "its clocks are wrong, or too coarse for so small a picture"
+            raise WorkerError(f"a run of {sample.wall:g} s, {sample.cpu:g} s of processor time, cannot be", hint)
+        return sample
 
     def finish(self) -> Finished:
         """Have the output written."""
@@ -100,7 +115,8 @@ class PipeSession:
                 raise WorkerError(f"no answer within {self._timeout:g} s", "allow more with --timeout")
             chunk = os.read(self._process.stdout.fileno(), 65536)
             if not chunk:
-                raise WorkerError(self._how_it_ended())
+                ended = self._how_it_ended()
+                raise WorkerError(ended, self._hint(ended))
             self._pending += chunk
             if len(self._pending) > _LONGEST_ANSWER:
                 raise WorkerError(f"an answer of more than {_LONGEST_ANSWER >> 20} MiB")
@@ -117,4 +133,6 @@ class PipeSession:
         said = f": {lines[-1].strip()}" if lines else ""
         if code == -signal.SIGKILL:
             return "it was killed (out of memory?)"
+        if code == 0 and not said:
+            return "it ended before it answered"
         return f"it crashed with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}{said}"

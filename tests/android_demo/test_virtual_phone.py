@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 
-import android
 import arm64
 import numpy as np
 import pytest
 
 from sparsr.export.writers.native import write_native
 from tests.export import graphs
+from tests.virtual_phone import VirtualPhone
 
-PHONE = Path(__file__).parent / "phone"
-ADBD = ("adbd", "android-libbase", "android-libboringssl", "android-libcutils", "android-liblog")
-LIBRARIES = ("libprotobuf32", "liblz4-1", "libbrotli1")
 WIDTH, HEIGHT = 21, 13
 
 
 @pytest.fixture(scope="module")
 def phone(tmp_path_factory):
-    """Runs a shell's lines with a phone at ANDROID_SERIAL; the finished process."""
-    for tool, package in (("adb", "adb"), ("unshare", "util-linux"), ("qemu-aarch64", "qemu-user"), ("ip", "iproute2")):
-        if not shutil.which(tool):
-            pytest.skip(f"needs {tool} (apt install {package})")
-    isolated = ["unshare", "-U", "-r", "-m", "-n"]
-    mount = [*isolated, "mount", "-t", "binfmt_misc", "none", "/proc/sys/fs/binfmt_misc"]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs namespaces of users, and of binfmt_misc in them (Linux 6.7)")
-    daemon = android.or_skip(lambda: android.debian.unpacked("bookworm-backports", *ADBD))
-    libraries = android.or_skip(lambda: android.debian.unpacked("bookworm", *LIBRARIES))
-    folder = tmp_path_factory.mktemp("phone")
-    (folder / "storage").mkdir()
-    paths = [root / "usr/lib/x86_64-linux-gnu" / part for root in (daemon, libraries) for part in ("", "android")]
-    environment = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-        "HOME": str(folder),
-        "ADBD": str(daemon / "usr/lib/android-sdk/platform-tools/adbd"),
-        "ADBD_LIBRARIES": ":".join(map(str, paths)),
-        "SHIMS": str(PHONE),
-        "STORAGE": str(folder / "storage"),
-    }
-
-    def run(lines):
-        command = [*isolated, str(PHONE / "phone.sh"), "bash", "-euc", lines]
-        return subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    run.storage = folder / "storage"
-    run.folder = folder
-    if run("adb shell true").returncode:
-        pytest.skip("adbd does not answer here")
-    return run
+    return VirtualPhone(tmp_path_factory.mktemp("phone"))
 
 
 @pytest.fixture(scope="module")

@@ -54,11 +54,12 @@ double seconds(clockid_t clock) {
     return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
 }
 
-unsigned long long status_bytes(const char* field) {
-    std::ifstream file("/proc/self/status");
+// A field of a file of Linux that lists sizes in kB; 0 where there is none.
+unsigned long long bytes_of(const char* path, const char* field) {
+    std::ifstream file(path);
     const size_t length = std::strlen(field);
     for (std::string line; std::getline(file, line);)
-        if (line.compare(0, length, field) == 0) return std::strtoull(line.c_str() + length + 1, nullptr, 10) * 1024;
+        if (line.compare(0, length, field) == 0) return std::strtoull(line.c_str() + length, nullptr, 10) * 1024;
     return 0;
 }
 
@@ -151,7 +152,7 @@ private:
 
 void serve(const Job& job) {
     pin(job.cpus);
-    const unsigned long long baseline = status_bytes("VmRSS");
+    const unsigned long long baseline = bytes_of("/proc/self/status", "VmRSS:");
     const double start = seconds(CLOCK_MONOTONIC);
     Network network(job);
     const double loaded = seconds(CLOCK_MONOTONIC);
@@ -170,9 +171,11 @@ void serve(const Job& job) {
     }
     if (line != "stop") return;  // the measurer is gone
     network.write(job.output);
-    std::printf("{\"output_width\": %d, \"output_height\": %d, \"memory\": {\"baseline\": %llu, \"peak\": %llu}, "
+    const unsigned long long proportional = bytes_of("/proc/self/smaps_rollup", "Pss:");
+    std::printf("{\"output_width\": %d, \"output_height\": %d, \"memory\": {\"baseline\": %llu, \"peak\": %llu, \"proportional\": %s}, "
                 "\"counters\": {\"multiply_adds\": %lld, \"instructions\": null, \"heap\": %zu}, \"layers\": []}\n",
-                network.out_width(), network.out_height(), baseline, status_bytes("VmHWM"), network.multiply_adds(),
+                network.out_width(), network.out_height(), baseline, bytes_of("/proc/self/status", "VmHWM:"),
+                proportional ? std::to_string(proportional).c_str() : "null", network.multiply_adds(),
                 heap_peak());
     std::fflush(stdout);
 }

@@ -12,6 +12,7 @@ from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.targets.adb import Adb
 from sparsr.bench.targets.contract import Job, WorkerError
 from sparsr.bench.targets.cpu import Cpu
+from sparsr.bench.targets.runner import worker_program
 from sparsr.bench.targets.ssh import Ssh
 from sparsr.runtime.errors import SparsrError
 from tests.bench.targets.native_bundle import write_native_bundle
@@ -144,6 +145,28 @@ def test_an_unreachable_board_is_one_sentence():
     with pytest.raises(SparsrError, match="ssh:nobody@127") as raised:
         Ssh("nobody@127.0.0.1:1").probe()
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence", "what_to_do"),
+    [
+        ("echo armv7l", "there is no runner for armv7l", "x86_64"),
+        ("echo 'tester@host: Permission denied (publickey).' >&2; exit 255", "Permission denied", "check the key"),
+        ("case $* in *mktemp*) echo hello;; *) echo aarch64;; esac", "made no folder but said 'hello'", "shell"),
+    ],
+)
+def test_what_a_board_cannot_do_is_one_sentence(script, sentence, what_to_do, tmp_path, monkeypatch):
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("sparsr.bench.targets.remote.worker_program", refuse_32_bits)
+    with pytest.raises(SparsrError, match=sentence) as raised:
+        Ssh("host").path("x")
+    assert what_to_do in raised.value.hint
+
+
+def refuse_32_bits(architecture):
+    return worker_program(architecture) if architecture == "armv7l" else Path(__file__)
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "", "-rf", "a;b", "x" * 101, "$(x)", ".hidden"])
