@@ -23,7 +23,7 @@ def test_the_file_is_plain_json_of_the_schema(tmp_path):
     results_file.save(make_results(), tmp_path / "bench.json")
     data = json.loads((tmp_path / "bench.json").read_text())
     assert data["schema"] == "sparsr-bench/1"
-    assert set(data) == {"schema", "created", "machine", "settings", "bundles", "rows"}
+    assert set(data) == {"schema", "created", "machine", "settings", "bundles", "rows", "device", "sustained"}
     row = data["rows"][0]
     assert row["cpu"]["minimum"] == min(row["cpu_samples"])
 
