@@ -255,7 +255,8 @@ def test_difference_is_that_of_8_bit_images():
 def test_what_was_freed_before_the_engine_is_not_counted():
     code = (
         "import numpy as np; from sparsr.bench.measure.worker import _reset_peak, _size\n"
-        "np.ones(25_000_000); earlier = _size('status', 'VmHWM'); print(earlier, _reset_peak(), _size('status', 'VmHWM'))"
+        "np.ones(25_000_000); earlier = _size('status', 'VmHWM')\n"
+        "print(earlier, _reset_peak(), _size('status', 'VmHWM'))"
     )
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     earlier, size, peak = map(int, output.split())
