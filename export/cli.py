@@ -24,7 +24,8 @@ def _list() -> None:
     print("checkpoints")
     print("  SparSR's own (.safetensors), dense or pruned, of every network above")
     print(f"  {_OFFICIAL}")
-    print("  any feed-forward image network as ONNX (.onnx); docs/any-network.md says what can be expressed")
+    print("  any feed-forward image network as ONNX (.onnx), chains and Compact as ncnn (.param and .bin);")
+    print("  docs/any-network.md says what can be expressed")
     print("formats")
     for name, kind in FORMATS.items():
         print(f"  {name:12s} {kind.summary}")
@@ -37,7 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="a checkpoint, an ONNX file, or `list`, `adaptive`, `curve` (with --help)"
+        "model",
+        metavar="MODEL",
+        help="a checkpoint, an ONNX or ncnn file, or `list`, `adaptive`, `curve` (with --help)",
     )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
@@ -53,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--range",
         type=float,
         choices=(1, 255),
-        help="largest value in the image of an ONNX network (default: 1)",
+        help="largest value in the image of an ONNX or ncnn network (default: 1)",
     )
     known = ",".join(DEFAULT_FORMATS)
     parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")

@@ -10,12 +10,13 @@ from typing import Any, Literal
 from torch import nn
 
 from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.lower.ncnn_file import is_ncnn
 from sparsr.export.lower.onnx_file import is_onnx
 from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
 from sparsr.export.parity import stages
 from sparsr.export.passes import for_native, for_tflite, optimise
-from sparsr.export.source import Report, Source, from_checkpoint, from_onnx_file, from_onnx_model
+from sparsr.export.source import Report, Source, from_checkpoint, from_ncnn_files, from_onnx_file, from_onnx_model
 from sparsr.export.writers import native as native_writer
 from sparsr.export.writers import onnx as onnx_writer
 from sparsr.export.writers import tflite as tflite_writer
@@ -87,11 +88,11 @@ def export_model(
     explain: bool = False,
     report: Report = print,
 ) -> BundleCard:
-    """Write the bundle `out` from a checkpoint, ours or an official one, or an ONNX file, and return its card.
+    """Write the bundle `out` from a checkpoint, ours or other authors', an ONNX file or an ncnn model; return its card.
 
     `scale` chooses from a checkpoint for several scales; `value_range` is 1 or 255, the largest value in the image of
-    an ONNX network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `sparsity` prunes a
-    checkpoint to N:M by magnitude on the way: `4:32` for the whole network, then any number of `LAYER=N:M` or
+    an ONNX or ncnn network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `sparsity`
+    prunes a checkpoint to N:M by magnitude on the way: `4:32` for the whole network, then any number of `LAYER=N:M` or
     `LAYER=dense`, LAYER a shell pattern; `pictures` are real images for the parity certificate besides the random ones;
     `name` is the network's name in files and tables (default: from the file name); `explain`: also report which passes
     did what and why others did not. Progress goes to `report`, a line each. `out` is replaced if it is a bundle
@@ -103,13 +104,14 @@ def export_model(
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
     report(f"reading {model}")
     name = name or _default_name(model)
-    if is_onnx(model):
+    if is_onnx(model) or is_ncnn(model):
         if sparsity or assume:
             problem = "cannot be pruned on the way" if sparsity else "leaves nothing open to assume"
             raise SparsrError(f"{model} {problem}", "--sparsity and --assume take checkpoints")
-        source = from_onnx_file(model, name, scale, value_range)
+        open_graph = from_onnx_file if is_onnx(model) else from_ncnn_files
+        source = open_graph(model, name, scale, value_range)
     elif value_range is not None:
-        raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX files")
+        raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX and ncnn files")
     else:
         source = from_checkpoint(model, name, scale, sparsity, report, assume)
     return _export(source, out, formats, pictures, explain, report)

@@ -13,6 +13,7 @@ import onnx
 
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import Activation, Conv
+from sparsr.export.lower.from_ncnn import ncnn_as_onnx
 from sparsr.export.lower.from_onnx import lower_onnx
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.lower.onnx_file import open_onnx
@@ -78,6 +79,11 @@ def _read_as(checkpoint: Card) -> str:
 def from_onnx_file(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
     """A user's ONNX file."""
     return _from_onnx(open_onnx(model), str(model), name, scale, value_range or 1.0, "onnx")
+
+
+def from_ncnn_files(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
+    """A user's ncnn model, either of its two files."""
+    return _from_onnx(ncnn_as_onnx(model), str(model), name, scale, value_range or 1.0, "ncnn")
 
 
 def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_range: float, origin: str) -> Source:

@@ -120,11 +120,15 @@ def resize(site: Site) -> str:
     site.require(where in ("half_pixel", "pytorch_half_pixel"), f"the coordinates {where} are not handled")
     if mode == "linear" and factor:
         return site.chain(phases.bilinear(site.channels(), factor), site.map())
-    if mode == "cubic" and factor:
+    divisor = _divisor(site)
+    if mode == "cubic" and (factor or divisor):
         site.require(
             abs(float(site.attributes.get("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "its kernel is not a = -0.75"
         )
         site.require(not site.attributes.get("exclude_outside", 0), "exclude_outside is not handled")
+        if divisor:
+            return site.chain(phases.bicubic_reduced(site.channels(), divisor), site.map())
+        assert factor is not None
         return site.chain(phases.bicubic(site.channels(), factor), site.map())
     like = site.same_size_map(site.probe.size(site.output))
     if mode != "linear" or like is None:
@@ -138,6 +142,15 @@ def _factor(site: Site) -> int | None:
     factors = {after / before for pair in sizes for before, after in zip(*pair, strict=True)}
     factor = factors.pop()
     return int(factor) if not factors and factor == int(factor) and 1 <= factor <= _LARGEST_FACTOR else None
+
+
+def _divisor(site: Site) -> int | None:
+    """2 or 4 if that often smaller than the operand, rounded down, is the result at every size."""
+    sizes = list(zip(site.size(), site.probe.size(site.output), strict=True))
+    for divisor in (2, 4):
+        if all(after == tuple(side // divisor for side in before) for before, after in sizes):
+            return divisor
+    return None
 
 
 def _check_nearest(site: Site) -> None:

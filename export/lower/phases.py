@@ -28,6 +28,14 @@ def bilinear(channels: int, factor: int) -> Steps:
     return _resampled(channels, factor, 1, lambda centre, places: np.maximum(1 - np.abs(places - centre), 0))
 
 
+def bicubic_reduced(channels: int, divisor: int) -> Steps:
+    """Bicubic reduction to a half or a quarter, the border repeating; half-pixel centres, no antialiasing."""
+    line = _cubic_taps(-0.5, np.arange(-2, 2))  # the place lies in the middle between two pixels
+    weight = np.tile(np.outer(line, line)[None, None], (channels, 1, 1, 1)).astype(np.float32)
+    conv = Conv(weight, _no_bias(weight), stride=divisor, groups=channels)
+    return [(".pad", PadEdge((1, 1, 1, 1))), ("", conv)] if divisor == 2 else [("", conv)]
+
+
 def _resampled(channels: int, factor: int, radius: int, taps: Callable[[float, Any], Any]) -> Steps:
     """A convolution per colour and sub-pixel: a sub-pixel's taps do not depend on the pixel."""
     places = np.arange(-radius, radius + 1)
