@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test mutate lint docs wheel model sanitize bench apk android-native android-aar clean
+.PHONY: demo test mutate lint docs wheel release model sanitize bench apk android-native android-aar clean
 
 # A CPU build of torch where there is one; TORCH=cuda takes what pip finds by itself, several gigabytes on Linux.
 TORCH ?= cpu
@@ -81,6 +81,10 @@ model: $(VENV)/.linked
 # Wheels for x86-64 and arm64, the second cross-compiled, and a test of each in an environment of its own.
 wheel: $(VENV)/.installed-tests
 	.ci/wheels $(RUN) dist
+
+# The engine without Python, which measures bundles and upscales pictures: an archive for x86-64 and one for arm64.
+release: $(VENV)/.linked
+	$(RUN) .ci/release.py dist
 
 docs: $(VENV)/.installed-tests
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet

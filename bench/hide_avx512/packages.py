@@ -28,6 +28,8 @@ _MODULES = {
     "ort": ("onnxruntime",),
     "litert": ("ai_edge_litert",),
     "tflite_runtime": ("tflite_runtime",),
+    "opencv": ("cv2",),
+    "tensorflow": ("tensorflow",),
     "openvino": ("openvino",),
     "openvino-bf16": ("openvino",),
     "openvino-int8": ("openvino",),

@@ -51,6 +51,8 @@ class Stage:
     """Prepares the engine. Called when the stage's turn comes, so that one engine's memory is held at a time."""
     slow: bool = False
     """True for the reference executor, which sees small images only."""
+    optional: bool = False
+    """An engine that may refuse the network; if it runs it, its result must be right."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,12 @@ def certify(
     differences = []
     for stage in stages:
         report(f"parity: {stage.name}")
-        differences += compare(stage, images, expected, value_range, settle, origin)
+        try:
+            differences += compare(stage, images, expected, value_range, settle, origin)
+        except CheckFailedError as error:
+            if not stage.optional:
+                raise
+            report(f"left out: {error}")
     for line in table(differences):
         report(line)
     check(differences)

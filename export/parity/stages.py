@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import onnx
@@ -67,10 +68,24 @@ def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:
 def file_stages(kind: ModelFormat, model: bytes, with_sparsr: bool) -> list[Stage]:
     """A model file in every engine of the runtime that takes its format; they can share this process.
 
+    Optional engines are left out where they are not installed. TensorFlow comes last: what is imported before it
+    stays whole.
+
     with_sparsr: also in those that need libsparsr.
     """
-    names = [name for name, engine in ENGINES.items() if engine.format == kind and engine.needs_sparsr <= with_sparsr]
-    stages = [Stage(f"{kind} ({name})", lambda name=name: _engine_run(name, kind, model)) for name in names]  # type: ignore[misc]
+    engines = [
+        engine
+        for engine in ENGINES.values()
+        if engine.format == kind and engine.needs_sparsr <= with_sparsr and (engine.installed or not engine.optional)
+    ]
+    stages = [
+        Stage(
+            f"{kind} ({engine.name})",
+            functools.partial(_engine_run, engine.name, kind, model),
+            optional=engine.optional,
+        )
+        for engine in engines
+    ]
     if kind == "onnx":
         stages.append(Stage("onnx (onnxsim, ort)", lambda: _engine_run("ort", kind, simplified(model))))
     return stages

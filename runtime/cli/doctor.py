@@ -57,6 +57,9 @@ def doctor() -> int:
         if not kind.released:
             print(f"{kind.name:24}{kind.package} has no release for Python {platform.python_version()}; {kind.remedy}")
             continue
+        if kind.optional and not kind.installed:
+            print(f"{kind.name:24}not installed, optional; {kind.remedy}")
+            continue
         trouble = _engine_trouble(kind)
         installed = "SparSR's own" if kind.format == "native" else _version(kind.package)
         print(f"{kind.name:24}{installed or 'missing'}{', works' if not trouble else ''}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import importlib.util
 import os
 import sys
 import warnings
@@ -33,6 +34,13 @@ class EngineKind:
     """The distribution pip installs; for our own engine what builds it."""
     module: str
     """What it is imported as."""
+    optional: bool = False
+    """Nobody needs it: it is measured, and proven to compute the same, where it is installed."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is here; nothing is imported."""
+        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
 
     @property
     def released(self) -> bool:
@@ -63,6 +71,8 @@ _INSTALLED_BY = {
     "cmake": "apt install cmake g++",
     "ai-edge-litert": "pip install 'sparsr[litert]'",
     "tflite-runtime": "pip install 'sparsr[tflite]'",
+    "tensorflow-cpu": "pip install 'sparsr[tensorflow]'",
+    "opencv-python-headless": "pip install 'sparsr[opencv]'",
 }
 
 ENGINES: dict[str, EngineKind] = {
@@ -75,6 +85,9 @@ ENGINES: dict[str, EngineKind] = {
         EngineKind("litert+sparsr", "tflite-sparse", "ai-edge-litert", "ai_edge_litert.interpreter"),
         EngineKind("tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter"),
         EngineKind("native", "native", "cmake", "ctypes"),
+        EngineKind("opencv", "onnx", "opencv-python-headless", "cv2", optional=True),
+        EngineKind("tensorflow", "tflite", "tensorflow-cpu", "tensorflow", optional=True),
+        EngineKind("tensorflow+sparsr", "tflite-sparse", "tensorflow-cpu", "tensorflow", optional=True),
     )
 }
 
@@ -85,6 +98,8 @@ _IMPLEMENTATIONS = {
         ("litert", "litert"),
         ("tflite_runtime", "tflite_runtime"),
         ("native", "native.engine"),
+        ("opencv", "opencv"),
+        ("tensorflow", "tensorflow"),
     )
 }
 
@@ -107,7 +122,7 @@ def default_engine(formats: Collection[str]) -> str:
     if "native" in formats and not trouble:
         return "native"
     for name, kind in ENGINES.items():
-        if kind.format in formats and kind.name != "native" and not kind.with_sparsr:
+        if kind.format in formats and kind.name != "native" and not (kind.with_sparsr or kind.optional):
             if trouble:
                 warnings.warn(f"{name} takes over, because {trouble}; {trouble.hint}", stacklevel=2)
             return name

@@ -17,7 +17,7 @@ from sparsr.runtime.model.card import BundleCard
 _ARENA_WASTE = 1.2  # largest share of the arenas' peak in the maps alive at once, in fresh processes
 # XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.
 _INDIRECTION = 9 * 8
-_KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",)}
+_KNOWN = {"ai-edge-litert": ("2.3",), "tflite-runtime": ("2.14",), "tensorflow-cpu": ("2.21",), "tensorflow": ("2.21",)}
 """Versions whose interpreters libsparsr has been tried in: it replaces a function within them."""
 _IDENTIFIER = b"TFL3"  # the file identifier of TensorFlow Lite's FlatBuffers schema, at byte 4
 

@@ -15,11 +15,19 @@ from sparsr.runtime.errors import SparsrError
 ROOT = Path(__file__).resolve().parents[2]
 
 
+TRIED = [
+    pytest.param(
+        name, marks=pytest.mark.skipif(kind.optional and not kind.installed, reason=f"optional: {kind.remedy}")
+    )
+    for name, kind in ENGINES.items()
+]
+
+
 def nearest(image):
     return image.repeat(2, axis=0).repeat(2, axis=1)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", TRIED)
 def test_sizes_may_change_from_call_to_call(name):
     kind = ENGINES[name]
     engine = load_engine(name, self_check_model(kind.format), threads=1)
@@ -34,7 +42,7 @@ def test_sizes_may_change_from_call_to_call(name):
     assert (results[0] == results[4]).all()
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", TRIED)
 def test_results_are_the_callers_own(name):
     kind = ENGINES[name]
     engine = load_engine(name, self_check_model(kind.format), threads=1)
@@ -46,7 +54,7 @@ def test_results_are_the_callers_own(name):
     assert (first == kept + 1).all()
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", TRIED)
 def test_engines_describe_themselves(name):
     engine = load_engine(name, self_check_model(ENGINES[name].format), threads=1)
     assert engine.name == name
@@ -73,7 +81,7 @@ def test_impossible_threads(threads):
         load_engine("ort", self_check_model("onnx"), threads)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", TRIED)
 @pytest.mark.parametrize("damage", ["empty", "cut", "other format"])
 def test_a_damaged_model_is_refused(name, damage):
     kind = ENGINES[name]
@@ -98,7 +106,7 @@ except SparsrError as error:
 """
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", TRIED)
 def test_a_missing_package_is_named(name):
     kind = ENGINES[name]
     command = [sys.executable, "-c", MISSING, name, kind.module]

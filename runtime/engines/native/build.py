@@ -86,6 +86,9 @@ def build(folder: Path, *options: str) -> None:
         except OSError:
             if not (folder / LIBRARY).is_file():
                 raise
+            for product in finished.iterdir():  # the folder may be of a build without tools
+                if not (folder / product.name).is_file():
+                    product.rename(folder / product.name)
 
 
 def _run(*command: str) -> None:

@@ -1,0 +1,46 @@
+#include "tools/upscale.h"
+
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "tools/device.h"
+#include "tools/flags.h"
+#include "tools/network.h"
+#include "tools/picture.h"
+
+namespace {
+
+const std::vector<std::string> known = {
+    "num_threads=N       (as many as there are cores)",
+    "isa=NAME            instruction set, for example avx2 or fp16 (the best there is)",
+    "quality=N           of a JPEG, 1 to 100 (95)",
+};
+
+}  // namespace
+
+std::string upscale_help() {
+    std::string help;
+    for (const std::string& flag : known) help += "  --" + flag + "\n";
+    return help;
+}
+
+int upscale(const std::vector<std::string>& arguments) {
+    if (arguments.size() < 3) fail("give a bundle or model, a picture and the result's name; --help tells more");
+    require_format(arguments[2]);
+    const Flags flags({arguments.begin() + 3, arguments.end()}, known);
+    const int cores = int(std::thread::hardware_concurrency());
+    struct stat status;
+    const bool bundle = stat(arguments[0].c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    Network network(bundle ? arguments[0] + "/model.safetensors" : arguments[0], flags.text("isa", ""),
+                    flags.number("num_threads", cores < 1 ? 1 : cores, 1, 1024));
+    const Picture picture = read_picture(arguments[1]);
+    network.set_size(picture.width, picture.height);
+    Picture result;
+    result.resize(network.out_width(), network.out_height());
+    network.run(SPARSR_UINT8, picture.pixels.data(), result.pixels.data());
+    write_picture(arguments[2], result, flags.number("quality", 95, 1, 100));
+    std::printf("%s: %dx%d\n", arguments[2].c_str(), result.width, result.height);
+    return 0;
+}
