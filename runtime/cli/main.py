@@ -1,19 +1,19 @@
-"""The runtime's commands, a file each: `sparsr upscale | info | costs | doctor`, also `python -m runtime`."""
+"""The runtime's commands, a file each: `sparsr upscale | live | info | costs | doctor`, also `python -m runtime`."""
 
 from __future__ import annotations
 
 import argparse
 
-from sparsr.runtime.cli import costs, doctor, info, upscale
+from sparsr.runtime.cli import costs, doctor, info, live, upscale
 
-COMMANDS = (upscale, info, costs, doctor)
+COMMANDS = (upscale, live, info, costs, doctor)
 """Modules with `add_command`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="sparsr", description="Upscale pictures and videos with a bundle.")
-    add_commands(parser.add_subparsers(required=True, metavar="upscale|info|costs|doctor"))
+    add_commands(parser.add_subparsers(required=True, metavar="upscale|live|info|costs|doctor"))
     options = parser.parse_args(arguments)
     code: int = options.command(options)
     return code

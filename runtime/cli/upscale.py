@@ -26,7 +26,8 @@ from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA
 from sparsr.runtime.upscale.batch import Batch, Naming, is_film, parse_formats, say
 from sparsr.runtime.upscale.models import Settings, open_model, open_upscaler
-from sparsr.runtime.upscale.picture_files import upscale_picture
+from sparsr.runtime.upscale.picture_files import STANDARD_OUTPUT, upscale_picture
+from sparsr.runtime.upscale.raw_frames import parse_raw, upscale_raw
 from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, PictureUpscaler
 
 
@@ -91,6 +92,11 @@ def _add_batch_options(upscale: argparse.ArgumentParser) -> None:
         "--format", action="append", metavar="NAME", help="of results, such as png; once for pictures, once for films"
     )
     upscale.add_argument("--suffix", help="after the names of results (default: _x2 and the like; in folders none)")
+    upscale.add_argument(
+        "--raw",
+        metavar="WxH[:FORMAT]",
+        help="raw frames from standard input to standard output, rgb24 or another format",
+    )
     upscale.add_argument("--recursive", action="store_true", help="folders: sub-folders too")
     upscale.add_argument("--skip-existing", action="store_true", help="leave out what is there already")
     upscale.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -134,6 +140,12 @@ def run(options: argparse.Namespace) -> int:
 def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str, Any]:
     """Upscale what was named; a report for JSON."""
     source, target, start = options.input, options.output, time.monotonic()
+    if options.raw:
+        raw = parse_raw(options.raw)
+        with open(STANDARD_OUTPUT, "wb", closefd=False) as stream:
+            frames, seconds = upscale_raw(sys.stdin.buffer, stream, raw, upscaler)
+        print(f"{frames} frames at {frames / max(seconds, 1e-9):.1f} frames/s")
+        return {"frames": frames}
     if source != STANDARD_STREAM and source.is_dir():
         naming = Naming(options.suffix or "", options.formats)
         batch = Batch(upscaler, options.max_pixels, naming, options.recursive, options.skip_existing, options.preset)
@@ -163,6 +175,11 @@ def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str
 def _check_streams(options: argparse.Namespace) -> None:
     """Refuse what standard input and output cannot do."""
     source, target = options.input, options.output
+    if options.raw and not source == target == STANDARD_STREAM:
+        raise SparsrError("raw frames go from standard input to standard output", "write: sparsr upscale - - --raw WxH")
+    if options.raw:
+        parse_raw(options.raw)
+        return
     if source != STANDARD_STREAM and (source.is_dir() or is_film(source)):
         raise SparsrError(f"{source} cannot go to standard output", "only a picture can; name a file or folder")
     if source != STANDARD_STREAM and not source.exists():
@@ -213,7 +230,7 @@ def output_beside(source: Path, naming: Naming, may_exist: bool = False) -> Path
 def _check_paths(options: argparse.Namespace) -> None:
     """Refuse before anything is loaded what cannot end well."""
     source, target = options.input, options.output
-    if STANDARD_STREAM in (source, target):
+    if options.raw or STANDARD_STREAM in (source, target):
         _check_streams(options)
         return
     if not source.exists():

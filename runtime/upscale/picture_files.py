@@ -28,7 +28,7 @@ from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
 _ENCODER_COPIES = 2  # of the result, with 4 bytes a pixel: the image library's and its encoder's
 _PIXEL_BYTES = 4
-_STANDARD_OUTPUT = 1  # the descriptor: while a picture goes there, what is said does not
+STANDARD_OUTPUT = 1  # the descriptor: while a picture goes there, what is said does not
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _output(target: Path) -> Iterator[BinaryIO]:
         with tempfile.TemporaryFile() as file:
             yield file
             file.seek(0)
-            with open(_STANDARD_OUTPUT, "wb", closefd=False) as stream:
+            with open(STANDARD_OUTPUT, "wb", closefd=False) as stream:
                 shutil.copyfileobj(file, stream)
         return
     with atomic_file(target) as temporary, temporary.open("w+b") as file:

@@ -14,6 +14,7 @@ import pytest
 from picture_kinds import jpeg, noise, smooth
 from PIL import Image
 
+from sparsr import Upscaler
 from sparsr.runtime.cli.main import main
 from sparsr.runtime.errors import run_cli
 from sparsr.runtime.files import remove_stale, write_text
@@ -214,3 +215,27 @@ def test_memory_does_not_grow_from_file_to_file(bundle, tmp_path):
         done = subprocess.run([*command, "--model", bundle.path], cwd=ROOT, stdout=subprocess.PIPE, check=True)
         peaks.append(int(done.stdout.split()[-1]) * 1024)
     assert peaks[1] - peaks[0] < 200 * 100 * 100 * 3 / 2
+
+
+@pytest.mark.parametrize("pixels", ["rgb24", "bgr24", "rgba", "gray", "rgb48le"])
+def test_raw_frames(bundle, pixels):
+    """Every frame is what the upscaler makes of it alone, in the order of colours it came in."""
+    channels = {"rgba": 4, "gray": 1}.get(pixels, 3)
+    frames = [noise(9, 8, channels, np.uint16 if pixels == "rgb48le" else np.uint8, seed) for seed in range(3)]
+    done = piped(bundle, b"".join(frame.tobytes() for frame in frames), "-", "-", "--raw", f"8x9:{pixels}")
+    assert done.returncode == 0 and b"3 frames" in done.stderr
+    upscaler = Upscaler(bundle, order="bgr" if pixels == "bgr24" else "rgb")
+    expected = [upscaler(frame.repeat(3, axis=2) if channels == 1 else frame) for frame in frames]
+    if channels == 1:
+        expected = [frame[..., 1:2] for frame in expected]
+    assert done.stdout == b"".join(frame.tobytes() for frame in expected)
+
+
+def test_raw_frames_that_are_no_frames(bundle, tmp_path):
+    done = piped(bundle, noise(9, 8).tobytes() + b"abc", "-", "-", "--raw", "8x9")
+    assert done.returncode == 2 and len(done.stdout) == 4 * 9 * 8 * 3 and b"213 bytes early" in done.stderr
+    for text in ("8", "0x9", "8x9:yuv420p", "8x9:"):
+        done = piped(bundle, b"", "-", "-", "--raw", text)
+        assert done.returncode == 2 and b"how raw frames lie" in done.stderr
+    done = piped(bundle, b"", tmp_path / "a.png", "-", "--raw", "8x9")
+    assert done.returncode == 2 and b"standard input to standard output" in done.stderr
