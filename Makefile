@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test mutate lint docs wheel release model sanitize bench apk android-native android-aar clean
+.PHONY: demo test mutate lint docs gate wheel release model sanitize bench apk android-native android-aar clean
 
 # A CPU build of torch where there is one; TORCH=cuda takes what pip finds by itself, several gigabytes on Linux.
 TORCH ?= cpu
@@ -95,6 +95,16 @@ lint: $(VENV)/.installed-tests
 
 test: lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n auto
+
+# Whether SparSR's own networks keep their budgets where they run: counts, and ratios of times; on arm64 in QEMU if it and
+# a compiler are there. By estimated costs, so that kernels do not depend on how busy the machine is.
+GATE := build/gate
+GATED := rfdn64_x4_sls_16 rfdn64_x4 assln_x4
+gate: $(VENV)/.linked
+	for name in $(GATED); do $(RUN) -m export $(ZOO)/$$name.safetensors --out $(GATE)/$$name --format native > /dev/null || exit; done
+	SPARSR_PLAN=estimate $(RUN) -m bench check .ci/budgets.toml
+	if qemu-aarch64 --version 2> /dev/null | grep -q 'version [78]\.' && command -v aarch64-linux-gnu-g++ > /dev/null; then \
+	  SPARSR_PLAN=estimate $(RUN) -m bench check .ci/budgets-arm64.toml; else echo "needs qemu-aarch64 7 or 8 and aarch64-linux-gnu-g++: not checked on arm64"; fi
 
 # Plants small faults in the training methods and asks whether the tests notice; SINCE=COMMIT: only where files changed.
 mutate: $(VENV)/.installed-tests
