@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsr.bench.gpu.names import GPU_ENGINES, Load
 from sparsr.runtime.engines import registry as runtime_engines
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import ModelFormat
@@ -22,7 +24,7 @@ FloatArray = NDArray[np.float32]
 Run = Callable[[FloatArray], FloatArray]
 """One inference: float32 image [1, 3, h, w] or [1, h, w, 3], by the engine's layout, values 0..value range."""
 
-Precision = Literal["float32", "float16", "bfloat16", "int8"]
+Precision = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
 
 _CONVERSION_TIMEOUT = 300  # seconds
 # Rivals do not know functions: ONNX Runtime puts their nodes in place and computes what is constant.
@@ -49,6 +51,8 @@ class BenchEngine:
     """Model file, threads -> run."""
     precision: Precision = "float32"
     """What it computes in. Engines of lower precision are never the opponent of one of higher."""
+    place: Literal["cpu", "gpu"] = "cpu"
+    """The processor it computes on."""
 
     @property
     def channels_first(self) -> bool:
@@ -64,14 +68,32 @@ def _runtime(kind: runtime_engines.EngineKind, precision: Precision = "float32")
     return BenchEngine("runtime", kind.format, kind.package, load, precision)
 
 
+@contextlib.contextmanager
+def _in_standard_operators(model: Path) -> Iterator[Path]:
+    """A copy of an ONNX file without functions, as long as it is needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / model.parent.name / model.name  # what an engine complains of keeps its name
+        plain.parent.mkdir()
+        convert([sys.executable, "-c", _PLAIN, str(model.resolve()), str(plain)], Path(folder))
+        yield plain
+
+
+def _gpu(precision: Precision, package: str, load_plain: Load) -> BenchEngine:
+    def load(model: Path, threads: int) -> Run:
+        with _in_standard_operators(model) as plain:
+            try:
+                return load_plain(plain)
+            except ImportError as error:
+                raise SparsrError(f"the package {error.name} is not installed", "pip install 'sparsr[gpu]'") from error
+
+    return BenchEngine("rival", "onnx", package, load, precision, "gpu")
+
+
 def _rival(module: str, package: str, precision: Precision = "float32") -> BenchEngine:
     options = {} if precision == "float32" else {"precision": precision}
 
     def load(model: Path, threads: int) -> Run:
-        with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder) / model.parent.name / model.name  # what an engine complains of keeps its name
-            plain.parent.mkdir()
-            convert([sys.executable, "-c", _PLAIN, str(model.resolve()), str(plain)], Path(folder))
+        with _in_standard_operators(model) as plain:
             try:
                 run: Run = importlib.import_module(f"sparsr.bench.rivals.{module}").load(plain, threads, **options)
             except ImportError as error:
@@ -90,8 +112,10 @@ ENGINES: dict[str, BenchEngine] = {
     "mnn": _rival("mnn", "MNN"),
     "openvino-bf16": _rival("openvino", "openvino", "bfloat16"),
     "openvino-int8": _rival("openvino", "openvino", "int8"),
+    **{name: _gpu(*row) for name, row in GPU_ENGINES.items()},
 }
-SINGLE_PRECISION = tuple(name for name, engine in ENGINES.items() if engine.precision == "float32")
+CPU_ENGINES = tuple(name for name, engine in ENGINES.items() if engine.place == "cpu")
+SINGLE_PRECISION = tuple(name for name in CPU_ENGINES if ENGINES[name].precision == "float32")
 
 
 def convert(command: list[str], folder: Path) -> None:

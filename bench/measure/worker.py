@@ -12,6 +12,7 @@ from typing import TextIO
 
 import numpy as np
 
+from sparsr.bench.gpu.contract import DeviceRun
 from sparsr.bench.measure.engines import ENGINES, BenchEngine, FloatArray
 from sparsr.bench.measure.layers import profile_layers
 from sparsr.bench.targets.contract import (
@@ -80,11 +81,15 @@ def _serve(job: Job, replies: TextIO) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         output = run(image)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        if isinstance(run, DeviceRun):
+            cpu = run.seconds
         _reply(replies, Sample(cpu, wall, reference.seconds()))
     if line != STOP:
         return  # the parent is gone
     peak = _size("status", "VmHWM")
     memory = None if baseline is None or peak is None else Memory(baseline, peak, _size("smaps_rollup", "Pss"))
+    if isinstance(run, DeviceRun):
+        memory = None if run.peak_bytes is None else Memory(0, run.peak_bytes)
     output = _from_layout(output, engine)
     output.astype("<f4").tofile(job.output)
     del run

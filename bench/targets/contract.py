@@ -66,7 +66,7 @@ class Sample:
     """One inference, in seconds."""
 
     cpu: float
-    """Processor time of all threads."""
+    """Processor time of all threads; on a GPU the time it took there, without copies."""
     wall: float
     reference: float
     """Processor time of the worker's reference workload, run right after: fixed work on one thread that tells a
@@ -75,7 +75,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak resident memory of the worker process, in bytes."""
+    """Peak resident memory of the worker process, in bytes; on a GPU what was allocated there."""
 
     baseline: int
     """Before the engine was imported: interpreter, numpy and the input image."""

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from sparsr.bench.hide_avx512.packages import environment as without_avx512
-from sparsr.bench.measure.engines import ENGINES
+from sparsr.bench.measure.engines import CPU_ENGINES, ENGINES
 from sparsr.bench.targets.contract import Job, Source
 from sparsr.bench.targets.cores import chosen_cores
 from sparsr.bench.targets.machine import Machine, available_cpus, core_frequencies, describe, hottest_zone
@@ -23,7 +23,7 @@ class Cpu:
     """This machine's processor."""
 
     source: Source = "measured"
-    engines = tuple(ENGINES)
+    engines: tuple[str, ...] = CPU_ENGINES
 
     def __init__(self, address: str = "") -> None:
         if address:
@@ -33,7 +33,7 @@ class Cpu:
 
     def probe(self) -> Machine:
         """This machine, with the versions of the engines."""
-        packages = ("numpy", *(engine.package for engine in ENGINES.values()))
+        packages = ("numpy", *(engine.package for engine in map(ENGINES.__getitem__, CPU_ENGINES)))
         return describe(tuple(dict.fromkeys(packages)))
 
     def condition(self) -> dict[str, str]:

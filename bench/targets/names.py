@@ -9,6 +9,7 @@ from sparsr.runtime.errors import SparsrError
 
 TARGETS = {
     "cpu": ("cpu", "Cpu", "cpu"),
+    "gpu": ("gpu", "Gpu", "gpu"),
     "emu": ("emu", "Emulator", "emu:cortex-a76"),
     "adb": ("adb", "Adb", "adb[:SERIAL]"),
     "ssh": ("ssh", "Ssh", "ssh:[USER@]HOST[:PORT]"),
