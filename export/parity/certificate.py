@@ -29,7 +29,7 @@ MAX_ABS = 1e-4
 MAX_DIFFERING = 1e-3
 """Share of 8-bit values that may differ, and then by one level: a value within float32 noise of a half rounds either
 way (1.4e-4 of them in Compact, whose largest difference is 5e-6). The share is taken over all images of a hop."""
-_ENOUGH_VALUES = 100_000
+_ENOUGH_VALUES = 10_000
 """A hop with fewer values (a slow stage) may have as many differing ones as if it had so many: less is luck."""
 
 _REFERENCE_MACS = 3e8  # about half a second of the reference executor

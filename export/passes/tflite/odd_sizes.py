@@ -20,5 +20,8 @@ def check_odd_sizes(graph: DeployGraph, node: Node) -> DeployGraph | str | None:
         conv = reader.layer
         fits = isinstance(conv, Conv) and conv.padding == (1, 1, 1, 1) and conv.weight.shape[2:] == (3, 3)
         if not fits or not all(isinstance(pool, MaxPool) and (pool.kernel, pool.stride) == (2, 2) for pool in pools):
-            raise SparsrError(f"node {node.name}: TFLite takes PadToEven only before a 3x3 Conv and a pooling by 2")
+            raise SparsrError(
+                f"node {node.name}: TFLite takes PadToEven only before a 3x3 Conv and a pooling by 2",
+                "leave out the TFLite file: --format onnx,native",
+            )
     return None
