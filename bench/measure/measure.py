@@ -20,6 +20,7 @@ import numpy as np
 
 from sparsr.bench.measure.compare import difference, reference_engine, with_opponents
 from sparsr.bench.measure.engines import ENGINES
+from sparsr.bench.measure.here import HERE, expected_here
 from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.measure.results import Basis, BundleInfo, Device, Difference, Results, Row, Settings
 from sparsr.bench.measure.statistics import summarise
@@ -196,7 +197,10 @@ def _compare(plan: Plan, entries: Sequence[_Entry]) -> None:
             outputs[entry.engine] = values.reshape(height, width, 3) * np.float32(255 / subject.card.value_range)
         if not outputs:
             continue
-        reference = reference_engine(outputs)
+        here = expected_here(plan, subject)
+        reference = reference_engine(outputs) if here is None else HERE
+        if here is not None:
+            outputs[HERE] = here
         for entry in done:
             if entry.error is None:
                 entry.difference = difference(reference, outputs[reference], outputs[entry.engine])

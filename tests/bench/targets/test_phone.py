@@ -47,6 +47,7 @@ def test_a_bundle_is_measured_on_the_phone_and_nothing_is_left(phone):
     assert (row["source"], row["failure"]) == ("measured", None)
     assert row["target"].startswith("adb:") and len(row["wall_samples"]) == 4
     assert row["counters"]["multiply_adds"] == phone.multiply_adds
+    assert row["difference"]["reference"] == "native, here" and row["difference"]["max_8bit"] == 0
     assert row["memory"]["peak"] > 0 and row["first"] > 0 and row["wall"]["p95"] > 0
     assert data["machine"]["name"] == "Virtual phone"
     assert data["settings"]["cpus"] == [0]

@@ -105,6 +105,23 @@ def test_the_output_is_that_of_the_engine_here(board, tmp_path):
     np.testing.assert_array_equal(here, there)
 
 
+def test_a_wrong_output_of_a_board_is_told(board, tmp_path, monkeypatch):
+    """It is held against this machine's engine: there is no other engine on the board to disagree."""
+    bundle, _ = write_native_bundle(tmp_path / "tiny", width=20, height=13)
+    plan = Plan((Subject("tiny", bundle),), ("native",), 20, 13, 1, 3, target=board)
+    fetch = Ssh.get
+
+    def get(self, path, file):
+        fetch(self, path, file)
+        values = np.fromfile(file, "<f4")
+        values[7] += 40
+        values.tofile(file)
+
+    monkeypatch.setattr(Ssh, "get", get)
+    (row,) = measure(plan).rows
+    assert (row.difference.reference, row.correct) == ("native, here", False)
+
+
 def measure_output(plan, file):
     target, subject = plan.target, plan.subjects[0]
     plan.input_image(subject.card.value_range).astype("<f4").tofile(f"{file}.in")
