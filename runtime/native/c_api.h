@@ -82,7 +82,8 @@ SPARSR_API void sparsr_set_profiling(sparsr_model* model, int profiling);
 /* Gets ready for images of a size; otherwise the first run of the size does. */
 SPARSR_API int sparsr_prepare(sparsr_model* model, int32_t height, int32_t width, char* error, size_t error_size);
 
-/* Bytes of feature maps a run on images of a size takes; allocates nothing. Returns 0 on error. */
+/* Bytes that a run on images of a size takes, feature maps and weights as kernels read them; allocates nothing. Returns 0 on
+ * error. */
 SPARSR_API int sparsr_memory(const sparsr_model* model, int32_t height, int32_t width, uint64_t* bytes, char* error,
                              size_t error_size);
 /* Chooses kernels for images of any size as for images of this one from now on, so that windows of a picture get the kernels

@@ -183,7 +183,10 @@ class NativeModel:
         self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_prepare, height, width)
 
     def memory(self, height: int, width: int) -> int:
-        """Bytes of feature maps for an image of a size; nothing is allocated. Raises `SparsrError` as `prepare`."""
+        """Bytes for an image of a size: feature maps, and weights as kernels read them. Nothing is allocated.
+
+        Raises `SparsrError` as `prepare`.
+        """
         count = c_uint64()
         self._call(f"cannot run on {width}x{height} pixels", self._library.sparsr_memory, height, width, count)
         return count.value

@@ -7,6 +7,8 @@
 
 namespace sparsr {
 
+constexpr const char* bad_number = "the JSON text holds a bad number";
+
 class JsonParser {
 public:
     explicit JsonParser(std::string_view text) : text_(text) {}
@@ -71,14 +73,30 @@ private:
     }
 
     void parse_number(Json& value) {
-        size_t end = at_;
-        while (end < text_.size() && std::string_view("+-.eE0123456789").find(text_[end]) != text_.npos) ++end;
-        const std::string digits(text_.substr(at_, end - at_));
-        char* stop = nullptr;
+        const size_t begin = at_;
+        if (peek() == '-') ++at_;
+        const char first = peek();
+        require(skip_digits() == 1 || first != '0', bad_number);
+        if (peek() == '.') {
+            ++at_;
+            skip_digits();
+        }
+        if (peek() == 'e' || peek() == 'E') {
+            ++at_;
+            if (peek() == '+' || peek() == '-') ++at_;
+            skip_digits();
+        }
         value.type_ = Json::Type::number;
-        value.number_ = std::strtod(digits.c_str(), &stop);
-        require(!digits.empty() && !*stop && std::isfinite(value.number_), "the JSON text holds a bad number");
-        at_ = end;
+        value.number_ = std::strtod(std::string(text_.substr(begin, at_ - begin)).c_str(), nullptr);
+        require(std::isfinite(value.number_), bad_number);
+    }
+
+    // One at least.
+    size_t skip_digits() {
+        const size_t begin = at_;
+        while (peek() >= '0' && peek() <= '9') ++at_;
+        require(at_ > begin, bad_number);
+        return at_ - begin;
     }
 
     std::string parse_string() {

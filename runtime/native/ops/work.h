@@ -35,6 +35,7 @@ struct Choice {
     Kernel kernel = Kernel::plain;
     int step = 1;  // output rows per run
     Margin margin;
+    size_t weight_bytes = 0;  // of the weights as it reads them, beside the program's own
 };
 
 const char* kernel_name(Choice::Kernel kernel);

@@ -28,12 +28,19 @@ bool tileable(const Layer& layer, int channels, int vectors) {
 // Beyond this share of weights that are not zero no machine's sparse kernel is the fastest.
 constexpr double never_sparse = 0.75;
 
-Choice make_choice(const Op& op, Choice::Kernel kernel, int vectors) {
+size_t weight_bytes(const Layer& layer, Choice::Kernel kernel, int channels, int vectors) {
+    if (kernel == Choice::Kernel::winograd) return winograd_bytes(vectors, layer.kernel_h, channels, layer.outputs);
+    if (kernel == Choice::Kernel::sparse) return layer.weights.size() * sizeof(ZeroTap);
+    return size_t(dense_weights(layer, channels) * sizeof(float));
+}
+
+Choice make_choice(const Op& op, Choice::Kernel kernel, int channels, int vectors) {
     const Layer& layer = *op.layer;
     Choice choice;
     choice.kernel = kernel;
     choice.step = (kernel == Choice::Kernel::winograd ? winograd_rows(vectors, layer.kernel_h) : 2) * op.block;
     choice.margin = {layer.top, layer.bottom, layer.left, std::max(0, layer.kernel_w - 1 - layer.left)};
+    choice.weight_bytes = weight_bytes(layer, kernel, channels, vectors);
     return choice;
 }
 
@@ -41,14 +48,14 @@ Choice make_choice(const Op& op, Choice::Kernel kernel, int vectors) {
 
 std::vector<Choice> conv_choices(const Op& op, int channels, const Buffer& input) {
     if (!reachable(*op.layer, input)) return {};
-    std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense, input.vectors)};
+    std::vector<Choice> choices{make_choice(op, Choice::Kernel::dense, channels, input.vectors)};
     if (density(*op.layer, channels) < never_sparse) {
-        choices.push_back(make_choice(op, Choice::Kernel::sparse, input.vectors));
-        if (op.layer->shared > 1) choices.push_back(make_choice(op, Choice::Kernel::shared, input.vectors));
+        choices.push_back(make_choice(op, Choice::Kernel::sparse, channels, input.vectors));
+        if (op.layer->shared > 1) choices.push_back(make_choice(op, Choice::Kernel::shared, channels, input.vectors));
     }
     // Half precision would not survive Winograd's transforms.
     const bool tiles = input.real_bytes == sizeof(float) && tileable(*op.layer, channels, input.vectors);
-    if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd, input.vectors));
+    if (tiles) choices.push_back(make_choice(op, Choice::Kernel::winograd, channels, input.vectors));
     return choices;
 }
 

@@ -34,6 +34,15 @@ int winograd_rows(int vectors, int side) {
     return winograd_results(winograd_points, side) * (std::max(cover[0].count, cover[1].count) > 1 ? 1 : 2);
 }
 
+size_t winograd_bytes(int vectors, int side, int channels, int outputs) {
+    constexpr int most_grouped = 12;  // outputs whose weights lie side by side
+    const int grouped = (outputs + most_grouped - 1) / most_grouped * most_grouped;
+    size_t bytes = 0;
+    for (const WinogradTiles& tiles : winograd_cover(vectors, side))
+        if (tiles.count) bytes += size_t(winograd_points * tiles.points) * size_t(channels) * size_t(grouped) * sizeof(float);
+    return bytes;
+}
+
 double winograd_products(int side, int vectors) {
     const int products = winograd_points * columns_read(winograd_cover(vectors, side));
     return double(products) / (winograd_results(winograd_points, side) * vectors);

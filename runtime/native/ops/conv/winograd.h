@@ -23,6 +23,8 @@ using WinogradCover = std::array<WinogradTiles, 2>;
 WinogradCover winograd_cover(int vectors, int side);
 // Output rows at once: those of two rows of tiles where the tiles of one would each be the only one to use its weights.
 int winograd_rows(int vectors, int side);
+// Bytes of a convolution's weights for the tiles of such lines, from above.
+size_t winograd_bytes(int vectors, int side, int channels, int outputs);
 // Products per result of a channel in such a line; without one in a line of whole tiles.
 double winograd_products(int side, int vectors = 12);
 

@@ -11,6 +11,7 @@ Choice choose_masked(const Op& op) {
     choice.step = step;
     // Tiles of 4 x 4 pixels and one around; the last ones may reach beyond the image on the right.
     choice.margin = {1, 1, 1, mask_side};
+    choice.weight_bytes = parts_of(op)[size_t(op.part)].weights.bytes() / 9 * 36;  // the products of tiles for the 9 taps
     return choice;
 }
 #endif

@@ -1,4 +1,4 @@
-#include "run/schedule.h"
+#include "run/scheduler.h"
 
 #include <utility>
 
@@ -22,12 +22,12 @@ void relax() {
 
 }  // namespace
 
-Pipeline::Pipeline(const std::vector<std::vector<size_t>>& affected, const std::vector<int>& home, Hooks hooks)
+Scheduler::Scheduler(const std::vector<std::vector<size_t>>& affected, const std::vector<int>& home, Hooks hooks)
     : affected_(affected), home_(home), hooks_(std::move(hooks)), able_(affected.size()), running_(affected.size()) {
     for (size_t stage = 0; stage < able_.size(); ++stage) able_[stage] = hooks_.able(stage);
 }
 
-void Pipeline::work(int worker) {
+void Scheduler::work(int worker) {
     std::unique_lock<std::mutex> lock(mutex_);
     while (!over_) {
         const size_t stage = choose(worker);
@@ -55,12 +55,12 @@ void Pipeline::work(int worker) {
     }
 }
 
-void Pipeline::check() const {
+void Scheduler::check() const {
     if (error_) std::rethrow_exception(error_);
 }
 
 // The last first: what is nearly done leaves the buffers.
-size_t Pipeline::choose(int worker) const {
+size_t Scheduler::choose(int worker) const {
     size_t other = none;
     for (size_t stage = able_.size(); stage-- > 0;) {
         if (!able_[stage]) continue;
@@ -70,7 +70,7 @@ size_t Pipeline::choose(int worker) const {
     return other;
 }
 
-void Pipeline::finish(size_t stage) {
+void Scheduler::finish(size_t stage) {
     if (!hooks_.advance(stage)) over_ = true;
     int more = 0;
     for (size_t other : affected_[stage]) {
@@ -84,7 +84,7 @@ void Pipeline::finish(size_t stage) {
     }
 }
 
-void Pipeline::wait(std::unique_lock<std::mutex>& lock) {
+void Scheduler::wait(std::unique_lock<std::mutex>& lock) {
     if (running_count_ == 0) {
         fail(std::make_exception_ptr(Error("the layers wait for each other")));
         return;
@@ -98,7 +98,7 @@ void Pipeline::wait(std::unique_lock<std::mutex>& lock) {
     --sleeping_;
 }
 
-void Pipeline::fail(std::exception_ptr error) {
+void Scheduler::fail(std::exception_ptr error) {
     error_ = error;
     over_ = true;
     changes_.fetch_add(1, std::memory_order_relaxed);

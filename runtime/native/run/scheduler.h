@@ -14,7 +14,7 @@
 
 namespace sparsr {
 
-class Pipeline {
+class Scheduler {
 public:
     struct Hooks {
         std::function<bool(size_t stage)> able;                // whether it can step now; never called by two threads
@@ -24,7 +24,7 @@ public:
 
     // `affected`: of every stage, those whose ability its steps may change, itself among them. `home`: the worker that
     // prefers it, so that neighbouring stages find each other's results in one cache.
-    Pipeline(const std::vector<std::vector<size_t>>& affected, const std::vector<int>& home, Hooks hooks);
+    Scheduler(const std::vector<std::vector<size_t>>& affected, const std::vector<int>& home, Hooks hooks);
 
     // Steps until all is done: of the able stages the last one at home here, or else the last one of all. Every worker
     // calls it with a number of its own; one suffices.

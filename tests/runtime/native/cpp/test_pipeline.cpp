@@ -1,0 +1,88 @@
+// Buffers hold as few rows as a run needs, and a run may then take any order.
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "programs.h"
+#include "run/memory.h"
+#include "run/rehearsal.h"
+#include "run/setup.h"
+#include "run/sharing.h"
+
+using namespace sparsr;
+using namespace sparsr::testing;
+
+namespace {
+
+Pipeline prepared(const Program& program, Size size, int workers = 1) {
+    Costs costs(*best_kernels(), false);
+    Pipeline pipeline = make_pipeline(program, *best_kernels(), {}, costs, size);
+    rehearse(pipeline, workers);
+    share_memory(pipeline);
+    pipeline.restart();
+    return pipeline;
+}
+
+Chain skipping() { return Chain(3).conv({16}).conv({16}, true).conv({16}).add(2).conv({12}, true).add(0).conv({3, 5}); }
+
+}  // namespace
+
+TEST_CASE("any order finishes") {
+    const Chain chain = skipping();
+    for (int workers : {1, 3})
+        for (unsigned seed = 0; seed < 50; ++seed) {
+            Pipeline pipeline = prepared(chain.program(), {41, 37}, workers);
+            std::mt19937 random(seed);
+            while (pipeline.handed_over < pipeline.output.height) {
+                std::vector<size_t> able;
+                for (size_t stage = 0; stage <= pipeline.last_stage(); ++stage)
+                    if (pipeline.able(stage)) able.push_back(stage);
+                REQUIRE(!able.empty());
+                pipeline.advance(able[random() % able.size()]);
+            }
+        }
+}
+
+TEST_CASE("only what a step affects becomes able") {
+    const Chain chain = skipping();
+    Pipeline pipeline = prepared(chain.program(), {29, 16});
+    const auto affected = pipeline.affected();
+    std::mt19937 random(1);
+    std::vector<bool> before(pipeline.last_stage() + 1);
+    for (size_t stage = 0; stage < before.size(); ++stage) before[stage] = pipeline.able(stage);
+    while (pipeline.handed_over < pipeline.output.height) {
+        size_t chosen;
+        do chosen = random() % before.size();
+        while (!before[chosen]);
+        pipeline.advance(chosen);
+        for (size_t stage = 0; stage < before.size(); ++stage) {
+            const bool now = pipeline.able(stage);
+            const auto& list = affected[chosen];
+            if (now != before[stage]) CHECK(std::find(list.begin(), list.end(), stage) != list.end());
+            before[stage] = now;
+        }
+    }
+}
+
+TEST_CASE("memory does not grow with the height") {
+    if (!Mapping::can_mirror()) return;
+    const Chain chain = skipping();
+    const size_t small = map_bytes(prepared(chain.program(), {200, 64}).maps);
+    CHECK(map_bytes(prepared(chain.program(), {2000, 64}).maps) == small);
+    CHECK(small < 16 * 200 * 64 * sizeof(float));  // of one whole map
+}
+
+TEST_CASE("memory is kept from size to size, and bounded") {
+    const Chain chain = skipping();
+    constexpr size_t most = size_t(8) << 20;
+    MapMemory memory(most);
+    for (int round = 0; round < 3; ++round)
+        for (int side : {16, 120, 33}) {
+            Pipeline pipeline = prepared(chain.program(), {side, side});
+            REQUIRE(map_bytes(pipeline.maps) <= most);
+            memory.allocate(pipeline.maps);
+            for (const Map& map : pipeline.maps) CHECK((map.writers.empty() || map.buffer.start != nullptr));
+            CHECK(memory.bytes(pipeline.maps) <= most);
+            memory.take_back(pipeline.maps);
+        }
+}
