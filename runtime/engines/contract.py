@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsr.runtime.model.card import BundleCard
-from sparsr.runtime.samples import Samples
+from sparsr.runtime.samples import FloatArray, Samples
 
-FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
 Precision = Literal["fp32", "fp16"]
 """What an engine computes in. fp16 is the native engine's only, for networks without masked blocks: activations and

@@ -78,7 +78,7 @@ class Need:
         return self.window(min(height, side), min(width, side)) + self.row
 
 
-def plan(height: int, width: int, halo: int, need: Need, budget: int) -> Tiling:
+def choose_tiling(height: int, width: int, halo: int, need: Need, budget: int) -> Tiling:
     """The tiling that takes at most `budget` bytes and computes the fewest pixels in total.
 
     Where a row has several windows their results meet in memory, or in a file if they are as tall as the picture and

@@ -18,7 +18,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.samples import WHITE, Samples
-from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, fixed, plan
+from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, choose_tiling, fixed
 from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
 
 DEFAULT_MAX_MEMORY = 2**30
@@ -216,7 +216,7 @@ class Upscaler(PictureUpscaler):
         need = self._need(width, pixel_bytes)
         held = self.held + reserve + height * width * pixel_bytes
         try:
-            return plan(height, width, halo, need, self.max_memory - held)
+            return choose_tiling(height, width, halo, need, self.max_memory - held)
         except ValueError as error:
             needed = held + need.smallest(height, width, halo)
             raise SparsrError(

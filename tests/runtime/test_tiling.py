@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsr.runtime.upscale.tiling import Need, fixed, plan, spans
+from sparsr.runtime.upscale.tiling import Need, choose_tiling, fixed, spans
 
 LENGTHS = st.integers(1, 300)
 HALOS = st.integers(0, 40)
@@ -33,7 +33,7 @@ def test_plan_stays_within_the_budget(height, width, halo, pixel_bytes, row_byte
     needed = need(pixel_bytes, row_bytes, 1000 if files else 10**9)
     if budget < needed.smallest(height, width, halo):
         return
-    tiling = plan(height, width, halo, needed, budget)
+    tiling = choose_tiling(height, width, halo, needed, budget)
     rows, columns = tiling.window
     kept = tiling.rows[0].keep_stop - tiling.rows[0].keep_start
     together = 1000 if tiling.from_file else kept * row_bytes if len(tiling.columns) > 1 else 0
@@ -42,13 +42,13 @@ def test_plan_stays_within_the_budget(height, width, halo, pixel_bytes, row_byte
 
 def test_a_budget_for_nothing_is_refused():
     with pytest.raises(ValueError, match="no window"):
-        plan(30, 30, 3, need(5), need(5).smallest(30, 30, 3) - 1)
+        choose_tiling(30, 30, 3, need(5), need(5).smallest(30, 30, 3) - 1)
 
 
 @settings(deadline=None)
 @given(LENGTHS, LENGTHS, HALOS)
 def test_a_picture_that_fits_is_not_cut(height, width, halo):
-    tiling = plan(height, width, halo, need(3, 10**6), height * 3 * width)
+    tiling = choose_tiling(height, width, halo, need(3, 10**6), height * 3 * width)
     assert tiling.whole
     assert tiling.window == (height, width)
 
@@ -57,7 +57,7 @@ def test_a_picture_that_fits_is_not_cut(height, width, halo):
 @given(st.integers(1, 300), st.integers(20, 300), st.integers(0, 9), st.integers(25, 300))
 def test_an_engine_that_streams_gets_few_tall_columns(height, width, halo, budget):
     """Its memory is that of its lines: columns through a file, as wide as fits."""
-    tiling = plan(height, width, halo, Need(lambda rows, columns: columns, 10**6, 1), budget)
+    tiling = choose_tiling(height, width, halo, Need(lambda rows, columns: columns, 10**6, 1), budget)
     assert len(tiling.rows) == 1
     assert tiling.window[1] + (len(tiling.columns) > 1) <= max(budget, 0)
     wider = -(-width // max(1, len(tiling.columns) - 1)) + 2 * halo
@@ -72,7 +72,7 @@ def test_plan_computes_as_few_pixels_as_the_best_grid(height, width, halo, budge
         return rows * columns * window if window <= budget else float("inf")
 
     best = min(computed(rows, columns) for rows in range(1, height + 1) for columns in range(1, width + 1))
-    tiling = plan(height, width, halo, need(1), budget)
+    tiling = choose_tiling(height, width, halo, need(1), budget)
     window = tiling.window[0] * tiling.window[1]
     assert len(tiling.rows) * len(tiling.columns) * window <= best
 

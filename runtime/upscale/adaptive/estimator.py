@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
-FloatArray = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
 LUMA = np.array([65.481, 128.553, 24.966], np.float32) / 255  # BT.601, as quality is measured
 SPREAD = 32.0

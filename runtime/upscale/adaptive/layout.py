@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from sparsr.runtime.upscale.tiling import Span
 
-FloatArray = NDArray[np.float64]
+DoubleArray = NDArray[np.float64]
 FLAT = 1 / 12
 """Squared error (of 0..255) that rounding to 8 bits makes: below it a patch is flat and takes the cheapest."""
 MAX_SIDE = 12
@@ -59,14 +59,14 @@ class Window:
     column_stop: int
 
 
-def gains(errors: FloatArray) -> FloatArray:
+def gains(errors: DoubleArray) -> DoubleArray:
     """(f_n - f_i) / mean(f_n) for the estimated squared errors of a picture, [n, rows, columns]; 0 for flat patches."""
     cheapest = errors[-1]
     return np.where(cheapest > FLAT, cheapest - errors, 0.0) / max(float(cheapest.mean()), FLAT)
 
 
 def lay_out(
-    gain: FloatArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int, beta: float
+    gain: DoubleArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int, beta: float
 ) -> list[Window]:
     """Windows that cover all patches once and have the largest sum of the rule among all guillotine partitions.
 
@@ -76,7 +76,7 @@ def lay_out(
     """
     cells = _Cells(gain, prices, block, patch)
     unit = beta / max(price.pixel for price in prices) / patch**2
-    best: dict[tuple[int, int], FloatArray] = {}
+    best: dict[tuple[int, int], DoubleArray] = {}
     choice: dict[tuple[int, int], NDArray[np.intp]] = {}
     count, rows, columns = gain.shape
     for shape in np.ndindex(rows, columns):
@@ -94,7 +94,7 @@ def lay_out(
 class _Cells:
     """Sums over rectangles of patches, for all positions of a rectangle at once."""
 
-    def __init__(self, gain: FloatArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int) -> None:
+    def __init__(self, gain: DoubleArray, prices: Sequence[Price], block: tuple[Span, Span], patch: int) -> None:
         count, rows, columns = gain.shape
         edges = [
             np.minimum(span.keep_start + np.arange(number + 1) * patch, span.keep_stop)
@@ -113,17 +113,17 @@ class _Cells:
         steps = np.array([price.columns for price in prices])[:, None]
         self._heights, self._widths = heights, [-(-width // steps) * steps for width in widths]
 
-    def gain(self, height: int, width: int) -> FloatArray:
+    def gain(self, height: int, width: int) -> DoubleArray:
         """Gain of every candidate in every rectangle of height x width patches: [n, positions, positions]."""
         sums = self._sums
         taller = sums[:, height:] - sums[:, :-height]
-        difference: FloatArray = taller[:, :, width:] - taller[:, :, :-width]
+        difference: DoubleArray = taller[:, :, width:] - taller[:, :, :-width]
         return difference
 
-    def cost(self, height: int, width: int) -> FloatArray:
+    def cost(self, height: int, width: int) -> DoubleArray:
         """What every such rectangle costs as one window of every candidate, its surroundings included."""
         areas = self._heights[height][:, :, None] * self._widths[width][:, None, :]
-        cost: FloatArray = self._pixel * areas + self._window
+        cost: DoubleArray = self._pixel * areas + self._window
         return cost
 
 

@@ -1,4 +1,4 @@
-"""The engine's own tests in C++ (tests/runtime/native/cpp), built with the checks of debug builds and run case by case."""
+"""The engine's own tests in C++ (tests/runtime/native/cpp), built with the checks of debug builds, a test each."""
 
 import shutil
 import subprocess
