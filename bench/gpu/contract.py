@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+from sparsr.runtime.samples import FloatArray
 
-FloatArray = NDArray[np.float32]
 Mode = Literal["eager", "compiled", "graph"]
 Precision = Literal["float32", "tf32", "float16", "bfloat16"]
 

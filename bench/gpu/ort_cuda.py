@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from sparsr.bench.gpu.contract import FloatArray, Precision
+from sparsr.bench.gpu.contract import Precision
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 _PROVIDER = "CUDAExecutionProvider"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sparsr.bench.gpu.contract import FloatArray, Mode, Precision
+from sparsr.bench.gpu.contract import Mode, Precision
 from sparsr.bench.gpu.torch_network import TorchNetwork
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 _TYPES = {"float32": torch.float32, "tf32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _WARM_UP = 3  # runs before a graph is recorded, as PyTorch's documentation asks for

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from sparsr.bench.measure.engines import FloatArray
 from sparsr.bench.measure.results import Difference, Opponent, Results, Row
 from sparsr.bench.measure.statistics import PairedRatio, paired_ratio
+from sparsr.runtime.samples import FloatArray
 
 
 def reference_engine(outputs: dict[str, FloatArray]) -> str:

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sparsr.bench.gpu.names import GPU_ENGINES, Load
 from sparsr.runtime.engines import registry as runtime_engines
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import ModelFormat
+from sparsr.runtime.samples import FloatArray
 
-FloatArray = NDArray[np.float32]
 Run = Callable[[FloatArray], FloatArray]
 """One inference: float32 image [1, 3, h, w] or [1, h, w, 3], by the engine's layout, values 0..value range."""
 

@@ -13,7 +13,7 @@ from typing import TextIO
 import numpy as np
 
 from sparsr.bench.gpu.contract import DeviceRun
-from sparsr.bench.measure.engines import ENGINES, BenchEngine, FloatArray
+from sparsr.bench.measure.engines import ENGINES, BenchEngine
 from sparsr.bench.measure.layers import profile_layers
 from sparsr.bench.targets.contract import (
     RUN,
@@ -30,6 +30,7 @@ from sparsr.bench.targets.contract import (
     read_job,
 )
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 _SIDE, _PRODUCTS = 256, 4  # of the reference workload: some milliseconds
 

@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sparsr.bench.measure.engines import FloatArray, Run, convert
+from sparsr.bench.measure.engines import Run, convert
+from sparsr.runtime.samples import FloatArray
 
 # The converter's extension module, called directly: its official wrapper, MNN.tools.mnnconvert, installs a
 # telemetry package with pip and reports the conversion.

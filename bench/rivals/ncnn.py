@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsr.bench.measure.engines import FloatArray, Run, convert
+from sparsr.bench.measure.engines import Run, convert
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 _INPUT, _OUTPUT = "in0", "out0"  # names pnnx gives
 # Two different sizes make pnnx keep height and width open.

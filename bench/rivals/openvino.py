@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsr.bench.measure.engines import FloatArray, Precision, Run
+from sparsr.bench.measure.engines import Precision, Run
+from sparsr.runtime.samples import FloatArray
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 _CALIBRATION = (4, 3, 64, 64)

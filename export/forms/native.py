@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
-FloatArray = NDArray[np.float32]
 GROUP_SIZES = (4, 8, 16, 32)
 _ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
 

@@ -19,7 +19,6 @@ from sparsr.export.forms.tflite import TFLiteForm
 from sparsr.runtime.errors import SparsrError
 
 Shape = tuple[int, int, int]
-FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Values = NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsr.export.ir.layer import BoolArray, FloatArray, Layer, Shape
+from sparsr.export.ir.layer import BoolArray, Layer, Shape
 from sparsr.export.ir.operators.activation import Activation
 from sparsr.export.ir.operators.arithmetic import Add, ChannelAffine, Mul
 from sparsr.export.ir.operators.borders import Crop, PadEdge, PadReflect
@@ -54,7 +54,6 @@ __all__ = [
     "Crop",
     "CropLike",
     "DepthToSpace",
-    "FloatArray",
     "GlobalMax",
     "GlobalMean",
     "GlobalStd",

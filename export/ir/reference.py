@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.ir.layer import FloatArray, Layer
+from sparsr.export.ir.layer import Layer
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 
 def run(graph: DeployGraph, image: FloatArray) -> FloatArray:

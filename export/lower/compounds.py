@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
-from sparsr.export.ir.layers import Activation, FloatArray, MaskedBlock
+from sparsr.export.ir.layers import Activation, MaskedBlock
 from sparsr.export.lower import phases
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 from sparsr.train.networks.sparse_masks import SparseMaskBlock
 from sparsr.train.networks.tracing import Operation
 

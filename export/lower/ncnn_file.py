@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 Number = int | float
-FloatArray = NDArray[np.float32]
 _MAGIC = "7767517"
 _MOST_TEXT = 16 << 20  # bytes; the largest graphs have thousands of lines
 _FLOAT16 = 0x01306B47  # before weights in half precision

@@ -9,7 +9,6 @@ from sparsr.export.ir.layers import (
     Conv,
     Crop,
     DepthToSpace,
-    FloatArray,
     MaxPool,
     Nearest,
     PadEdge,
@@ -18,6 +17,7 @@ from sparsr.export.ir.layers import (
 )
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_site import Site
+from sparsr.runtime.samples import FloatArray
 
 Padding = tuple[int, int, int, int]
 _LARGEST_FACTOR = 8

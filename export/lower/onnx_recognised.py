@@ -14,10 +14,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import Activation, ChannelNorm, DepthToSpace, FloatArray, Layer
+from sparsr.export.ir.layers import Activation, ChannelNorm, DepthToSpace, Layer
 from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_probe import Probe, session
+from sparsr.runtime.samples import FloatArray
 
 _NAMED = ("gelu", "gelu_tanh", "mish", "hardswish")
 _POINTWISE = frozenset(

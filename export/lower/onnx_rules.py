@@ -13,7 +13,6 @@ from sparsr.export.ir.layers import (
     Add,
     ChannelAffine,
     Concat,
-    FloatArray,
     GlobalMax,
     GlobalMean,
     InstanceNorm,
@@ -23,6 +22,7 @@ from sparsr.export.ir.layers import (
 from sparsr.export.lower import onnx_pixels as pixels
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_site import Site
+from sparsr.runtime.samples import FloatArray
 
 Rule = Callable[[Site], str]
 """Appends layers and returns the tensor of the node's result."""

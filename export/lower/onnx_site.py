@@ -10,10 +10,11 @@ import onnx
 from numpy.typing import NDArray
 
 from sparsr.export.ir.graph import Node
-from sparsr.export.ir.layers import FloatArray, Layer
+from sparsr.export.ir.layers import Layer
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.samples import FloatArray
 
 
 class Lowered:

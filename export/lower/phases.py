@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, FloatArray, Layer, PadEdge
+from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, Layer, PadEdge
+from sparsr.runtime.samples import FloatArray
 
 Steps = list[tuple[str, Layer]]
 _CUBIC = -0.75  # torch's and ONNX's bicubic kernel (Keys' a)

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.ir.layers import FloatArray
 from sparsr.export.parity.mask_flips import Settle, as_torch
 from sparsr.runtime.errors import CheckFailedError, SparsrError
 from sparsr.runtime.media.images import read_image
 from sparsr.runtime.model.card import ParityEntry
+from sparsr.runtime.samples import FloatArray
 
 MAX_ABS = 1e-4
 """Largest difference allowed, as a fraction of the value range."""

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparsr.export.ir.layers import BoolArray, FloatArray
+from sparsr.export.ir.layers import BoolArray
+from sparsr.runtime.samples import FloatArray
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
 

@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.ir.layers import FloatArray
 from sparsr.export.lower.onnx_probe import session
 from sparsr.export.lower.ranges import LUMA, VALUE_RANGE
 from sparsr.export.parity.certificate import Run, Stage
 from sparsr.runtime.engines.registry import ENGINES, load_engine
 from sparsr.runtime.errors import CheckFailedError
 from sparsr.runtime.model.card import ModelFormat
+from sparsr.runtime.samples import FloatArray
 from sparsr.train.networks import SRNetwork
 
 

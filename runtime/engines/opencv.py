@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from sparsr.runtime.engines.contract import FloatArray
 from sparsr.runtime.engines.failures import failures_told
 from sparsr.runtime.engines.onnx_external import refuse_external_data
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.samples import FloatArray
 
 _WASTE = 2.0
 """Share of its blobs' peak in the maps alive at once; not measured, an allowance."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import onnxruntime
 
-from sparsr.runtime.engines.contract import FloatArray
 from sparsr.runtime.engines.failures import failures_told
 from sparsr.runtime.engines.native.build import digest, library_path
 from sparsr.runtime.engines.onnx_external import domains, refuse_external_data
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.samples import FloatArray
 
 _ARENA_WASTE = 1.65
 """Largest share of the arena's peak in the maps alive at once, in fresh processes; 1.2 where libsparsr has the maps."""

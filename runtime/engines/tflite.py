@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from sparsr.runtime.engines.contract import FloatArray
 from sparsr.runtime.engines.failures import failures_told
 from sparsr.runtime.engines.native.build import digest, library_path
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.samples import FloatArray
 
 _ARENA_WASTE = 1.2  # largest share of the arenas' peak in the maps alive at once, in fresh processes
 # XNNPACK keeps an indirection buffer per convolution: a pointer for each of the 9 taps of every pixel.

@@ -8,10 +8,10 @@ from typing import Self
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, FloatArray, ImageEngine, MaskCount
+from sparsr.runtime.engines.contract import STRIP_BYTES, ImageEngine, MaskCount
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard, BundleFile
-from sparsr.runtime.samples import Samples, from_values, to_values
+from sparsr.runtime.samples import FloatArray, Samples, from_values, to_values
 
 _FLOAT_RGB = 12  # bytes
 _FLOAT_OUTPUTS = 3  # the engine's result, its copy for us, and our 8-bit rounding of it

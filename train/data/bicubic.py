@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sparsr.runtime.errors import SparsrError
 
 ByteArray = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
+DoubleArray = NDArray[np.float64]
 
 
 def crop_to_multiple(image: ByteArray, scale: int) -> ByteArray:
@@ -65,7 +65,7 @@ def _resize_rows(image: ByteArray, height: int, factor: float) -> ByteArray:
 
 
 @lru_cache(maxsize=64)
-def _taps(length: int, output: int, factor: float) -> tuple[NDArray[np.intp], FloatArray]:
+def _taps(length: int, output: int, factor: float) -> tuple[NDArray[np.intp], DoubleArray]:
     """Input indices and weights, [output, taps] each, that make up every output sample."""
     stretch = min(factor, 1.0)
     width = 4 / stretch
@@ -80,7 +80,7 @@ def _taps(length: int, output: int, factor: float) -> tuple[NDArray[np.intp], Fl
     return indices[:, used], weights[:, used]
 
 
-def _cubic(x: FloatArray) -> FloatArray:
+def _cubic(x: DoubleArray) -> DoubleArray:
     """Keys' kernel with a = -0.5."""
     x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1

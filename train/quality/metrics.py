@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from sparsr.runtime.errors import SparsrError
 
 ByteArray = NDArray[np.uint8]
-FloatArray = NDArray[np.float64]
+DoubleArray = NDArray[np.float64]
 
-_LUMA: FloatArray = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, as MATLAB's rgb2ycbcr
+_LUMA: DoubleArray = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, as MATLAB's rgb2ycbcr
 _WINDOW = 11
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-def rgb_to_y(rgb: ByteArray) -> FloatArray:
+def rgb_to_y(rgb: ByteArray) -> DoubleArray:
     """Luma 16..235 of [h, w, 3] uint8 RGB, not rounded: [h, w] (MATLAB's rgb2ycbcr)."""
     return np.dot(rgb, _LUMA) + 16
 
@@ -50,7 +50,7 @@ def ssim_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
     return float(np.mean(similarity / ((mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2))))
 
 
-def cropped_luma(sr: ByteArray, hr: ByteArray, border: int) -> tuple[FloatArray, FloatArray]:
+def cropped_luma(sr: ByteArray, hr: ByteArray, border: int) -> tuple[DoubleArray, DoubleArray]:
     """Luma of both images without `border` pixels on every side.
 
     Raises `SparsrError` if the sizes differ or nothing is left.
@@ -64,7 +64,7 @@ def cropped_luma(sr: ByteArray, hr: ByteArray, border: int) -> tuple[FloatArray,
     return rgb_to_y(sr[inside]), rgb_to_y(hr[inside])
 
 
-def _blur(image: FloatArray) -> FloatArray:
+def _blur(image: DoubleArray) -> DoubleArray:
     """Gaussian window along both dimensions, valid region only: each side loses window - 1."""
     offsets = np.arange(_WINDOW) - _WINDOW // 2
     kernel = np.exp(-(offsets**2) / (2 * _SIGMA**2))

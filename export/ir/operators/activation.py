@@ -13,7 +13,8 @@ from ai_edge_litert import schema_py_generated as schema
 from sparsr.export.forms.native import NativeForm
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import TFLiteForm
-from sparsr.export.ir.layer import FloatArray, Pointwise, Values, per_channel
+from sparsr.export.ir.layer import Pointwise, Values, per_channel
+from sparsr.runtime.samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

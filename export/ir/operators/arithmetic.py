@@ -10,8 +10,9 @@ import numpy as np
 from sparsr.export.forms.native import NativeForm
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import TFLiteForm
-from sparsr.export.ir.layer import FloatArray, Pointwise, Values, per_channel
+from sparsr.export.ir.layer import Pointwise, Values, per_channel
 from sparsr.export.ir.operators.activation import Activation, activated, fused_native, fused_onnx, fused_tflite
+from sparsr.runtime.samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from onnx import TensorProto
 from sparsr.export.forms.native import NativeForm, Packed, compressed
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import SAME, VALID, TFLiteForm
-from sparsr.export.ir.layer import FloatArray, Layer, Reach, Shape, Values, per_channel, strided
+from sparsr.export.ir.layer import Layer, Reach, Shape, Values, per_channel, strided
 from sparsr.export.ir.operators.activation import Activation, activated, fused_native, fused_onnx, fused_tflite
+from sparsr.runtime.samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from onnx import TensorProto
 from sparsr.export.forms.native import NativeForm
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import SAME, VALID, TFLiteForm, with_channels
-from sparsr.export.ir.layer import BoolArray, FloatArray, Layer, Shape, Values, per_channel
+from sparsr.export.ir.layer import BoolArray, Layer, Shape, Values, per_channel
 from sparsr.export.ir.operators.conv import Conv
+from sparsr.runtime.samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ import numpy as np
 from sparsr.export.forms.native import NativeForm
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import TFLiteForm, with_channels
-from sparsr.export.ir.layer import FloatArray, Layer, Pointwise, Values, per_channel
+from sparsr.export.ir.layer import Layer, Pointwise, Values, per_channel
+from sparsr.runtime.samples import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
