@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,15 @@ from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
 from sparsr.export.parity import stages
 from sparsr.export.passes import for_native, for_tflite, optimise
-from sparsr.export.source import Report, Source, from_checkpoint, from_ncnn_files, from_onnx_file, from_onnx_model
+from sparsr.export.source import (
+    Report,
+    Source,
+    from_checkpoint,
+    from_ncnn_files,
+    from_onnx_file,
+    from_onnx_model,
+    from_spandrel,
+)
 from sparsr.export.writers import native as native_writer
 from sparsr.export.writers import onnx as onnx_writer
 from sparsr.export.writers import tflite as tflite_writer
@@ -25,6 +34,7 @@ from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_folder
 from sparsr.runtime.model.card import CARD_NAME, BundleCard, ModelFormat
+from sparsr.train.importers.official import UnknownNetworkError
 
 _GENERIC_NAMES = ("best", "last", "pruned")  # what training calls its checkpoints
 
@@ -113,8 +123,25 @@ def export_model(
     elif value_range is not None:
         raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX and ncnn files")
     else:
-        source = from_checkpoint(model, name, scale, sparsity, report, assume)
+        source = _checkpoint_source(model, name, scale, sparsity, report, assume)
     return _export(source, out, formats, pictures, explain, report)
+
+
+def _checkpoint_source(
+    model: Path,
+    name: str,
+    scale: int | None,
+    sparsity: Sequence[str],
+    report: Report,
+    assume: Mapping[str, Any] | None,
+) -> Source:
+    """By our own architectures; else by spandrel, where it is installed."""
+    try:
+        return from_checkpoint(model, name, scale, sparsity, report, assume)
+    except UnknownNetworkError:
+        if find_spec("spandrel") is None or sparsity:
+            raise
+        return from_spandrel(model, name, scale, report)
 
 
 def export_module(

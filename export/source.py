@@ -18,6 +18,8 @@ from sparsr.export.lower.from_onnx import lower_onnx
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.lower.onnx_file import open_onnx
 from sparsr.export.lower.ranges import on_luma
+from sparsr.export.lower.spandrel_model import spandrel_model
+from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import mask_flips, stages
 from sparsr.export.parity.certificate import Run
 from sparsr.export.parity.mask_flips import Settle, as_torch
@@ -31,6 +33,7 @@ from sparsr.train.run.checkpoint import Card
 Report = Callable[[str], None]
 RANGES = (1.0, 255.0)
 _HD = 1280 * 720
+_SMALLEST = 16  # side of the image on which a module is read
 _LUMA_ONLY = "luma, the colours enlarged bicubically"  # what the card says such a network works on
 
 
@@ -66,6 +69,16 @@ def from_checkpoint(
     if isinstance(network, LumaNetwork) and network.colours == 1:
         checkpoint = replace(checkpoint, training=checkpoint.training | {"works_on": _LUMA_ONLY})
     return Source(describe(network, checkpoint), graph, run, "torch", mask_flips.settler(network, graph.value_range))
+
+
+def from_spandrel(model: Path, name: str, scale: int | None, report: Report) -> Source:
+    """A checkpoint of a network that only spandrel knows."""
+    found = spandrel_model(model)
+    report(f"read as {found.architecture} x{found.scale}, by spandrel")
+    if scale not in (None, found.scale):
+        raise SparsrError(f"{model} enlarges x{found.scale}, not x{scale}", "leave out --scale")
+    graph = module_as_onnx(found.module, name, found.channels, max(found.minimum_size, _SMALLEST))
+    return from_onnx_model(graph, name, found.scale, 1.0, "torch")
 
 
 def _read_as(checkpoint: Card) -> str:

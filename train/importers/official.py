@@ -26,6 +26,10 @@ _PREFIXES = ("module.", "model.", "params_ema.", "params.", "state_dict.")
 """What wrappers put before all names."""
 
 
+class UnknownNetworkError(SparsrError):
+    """A whole checkpoint of an architecture that is not in the registry."""
+
+
 def import_official(
     path: str | Path, scale: int | None = None, assume: Mapping[str, Any] | None = None
 ) -> tuple[SRNetwork, Card]:
@@ -70,9 +74,9 @@ def _recognised(state: State, path: Path, scale: int | None) -> dict[str, Found]
         raise SparsrError(f"the weights of {path} do not fit together: {error}", "give another checkpoint") from error
     found = {name: what for name, what in known.items() if what}
     if not found:
-        raise SparsrError(
+        raise UnknownNetworkError(
             f"{path} is a checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
-            f"known are {', '.join(ARCHITECTURES)}; any other network can be exported from ONNX",
+            f"known are {', '.join(ARCHITECTURES)}; others are exported from ONNX, or with sparsr[spandrel]",
         )
     return found
 
