@@ -53,7 +53,10 @@ class Opened:
     @property
     def frames(self) -> int:
         """Pictures in the file; 1 where more than one are not an animation or pages."""
-        return int(getattr(self.image, "n_frames", 1)) if self.image.format in _MANY else 1
+        if self.image.format not in _MANY:
+            return 1
+        with decoding(self.path):  # some formats tell only once every header is read
+            return int(getattr(self.image, "n_frames", 1))
 
     @property
     def pages(self) -> bool:
