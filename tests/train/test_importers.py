@@ -604,3 +604,45 @@ def test_the_authors_carn_is_in_0_to_1_and_has_other_names(tmp_path):
     assert (card.architecture, card.scale) == ("carn", 3)
     x = torch.rand(1, 3, 9, 7) * 255
     torch.testing.assert_close(found(x), network(x), rtol=1e-4, atol=1e-2)
+
+
+def _edsr():
+    return network_of("edsr", blocks=1, channels=4)
+
+
+WRAPPED = {
+    "compiled": lambda state: prefixed(state, "_orig_mod."),
+    "averaged": lambda state: {"n_averaged": torch.tensor(5), **prefixed(state, "module.")},
+    "profiled": lambda state: {**state, "total_ops": torch.zeros(1), "total_params": torch.zeros(1)},
+    "of a GAN": lambda state: prefixed(state, "net_g."),
+    "Lightning": lambda state: {
+        "state_dict": {**prefixed(state, "model."), "criterion.vgg.0.weight": torch.zeros(4, 3, 3, 3)}
+    },
+    "averages beside": lambda state: {
+        "state_dict": {name: 0 * tensor for name, tensor in state.items()},
+        "state_dict_ema": state,
+    },
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+def test_what_other_trainers_put_around_their_weights(tmp_path, wrapping):
+    network = _edsr()
+    torch.save(WRAPPED[wrapping](network.state_dict()), tmp_path / "a.pth")
+    assert_same_function(tmp_path / "a.pth", network)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"), (b"<!DOCTYPE html>", "a web page")],
+)
+def test_files_are_called_what_they_are(tmp_path, content, words):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(SparsrError, match=words):
+        load_model(tmp_path / "a.pth")
+
+
+def test_torchscript_is_called_so(tmp_path):
+    torch.jit.trace(_edsr().eval(), torch.zeros(1, 3, 16, 16)).save(str(tmp_path / "a.pt"))
+    with pytest.raises(SparsrError, match="TorchScript"):
+        load_model(tmp_path / "a.pt")

@@ -9,7 +9,7 @@ from typing import Any
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers import import_official
 from sparsr.train.importers.tensorflow_graph import is_tensorflow_graph
-from sparsr.train.importers.weights_file import is_safetensors, metadata
+from sparsr.train.importers.weights_file import is_safetensors, metadata, mistaken_for
 from sparsr.train.networks import SRNetwork
 from sparsr.train.run import checkpoint
 from sparsr.train.run.checkpoint import CARD, Card
@@ -35,6 +35,8 @@ def load_model(
         start = file.read(9)
     if not start:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
+    if what := mistaken_for(path):
+        raise SparsrError(f"{path} is {what}, not a checkpoint", "download the file itself")
     ours = is_safetensors(path) and CARD in metadata(path)
     foreign = not ours and (is_safetensors(path) or is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS))
     if assume and not foreign:

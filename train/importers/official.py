@@ -22,8 +22,14 @@ from sparsr.train.run.checkpoint import Card, card_for
 
 _SCORES, _UNITS = ".priority_scores", ".pruning_units"  # SLS
 _WEIGHTS = "weights"  # may be assumed: which of several wrappers counts
-_PREFIXES = ("module.", "model.", "params_ema.", "params.", "state_dict.")
+_PREFIXES = (
+    "module.", "_orig_mod.", "model.", "net_g.", "generator.", "ema_model.", "params_ema.", "params.", "state_dict.",
+)  # fmt: skip
 """What wrappers put before all names."""
+_COUNTERS = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")
+"""Numbers that training and profiling keep beside the weights."""
+_LOSSES = ("criterion.", "loss.", "perceptual_loss.", "loss_fn.", "vgg.", "net_d.", "discriminator.")
+"""Modules of the training that checkpoints of whole trainers hold too."""
 
 
 class UnknownNetworkError(SparsrError):
@@ -92,8 +98,10 @@ def _assumed(found: dict[str, Found], assume: dict[str, Any], path: Path) -> dic
 
 
 def _without_prefixes(state: State) -> State:
-    """Names without what wrappers put before all of them, and without counters."""
-    state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    """Names without what wrappers put before all of them; without counters, and losses beside a wrapped network."""
+    state = {name: tensor for name, tensor in state.items() if not name.endswith(_COUNTERS)}
+    if any(name.startswith(_PREFIXES) for name in state):
+        state = {name: tensor for name, tensor in state.items() if not name.startswith(_LOSSES)}
     while prefix := next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in state)), ""):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
         if not state:

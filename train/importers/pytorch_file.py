@@ -38,7 +38,10 @@ _DTYPES = {
 }
 _MOST_SHARING = 4
 """How many times over the tensors may use the same data (tied layers); more would be a bomb."""
-WRAPPERS = ("state_dict", "params_ema", "params", "model_state_dict", "model", "net")
+WRAPPERS = (
+    "state_dict_ema", "params_ema", "model_ema", "ema_state_dict", "ema",
+    "state_dict", "params", "model_state_dict", "model", "net", "net_g", "generator",
+)  # fmt: skip
 """Keys under which projects put the weights, in order of preference: averaged weights before the last ones."""
 
 
@@ -55,6 +58,9 @@ class Weights:
     def record(self) -> dict[str, str]:
         """What the card says of it."""
         return {"weights": self.taken, "weights_left": ", ".join(self.left)} if self.left else {}
+
+
+_TORCHSCRIPT = "is a TorchScript program, which would have to be executed, not a checkpoint"
 
 
 class _Refused(Exception):
@@ -187,18 +193,27 @@ def _read_zip(file: io.BytesIO, size: int) -> Any:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise _Refused("is a compressed zip, not one that PyTorch wrote")
+            raise _Refused(_kind_of_zip([member.filename for member in members]))
         if sum(member.file_size for member in members) > size:
             raise _Refused("declares more data than it holds")
         program = next((member.filename for member in members if member.filename.endswith("/data.pkl")), None)
         if program is None:
             raise _Refused("is a zip file without a PyTorch checkpoint in it")
+        if any(member.filename.endswith("/constants.pkl") for member in members):
+            raise _Refused(_TORCHSCRIPT)
         storages: dict[str, _Storage] = {}
         content = _Unpickler(io.BytesIO(archive.read(program)), storages).load()
         folder = program.removesuffix("data.pkl") + "data/"
         for storage in storages.values():
             _fill(storage, archive.read(folder + storage.key))
     return content
+
+
+def _kind_of_zip(names: list[str]) -> str:
+    """What a zip file is that PyTorch's own `save` did not write."""
+    if any(name.endswith("/constants.pkl") for name in names):
+        return _TORCHSCRIPT
+    return "is a compressed zip, not one that PyTorch wrote"
 
 
 def _read_legacy(file: io.BytesIO) -> Any:

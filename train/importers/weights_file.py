@@ -27,6 +27,15 @@ def read_weights(path: Path, wanted: str | None = None) -> Weights:
         return Weights({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
 
 
+def mistaken_for(path: Path) -> str:
+    """What a file is that is often handed in for a checkpoint; empty if it is none of that."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS"
+    return "a web page" if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")) else ""
+
+
 def is_safetensors(path: Path) -> bool:
     """By its start: a length, then JSON. A length may begin like a PyTorch file."""
     with path.open("rb") as file:

@@ -20,7 +20,8 @@ _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own leav
 
 def open_film(av: Any, source: Path) -> Any:
     """The container, which can name no other file. A name with a colon is no protocol."""
-    return av.open(f"file:{source}", container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"})
+    limits = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
+    return av.open(f"file:{source}", container_options=limits, metadata_errors="replace")
 
 
 def film_stream(reader: Any, source: Path, max_pixels: int) -> Any:
