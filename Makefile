@@ -113,8 +113,8 @@ mutate: $(VENV)/.installed-tests
 # The native engine's tests, and those of its operators in ONNX Runtime and TFLite, under the sanitizers of addresses,
 # undefined behaviour and threads. The hosts are not instrumented; that of threads does not see how ONNX Runtime's pool
 # hands work over and would report races that are none, so a pool of the tests' own stands for it. Left out is what
-# measures or bounds the process's memory, of which sanitizers take much. 10,000 damaged models, 2,500 of each kind. At last 10,000
-# damaged pictures, films, bundles, checkpoints and ONNX files through the command line, a limited process each.
+# measures or bounds the process's memory, of which sanitizers take much. 10,000 damaged models, 2,500 of each kind.
+# At last 10,000 damaged pictures, films, bundles, checkpoints and ONNX files, each in a limited process of its own.
 SANITIZED = SPARSR_LIBRARY=build/sanitize-$(1)/libsparsr.so OMP_NUM_THREADS=1 $(RUN) -m pytest \
 	-k "not too_little_memory and not megabytes and not number_of_sizes and not compiler and not arm64"
 RUNTIME_OF = $$(gcc -print-file-name=lib$(1).so)
