@@ -8,7 +8,8 @@ import pytest
 from bench_results import make_results, make_row
 
 from sparsr.bench.measure import results as results_file
-from sparsr.bench.report import table
+from sparsr.bench.report import page, table
+from sparsr.bench.report.compose import Sources, compose
 from sparsr.bench.targets.machine import describe
 from sparsr.runtime.errors import SparsrError
 
@@ -34,6 +35,23 @@ def test_unknown_fields_of_a_later_version_are_ignored(tmp_path):
     data["rows"][0]["energy"] = 3
     (tmp_path / "bench.json").write_text(json.dumps(data))
     assert results_file.load(tmp_path / "bench.json") == make_results()
+
+
+def test_what_the_app_writes_beside_is_read_where_it_means_the_same(tmp_path):
+    results_file.save(make_results(), tmp_path / "app.json")
+    data = json.loads((tmp_path / "app.json").read_text())
+    state = {"thermal": "none", "battery_level": 80, "battery_temperature": None}
+    data["device"] = {"model": "Phone", "used_cores": "fastest", "before": state, "after": state}
+    data["sustained"] = [
+        {"at": 1.0, "seconds": 0.05, "thermal": "light"},
+        {"at": 2.0, "seconds": 0.06, "thermal": None},
+    ]
+    (tmp_path / "app.json").write_text(json.dumps(data))
+    read = results_file.load(tmp_path / "app.json")
+    assert read.device.before["battery_level"] == 80
+    assert [moment.seconds for moment in read.sustained] == [0.05, 0.06]
+    text = page.render(compose(Sources([read])))
+    assert "battery_level" in text and "Sustained" in text
 
 
 @pytest.mark.parametrize(
