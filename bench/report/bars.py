@@ -33,6 +33,9 @@ def bar_chart(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> Drawin
     longest = max((max(bar.length, *(bar.spread or (0.0,))) for bar in bars), default=1.0) or 1.0
     shapes: list[Shape] = []
     y = _MARGIN
+    if len(groups) > 1:  # else the one group's name says all
+        y += _HEAD
+        shapes.append(Words(0, y - 8, title, "soft", size=13.0))
     for name, group in groups:
         y += _HEAD
         shapes.append(Words(0, y - 8, name, "ink", size=13.0))
@@ -92,7 +95,7 @@ def _by_bundle(
 
 
 def _label(case: Case, cases: Sequence[Case]) -> str:
-    several = len({other.place for other in cases}) > 1
+    several = len({other.place for other in best(cases)}) > 1
     precision = "" if case.row.precision == "float32" or case.row.precision in case.row.engine else case.row.precision
     return " ".join(filter(None, [case.row.engine, precision, f"· {case.place}" if several else ""]))
 

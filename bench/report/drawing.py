@@ -35,6 +35,9 @@ SERIES = ("accent", "orange", "blue", "plum", "grey", "ink")
 _ZOOM = 2  # PNG pixels per unit, drawn at twice that and reduced, which smooths the edges
 _SMOOTH = 2
 
+_IN_ASCII = str.maketrans({"×": "x", "→": "->", "·": "on", "–": "-", "\u00a0": " "})
+"""What the font that comes with Pillow lacks."""
+
 Anchor = Literal["start", "middle", "end"]
 
 
@@ -153,7 +156,8 @@ def _draw(pen: ImageDraw.ImageDraw, shape: Shape, scale: int) -> None:
     elif isinstance(shape, Words):
         anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
         font = ImageFont.load_default(shape.size * scale)
-        pen.text((shape.x * scale, shape.y * scale), shape.content, colour, font, anchor)
+        content = shape.content.translate(_IN_ASCII)
+        pen.text((shape.x * scale, shape.y * scale), content, colour, font, anchor)
     else:
         places = [(x * scale, y * scale) for x, y in shape.points]
         pen.line(places, colour, max(1, round(shape.width * scale)), joint="curve")

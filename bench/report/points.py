@@ -44,7 +44,7 @@ def chart(
         x = horizontal(value)
         shapes.append(Path([(x, bottom), (x, bottom + 4)], "soft"))
         shapes.append(Words(x, bottom + 16, ticks[int(value)] if ticks else f"{value:.4g}", "soft", "middle"))
-    shapes.append(Words((_LEFT + right) / 2, bottom + 32, f"{y_axis} over {x_axis}", "soft", "middle"))
+    shapes.append(Words(_WIDTH / 2, bottom + 32, f"{y_axis} over {x_axis}", "soft", "middle"))
     legend = [line.name for line in lines] if len(lines) > 1 else []
     for number, line in enumerate(lines):
         colour = SERIES[number % len(SERIES)]
@@ -100,7 +100,7 @@ def _quality(cases: Sequence[Case], scale: int, data: str) -> Drawing:
         points = list(fastest.values())
         lines.append(Line(place, points, list(fastest), pareto_front(points)))
     title = f"Quality and time, ×{scale}"
-    return chart(title, "milliseconds for one image", f"dB of luma on {data}, ×{scale},", lines, logarithmic=True)
+    return chart(title, "ms for one image", f"dB of luma on {data}, ×{scale},", lines, logarithmic=True)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -103,7 +103,7 @@ def test_quality_over_time_needs_a_data_set_two_networks_share():
     (drawing,) = points.quality(cases([dataclasses.replace(results, bundles=tuple(infos))])).values()
     (cheap, fast), (dear, good) = sorted((shape.x, shape.y) for shape in drawing.shapes if isinstance(shape, Dot))
     assert cheap < dear and good < fast  # y grows downwards
-    assert "dB of luma on Set5, ×2, over milliseconds for one image" in words(drawing)
+    assert "dB of luma on Set5, ×2, over ms for one image" in words(drawing)
     assert points.quality(cases([results])) == {}
 
 
