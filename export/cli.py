@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparsr.export.adaptive.commands import COMMANDS
 from sparsr.export.exporter import DEFAULT_FORMATS, FORMATS, export_model
+from sparsr.export.parity.proof import read_statement
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
 from sparsr.train.importers.readings import assumption
@@ -67,7 +68,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="keep the N largest of every M weights, without training; single layers by name pattern, or LAYER=dense",
     )
     parser.add_argument(
-        "--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help="pictures for the parity certificate"
+        "--verify",
+        type=read_statement,
+        nargs="+",
+        default=[],
+        metavar="IMAGE",
+        help="pictures for the parity certificate; IMAGE=OUTPUT: what the network is known to make of it; "
+        "LOW=HIGH@DB: pictures or folders of them, and the PSNR it is known for",
     )
     parser.add_argument("--name", help="the network's name in the bundle (default: from MODEL)")
     parser.add_argument("--explain", action="store_true", help="say what every pass did, and why others did not apply")
@@ -107,7 +114,7 @@ def main() -> None:
         explain=arguments.explain,
         formats=_list_of(arguments.format),
         sparsity=_list_of(arguments.sparsity),
-        pictures=arguments.verify,
+        verify=arguments.verify,
         name=arguments.name,
         report=lambda line: print(line, flush=True),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,8 @@ from sparsr.export.lower.ncnn_file import is_ncnn
 from sparsr.export.lower.onnx_file import is_onnx
 from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
-from sparsr.export.parity import stages
+from sparsr.export.parity import kernel_choice, stages
+from sparsr.export.parity.proof import Statement, prove
 from sparsr.export.passes import for_native, for_tflite, optimise
 from sparsr.export.source import (
     Report,
@@ -31,11 +32,13 @@ from sparsr.export.writers import onnx as onnx_writer
 from sparsr.export.writers import tflite as tflite_writer
 from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
 from sparsr.runtime.engines.native.build import library_path
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import CheckFailedError, SparsrError
 from sparsr.runtime.files import atomic_folder
 from sparsr.runtime.model.card import CARD_NAME, BundleCard, ModelFormat
 from sparsr.train.importers.official import UnknownNetworkError
 
+Verify = Path | Statement
+"""A picture for the certificate, or what the network is stated to make of one."""
 _GENERIC_NAMES = ("best", "last", "pruned")  # what training calls its checkpoints
 
 
@@ -93,7 +96,7 @@ def export_model(
     assume: Mapping[str, Any] | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     sparsity: Sequence[str] = (),
-    pictures: Sequence[Path] = (),
+    verify: Sequence[Verify] = (),
     name: str | None = None,
     explain: bool = False,
     report: Report = print,
@@ -103,11 +106,12 @@ def export_model(
     `scale` chooses from a checkpoint for several scales; `value_range` is 1 or 255, the largest value in the image of
     an ONNX or ncnn network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `sparsity`
     prunes a checkpoint to N:M by magnitude on the way: `4:32` for the whole network, then any number of `LAYER=N:M` or
-    `LAYER=dense`, LAYER a shell pattern; `pictures` are real images for the parity certificate besides the random ones;
-    `name` is the network's name in files and tables (default: from the file name); `explain`: also report which passes
-    did what and why others did not. Progress goes to `report`, a line each. `out` is replaced if it is a bundle
-    already. Raises `SparsrError` for bad input and `CheckFailedError` if parity fails; then there is no bundle, or
-    still the one that was there.
+    `LAYER=dense`, LAYER a shell pattern; `verify` are real images for the parity certificate besides the random ones,
+    and statements to check first; `name` is the network's name in files and tables (default: from the file name);
+    `explain`: also report which passes did what and why others did not. Progress goes to `report`, a line each. `out`
+    is replaced if it is a bundle already. A file that an engine computes something else from is left out. Raises
+    `SparsrError` for bad input and `CheckFailedError` if the graph, every file or a statement fails; then there is no
+    bundle, or still the one that was there.
     """
     _check_formats(formats)
     if out.resolve() in model.resolve().parents:
@@ -124,7 +128,7 @@ def export_model(
         raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX and ncnn files")
     else:
         source = _checkpoint_source(model, name, scale, sparsity, report, assume)
-    return _export(source, out, formats, pictures, explain, report)
+    return _export(source, out, formats, verify, explain, report)
 
 
 def _checkpoint_source(
@@ -153,7 +157,7 @@ def export_module(
     channels: int = 3,
     minimum_size: int = 16,
     formats: Sequence[str] = DEFAULT_FORMATS,
-    pictures: Sequence[Path] = (),
+    verify: Sequence[Verify] = (),
     name: str | None = None,
     explain: bool = False,
     report: Report = print,
@@ -170,32 +174,68 @@ def export_module(
     report(f"reading {name}")
     model = module_as_onnx(module, name, channels, minimum_size)
     source = from_onnx_model(model, name, scale, value_range, "torch")
-    return _export(source, out, formats, pictures, explain, report)
+    return _export(source, out, formats, verify, explain, report)
 
 
 def _export(
-    source: Source, out: Path, formats: Sequence[str], pictures: Sequence[Path], explain: bool, report: Report
+    source: Source, out: Path, formats: Sequence[str], verify: Sequence[Verify], explain: bool, report: Report
 ) -> BundleCard:
     """The part that is the same for every network."""
+    statements = [entry for entry in verify if isinstance(entry, Statement)]
     with atomic_folder(out, CARD_NAME) as folder:
+        proofs = [prove(statement, source.run, source.graph, report) for statement in statements]
         graph, lines = optimise(source.graph)
         report(f"graph: {len(source.graph.nodes)} layers, {len(graph.nodes)} after the passes")
         if explain:
             for line in lines + for_native(graph)[1] + for_tflite(graph)[1]:
                 report(f"  {line}")
         streams = _streams(graph, report)
+        images = parity.probes(graph, [entry for entry in verify if isinstance(entry, Path)])
+        images = parity.with_exact(images, source.graph)
+        if streams:
+            graph = _with_kernels(graph, images, report)
         about = metadata(graph, source.description)
         files = [_write(kind, graph, about, report) for kind in _expressible(formats, graph, report)]
-        compared = stages.graph_stages(source.graph, graph)
-        for file in files:
-            compared += stages.file_stages(file.format, file.content, streams)
-        images = parity.probes(graph, pictures)
-        differences = parity.certify(
-            source.run, compared, images, graph.value_range, report, source.settle, source.origin
-        )
-        card = make_card(graph, source.description, files, parity.certificate(differences))
+        expected = [source.run(image.image) for image in images]
+        trial = parity.Trial(images, expected, graph.value_range, source.settle, source.origin)
+        differences = parity.certify(trial, stages.graph_stages(source.graph, graph), report)
+        files, found = _certified(files, trial, streams, report)
+        differences += found
+        for line in parity.table(differences):
+            report(line)
+        card = make_card(graph, source.description, files, parity.certificate(differences), proofs)
         write_bundle(folder, files, card)
     return card
+
+
+def _certified(
+    files: Sequence[ModelFile], trial: parity.Trial, streams: bool, report: Report
+) -> tuple[list[ModelFile], list[parity.Difference]]:
+    """The files that every engine agrees on: a failing engine costs its file. Raises `CheckFailedError` if all do."""
+    kept, differences = [], []
+    failure = CheckFailedError("there is no file to write")
+    for file in files:
+        try:
+            differences += parity.certify(trial, stages.file_stages(file.format, file.content, streams), report)
+        except CheckFailedError as error:
+            report(f"{file.name} is left out: {error}")
+            failure = error
+        else:
+            kept.append(file)
+    if not kept:
+        raise CheckFailedError(f"no bundle was written: {failure}", failure.hint) from failure
+    return kept, differences
+
+
+def _with_kernels(graph: DeployGraph, images: Sequence[parity.Probe], report: Report) -> DeployGraph:
+    """The graph with the layers of the native program that some kernels would round too much in."""
+    probe = next(image for image in images if image.wide)
+    if probe.exact is None:
+        return graph
+    choice = kernel_choice.choose(graph, probe.image, probe.exact)
+    left = f"{len(choice.kernels)} layers left to exact kernels, " if choice.kernels else ""
+    report(f"native kernels: {left}at most {choice.error:.1e} of the value range off float64")
+    return replace(graph, kernels=dict(choice.kernels))
 
 
 def _streams(graph: DeployGraph, report: Report) -> bool:

@@ -11,7 +11,7 @@ from sparsr.bench.report.blocks import Block, Folded, Heading, Note, Section, Ta
 from sparsr.bench.report.cases import Case, places
 from sparsr.bench.report.units import count, mebibytes, milliseconds, percent_floor
 from sparsr.bench.targets.contract import LayerGroup
-from sparsr.runtime.model.card import BundleCard, BundleFile
+from sparsr.runtime.model.card import BundleCard, BundleFile, ParityEntry
 
 _PROTOCOL = (
     "Every engine ran in a process of its own, on the same input. The processes took turns, one inference each. "
@@ -181,12 +181,23 @@ def _file(file: BundleFile) -> list[str]:
 
 
 def _parity(card: BundleCard) -> Table:
-    header = ("Step", "Image", "Largest difference", "8-bit equal", "8-bit off by")
+    header = ("Step", "Image", "Largest difference", "To float64", "8-bit equal", "8-bit off by")
     rows = [
-        (entry.hop, entry.image, f"{entry.max_abs:.1e}", percent_floor(entry.identical_8bit), str(entry.max_8bit))
+        (
+            entry.hop,
+            entry.image,
+            f"{entry.max_abs:.1e}",
+            _exact(entry),
+            percent_floor(entry.identical_8bit),
+            str(entry.max_8bit),
+        )
         for entry in card.parity
     ]
     return Table(header, rows, 2)
+
+
+def _exact(entry: ParityEntry) -> str:
+    return "" if entry.max_abs_float64 is None else f"{entry.max_abs_float64:.1e}"
 
 
 def _widths(widths: Mapping[str, int]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sparsr.export.ir.layer import Layer, Shape
 from sparsr.runtime.errors import SparsrError
@@ -36,6 +37,8 @@ class DeployGraph:
     input: str = "image"
     input_channels: int = 3
     minimum_size: int = 1
+    kernels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Layers of the native program by name, and the kernels that they are left to; see `parity/kernel_choice.py`."""
 
     def __post_init__(self) -> None:
         known = {self.input}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sparsr.runtime.errors import SparsrError
 OLDEST_OPSET = 9
 _MOST_BYTES = 2 << 30
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
-_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
+_QUANTISED = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "ConvInteger", "MatMulInteger")
 
 
 def is_onnx(path: Path) -> bool:
@@ -49,7 +50,17 @@ def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None
         raise SparsrError(f"{source} is not a valid ONNX model: {reason}", "export it again") from error
     _as_float32(model)
     _free_image(model, source)
+    _check_claims(model, source)
     return model
+
+
+def _check_claims(model: onnx.ModelProto, source: str) -> None:
+    """Refuse tensors that take more than 2 GB whatever the image: a few bytes can ask for any number of zeros."""
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for info in inferred.graph.value_info:
+        sides = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+        if sides and all(sides) and math.prod(sides) * 4 > _MOST_BYTES:
+            raise SparsrError(f"{source}: the tensor {info.name} would take more than 2 GB", "export the bare network")
 
 
 def _check_operators(model: onnx.ModelProto, source: str) -> None:
@@ -63,7 +74,7 @@ def _check_operators(model: onnx.ModelProto, source: str) -> None:
             raise SparsrError(f"{place}: the domain {node.domain} is no standard ONNX", "export the bare network")
         if node.op_type in _CONTROL_FLOW:
             raise SparsrError(f"{place}: control flow cannot be exported", "export a network without loops or branches")
-        if node.op_type in _QUANTISED:
+        if node.op_type.startswith(_QUANTISED):
             raise SparsrError(f"{place}: the network is quantised to integers", "export the float32 network")
 
 
@@ -77,7 +88,10 @@ def _load_weights(model: onnx.ModelProto, source: str, folder: Path | None) -> N
                 f"{source}: the weights {tensor.name} are said to lie in {location!r}, outside the model's folder",
                 "put the file beside the model",
             )
-    if external:
+    if external and folder is not None:
+        places = {entry.value for tensor in external for entry in tensor.external_data if entry.key == "location"}
+        if sum((folder / place).stat().st_size for place in places if (folder / place).is_file()) > _MOST_BYTES:
+            raise SparsrError(f"{source}: its external weights have more than 2 GB", "that is no network for images")
         try:
             load_external_data_for_model(model, str(folder))
         except Exception as error:

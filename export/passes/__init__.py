@@ -15,8 +15,12 @@ from sparsr.export.passes.common.fold_into_next import fold_into_next
 from sparsr.export.passes.common.fold_into_previous import fold_into_previous
 from sparsr.export.passes.common.fuse_activation import fuse_activation
 from sparsr.export.passes.common.identities import remove_identities
+from sparsr.export.passes.common.nearest_phases import nearest_phases
+from sparsr.export.passes.common.parallel_convs import parallel_convs
+from sparsr.export.passes.common.pointwise_into_next import pointwise_into_next
 from sparsr.export.passes.common.scale_before_sum import scale_before_sum
 from sparsr.export.passes.common.shift_before_add import shift_before_add
+from sparsr.export.passes.common.silu import silu
 from sparsr.export.passes.native.shuffle_after_sum import shuffle_after_sum
 from sparsr.export.passes.native.sum_of_parts import sum_of_parts
 from sparsr.export.passes.rewrite import Rule, rewrite
@@ -24,19 +28,24 @@ from sparsr.export.passes.tflite.odd_sizes import check_odd_sizes
 from sparsr.export.passes.tflite.pixel_shuffle import dcr_shuffles
 
 # Colour convolutions become affine maps, which then meet and disappear into convolutions, the earlier one first
-# because only there an offset always folds. Activations last: they would stand in the way of folding.
+# because only there an offset always folds. Branches join once everything in them has. Activations come late: they
+# would stand in the way of folding; and enlargements last, which take them along.
 RULES: tuple[Rule, ...] = (
     remove_identities,
     remove_dead_nodes,
     block_without_logits,
+    silu,
     diagonal_conv,
     scale_before_sum,
     compose_affines,
     remove_identities,
     shift_before_add,
     fold_into_previous,
+    pointwise_into_next,
+    parallel_convs,
     fold_into_next,
     fuse_activation,
+    nearest_phases,
 )
 
 NATIVE_RULES: tuple[Rule, ...] = (shuffle_after_sum,)

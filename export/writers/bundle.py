@@ -95,9 +95,13 @@ def metadata(graph: DeployGraph, about: Description) -> dict[str, str]:
 
 
 def make_card(
-    graph: DeployGraph, about: Description, files: Sequence[ModelFile], parity: Sequence[ParityEntry]
+    graph: DeployGraph,
+    about: Description,
+    files: Sequence[ModelFile],
+    parity: Sequence[ParityEntry],
+    proofs: Sequence[str] = (),
 ) -> BundleCard:
-    """The card of a bundle that holds `files`, all written from `graph`."""
+    """The card of a bundle that holds `files`, all written from `graph`; `proofs` are sentences on what was shown."""
     side = max(_PROBE_SIDE, graph.minimum_size)
     return BundleCard(
         name=graph.name,
@@ -117,6 +121,8 @@ def make_card(
         tools={name: version(name) for name in _TOOLS},
         nonzero=about.nonzero,
         masked=_masked_work(graph, about.gmacs_720p),
+        kernels=dict(graph.kernels),
+        proofs=tuple(proofs),
     )
 
 

@@ -40,7 +40,7 @@ def make_program(graph: DeployGraph) -> tuple[dict[str, Any], Tensors]:
         "value_range": graph.value_range,
         "minimum_size": graph.minimum_size,
         "output": index[graph.output],
-        "layers": [_entry(node, index, form) for node in graph.nodes],
+        "layers": [_entry(node, index, form) | _kernels(graph, node) for node in graph.nodes],
     }
     return program, form.tensors
 
@@ -66,6 +66,11 @@ def operators(model: bytes) -> tuple[str, ...]:
     size = int.from_bytes(model[:8], "little")
     program = json.loads(json.loads(model[8 : 8 + size])["__metadata__"][PROGRAM])
     return tuple(sorted({layer["kind"] for layer in program["layers"]}))
+
+
+def _kernels(graph: DeployGraph, node: Node) -> dict[str, Any]:
+    """Those that a layer is left to, if not all."""
+    return {"kernels": list(graph.kernels[node.name])} if node.name in graph.kernels else {}
 
 
 def _unknown(graph: DeployGraph) -> Node | None:

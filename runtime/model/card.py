@@ -48,6 +48,9 @@ class ParityEntry:
     figures compare it with torch given the same masks."""
     flip_margin: float = 0.0
     """The largest difference of such a pixel's two logits, as a share of the mask's largest logit."""
+    max_abs_float64: float | None = None
+    """The largest difference to an evaluation in float64, over the smaller images. The other figures hold what the
+    author's own code rounds as well. None for networks with masks."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,10 @@ class BundleCard:
     """Share (0..1) of the multiply-adds whose weight is not zero: below 1 for N:M sparsity."""
     masked: MaskedWork | None = None
     """For networks with masks."""
+    kernels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Layers of the native program whose fastest kernels would round too much, and those they are left to."""
+    proofs: tuple[str, ...] = ()
+    """What the network was asked to show besides: outputs or figures that somebody else had stated."""
     schema: str = SCHEMA
 
     @property

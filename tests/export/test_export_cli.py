@@ -205,11 +205,21 @@ def corrupted(monkeypatch):
     monkeypatch.setitem(exporter.FORMATS, "onnx", replace(right, write=write))
 
 
-def test_a_wrong_writer_fails_parity_and_leaves_nothing(tmp_path, checkpoint, corrupted, capsys):
-    code, stdout, stderr = export(checkpoint, "--out", tmp_path / "bundle", capsys=capsys)
+def test_a_failing_engine_costs_its_file_by_name(tmp_path, checkpoint, corrupted, capsys):
+    code, stdout, _ = export(checkpoint, "--out", tmp_path / "bundle", capsys=capsys)
+    assert code == 0
+    assert "model.onnx is left out: parity failed at torch -> onnx (ort)" in stdout
+    card = json.loads((tmp_path / "bundle/card.json").read_text())
+    assert {file["format"] for file in card["files"]} == {"tflite", "tflite-sparse", "native"}
+    assert not (tmp_path / "bundle/model.onnx").exists()
+    assert not any("onnx" in entry["hop"] for entry in card["parity"])
+
+
+def test_without_a_file_that_passes_nothing_is_left(tmp_path, checkpoint, corrupted, capsys):
+    code, stdout, stderr = export(checkpoint, "--out", tmp_path / "bundle", "--format", "onnx", capsys=capsys)
     assert code == 1
-    assert "parity failed at torch -> onnx (ort)" in stderr and "hint:" in stderr
-    assert "torch -> tflite (litert)" in stdout, "the table shows every hop"
+    assert "no bundle was written: parity failed at torch -> onnx (ort)" in stderr and "hint:" in stderr
+    assert "torch -> onnx (ort+sparsr)" in stdout, "the table shows every hop"
     assert [path.name for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json")] == []
 
 
@@ -219,7 +229,7 @@ def test_a_failed_export_keeps_the_bundle_that_was_there(tmp_path, checkpoint, r
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     request.getfixturevalue("corrupted")
     with pytest.raises(CheckFailedError):
-        exporter.export_model(checkpoint, out, report=lambda line: None)
+        exporter.export_model(checkpoint, out, formats=["onnx"], report=lambda line: None)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
@@ -335,7 +345,7 @@ def test_official_checkpoints_export(tmp_path, shared_data, monkeypatch, file, s
     picture = sorted((shared_data / "benchmarks" / pictures).glob("*.png"))[2]
     bundle = tmp_path / "bundle"
     card = exporter.export_model(
-        shared_data / "checkpoints" / file, bundle, scale=scale, pictures=[picture], report=lambda line: None
+        shared_data / "checkpoints" / file, bundle, scale=scale, verify=[picture], report=lambda line: None
     )
     assert card.scale == scale and card.method == "imported"
     assert any(picture.name in entry.image for entry in card.parity)

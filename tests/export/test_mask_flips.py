@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,14 +69,16 @@ def test_the_certificate_counts_it_and_passes(on_the_edge):
     network, picture, largest = on_the_edge
     stages = [Stage("rounded", lambda: torch_run(shifted(network, -2e-6 * largest), 255))]
     lines = []
-    differences = parity.certify(
-        torch_run(network, 255), stages, [Probe("edge", picture, False)], 255, lines.append, settler(network, 255)
+    trial = parity.Trial(
+        [Probe("edge", picture, False)], [torch_run(network, 255)(picture)], 255, settler(network, 255)
     )
+    differences = parity.certify(trial, stages, lines.append)
+    lines += parity.table(differences)
     (entry,) = parity.certificate(differences)
     assert entry.flips == 1 and 0 < entry.flip_margin < 2e-6 and entry.max_abs < NOISE
     assert any("1 mask pixel" in line for line in lines)
     with pytest.raises(CheckFailedError, match="rounded"):  # and without knowing of masks it would not
-        parity.certify(torch_run(network, 255), stages, [Probe("edge", picture, False)], 255, lines.append)
+        parity.certify(replace(trial, settle=as_torch), stages, lines.append)
 
 
 def test_a_pixel_turned_by_more_fails(on_the_edge):
@@ -85,10 +88,11 @@ def test_a_pixel_turned_by_more_fails(on_the_edge):
     turned = (difference <= 0) & (difference + 3e-2 * largest > 0)
     assert turned.any() and np.abs(difference[turned]).min() > LARGEST_MARGIN * largest
     stages = [Stage("wrong", lambda: torch_run(wrong, 255))]
+    trial = parity.Trial(
+        [Probe("edge", picture, False)], [torch_run(network, 255)(picture)], 255, settler(network, 255)
+    )
     with pytest.raises(CheckFailedError, match="wrong"):
-        parity.certify(
-            torch_run(network, 255), stages, [Probe("edge", picture, False)], 255, print, settler(network, 255)
-        )
+        parity.certify(trial, stages, print)
 
 
 def test_any_other_difference_stays(on_the_edge):

@@ -28,7 +28,35 @@ def stage(change, slow=False):
 
 def certify(*stages):
     lines = []
-    return parity.certify(truth, stages, IMAGES, GRAPH.value_range, lines.append), lines
+    trial = parity.Trial(IMAGES, [truth(probe.image) for probe in IMAGES], GRAPH.value_range)
+    return parity.certify(trial, stages, lines.append), lines
+
+
+def judged(change_of_torch, change_of_stage):
+    """A stage beside an author's code that both differ from the truth; where the truth is known in float64."""
+    images = [Probe("known", IMAGES[0].image, True, exact=truth(IMAGES[0].image).astype(np.float64))]
+    trial = parity.Trial(images, [change_of_torch(truth(images[0].image))], GRAPH.value_range)
+    return parity.certify(trial, [stage(change_of_stage)], lambda line: None)
+
+
+def test_no_hop_is_blamed_for_what_the_authors_code_rounds():
+    (found,) = judged(lambda result: result + np.float32(0.04), lambda result: result)
+    assert found.max_abs > 1e-4 and found.max_abs_float64 < 1e-7
+    (entry,) = parity.certificate([found])
+    assert (entry.max_abs, entry.max_abs_float64) == (pytest.approx(1.6e-4), pytest.approx(0, abs=1e-7))
+    with pytest.raises(CheckFailedError):
+        judged(lambda result: result, lambda result: result + np.float32(0.04))
+    with pytest.raises(CheckFailedError):
+        judged(lambda result: result + np.float32(0.04), lambda result: result - np.float32(0.04))
+
+
+def test_small_images_and_a_wide_one_are_evaluated_in_float64():
+    images = parity.with_exact(parity.probes(GRAPH), GRAPH)
+    (wide,) = [image for image in images if image.wide]
+    assert wide.image.shape[2:] == parity.WIDE
+    assert all((image.exact is not None) == (image.small or image.wide) for image in images)
+    assert wide.exact.dtype == np.float64
+    assert 0 < np.abs(wide.exact - truth(wide.image)).max() < 1e-3
 
 
 def add_somewhere(amount):
@@ -187,6 +215,7 @@ def test_the_table_shows_the_worst_figures_and_the_values_behind_them():
     differences, lines = certify(
         stage(lambda result: result), Stage("other", lambda: lambda image: truth(image) + 1e-5)
     )
+    lines += parity.table(differences)
     assert [line for line in lines if line.startswith("torch -> changed")]
     assert lines[-1].startswith("largest: torch -> other")
     worst = max(differences, key=lambda difference: difference.max_abs)

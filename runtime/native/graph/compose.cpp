@@ -101,6 +101,7 @@ public:
         layer.kernel_h = layer.kernel_w = side;
         layer.top = layer.left = layer.bottom = layer.right = reach;
         layer.phases = block_ * block_ * inner_ * inner_;
+        layer.kernels = first_.kernels.empty() ? second_.kernels : first_.kernels;
         sum(0, 0).store(layer.weights, layer.first, layer.bias);
         for (int row = -1; row <= 1; ++row)
             for (int column = -1; column <= 1; ++column) {

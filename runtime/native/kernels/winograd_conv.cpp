@@ -98,18 +98,20 @@ void transform_tiles(const WinogradConv& conv, const Place* places) {
     }
 }
 
-// One plane's product of weights [outputs / group][inputs][group] and inputs [inputs][T vectors].
+// One plane's product of weights [outputs / group][inputs][group] and inputs [inputs][T vectors]. Blocks of inputs are added up
+// by themselves first: the smaller a sum, the less rounding takes away, and these sums are what rounds most here.
 template <int T>
 void multiply(const WinogradConv& conv, int outputs, const float* weights, const float* in, float* out) {
     constexpr int at_once = outputs_of(T);
     const ptrdiff_t planes = points * conv.points * plane(T);  // of a block
     for (int output = 0; output < outputs; output += at_once) {
-        Vector sum[at_once][T] = {};
+        float* to = out + output * T * lanes;
         const float* w = weights + output / group * group * conv.inputs + output % group;
         const float* block = in;
         for (int first = 0; first < conv.inputs; first += winograd_block, block += planes) {
             const int count = conv.inputs - first < winograd_block ? conv.inputs - first : winograd_block;
             const float* x = block;
+            Vector sum[at_once][T] = {};
             for (int c = 0; c < count; ++c, x += T * lanes, w += group) {
                 __builtin_prefetch(w + weights_ahead);
                 Vector seen[T];
@@ -122,11 +124,12 @@ void multiply(const WinogradConv& conv, int outputs, const float* weights, const
                     for (int t = 0; t < T; ++t) sum[o][t] += seen[t] * weight;
                 }
             }
+            if (first)
+#pragma GCC unroll 36
+                for (int i = 0; i < at_once * T; ++i) sum[i / T][i % T] += load(to + i * lanes);
+#pragma GCC unroll 36
+            for (int i = 0; i < at_once * T; ++i) save(to + i * lanes, sum[i / T][i % T]);
         }
-#pragma GCC unroll 12
-        for (int o = 0; o < at_once; ++o)
-#pragma GCC unroll 4
-            for (int t = 0; t < T; ++t) save(out + ((output + o) * T + t) * lanes, sum[o][t]);
     }
 }
 

@@ -38,6 +38,8 @@ void read_layer(Program& program, const Json& json, const TensorTable& tensors) 
     const size_t count = channels.size();
     require(count >= size_t(row.least_inputs) && count <= size_t(row.most_inputs), layer.name + " has the wrong number of inputs");
     layer.early = json.find("early") && integer(json, "early", 0, 1);
+    if (const Json* kernels = json.find("kernels"))
+        for (const Json& kernel : kernels->array("kernels")) layer.kernels.push_back(kernel.string("a kernel's name"));
     const Entry entry(json, tensors, std::move(channels));
     const int results = row.read(layer, entry);
     require(results >= 1 && results <= max_channels, layer.name + " has too many channels");

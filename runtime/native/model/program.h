@@ -61,6 +61,7 @@ struct Layer {
     std::vector<int> inputs;  // tensors: 0 is the image, i + 1 what layer i writes
     Activation activation;
     bool early = false;       // computed once its inputs are there, which then need not be kept
+    std::vector<std::string> kernels;  // that round little enough for the network, by name; none: all do
     int stride = 1;           // rows and columns of the first input from one of the result to the next
     std::shared_ptr<const Options> options;
 

@@ -126,7 +126,16 @@ void Setup::choose_kernels() {
     costs_.save();
 }
 
-// The cheapest kernel, or the one that the plan pins if it runs here.
+// Those that round little enough for the network, if one of them runs here.
+std::vector<Choice> exact_enough(const Layer& layer, std::vector<Choice> choices) {
+    const auto& names = layer.kernels;
+    std::vector<Choice> exact;
+    for (const Choice& choice : choices)
+        if (std::find(names.begin(), names.end(), kernel_name(choice.kernel)) != names.end()) exact.push_back(choice);
+    return exact.empty() ? choices : exact;
+}
+
+// The cheapest of those kernels, or the one that the plan pins if it runs here.
 Choice Setup::choose(Stage& stage) {
     const Op& op = *stage.op;
     const Surroundings around = pipeline_.around(op);
@@ -136,6 +145,8 @@ Choice Setup::choose(Stage& stage) {
         const auto wanted = std::find_if(choices.begin(), choices.end(),
                                          [&](const Choice& choice) { return choice.kernel == pin->second; });
         if (wanted != choices.end()) choices = {*wanted};
+    } else if (op.layer) {
+        choices = exact_enough(*op.layer, std::move(choices));
     }
     const Buffer& out = *around.output;
     const int vectors = out.pixel ? round_up(out.width, pipeline_.kernels->lanes) : out.vectors / op.block;
