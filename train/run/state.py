@@ -28,9 +28,14 @@ MAY_CHANGE = {
 
 
 def write(out: Path, state: dict[str, Any]) -> None:
-    """Replace the state file of the run in `out`."""
-    with atomic_file(out / STATE_NAME) as temporary:
-        torch.save(state, temporary)
+    """Replace the state file of the run in `out`. Raises OSError when the disk is full."""
+    with atomic_file(out / STATE_NAME) as temporary, temporary.open("wb", buffering=0) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch stumbles over what the disk said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def read(out: Path) -> dict[str, Any]:
