@@ -271,6 +271,10 @@ def _masked(layer, x, logits):
         return block.eval()(x, logits)
 
 
+def _reflected(layer, x):
+    return F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="reflect")
+
+
 _RULES = {
     L.Activation: lambda layer, x: _activate(layer, x),
     L.Conv: _conv,
@@ -300,7 +304,8 @@ _RULES = {
         + torch.from_numpy(layer.shift)[:, None, None]
     ),
     L.PadEdge: lambda layer, x: F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="replicate"),
-    L.PadReflect: lambda layer, x: F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="reflect"),
+    L.PadReflect: _reflected,
+    Foreign: _reflected,
     L.Crop: lambda layer, x: x[
         :, :, layer.amount[0] : x.shape[2] - layer.amount[2], layer.amount[1] : x.shape[3] - layer.amount[3]
     ],
