@@ -24,7 +24,7 @@ from tests.small_networks import EVERY_NETWORK, small
 
 LAYERS = {name: graph for name, graph in graphs.native_layer_graphs().items() if name != "masked"}
 NETWORKS = [entry for entry in EVERY_NETWORK if entry[0] != "smsr"]
-TOLERANCE = 5e-3  # of the largest value: ten times the rounding of one
+TOLERANCE = 8e-3  # of the largest value: sixteen times the rounding of one, for networks as deep as RRDB
 WITHOUT_FP16 = ("-cpu", "cortex-a53")
 
 
