@@ -22,7 +22,6 @@ PACKAGE = "dev.sparsr.demo"
 MIN_SDK, TARGET_SDK = 24, 35
 VERSION_CODE, VERSION_NAME = 1, "1.0"
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
-PAGE = 16384
 
 
 def build(assets: Path, out: Path, library: Path) -> Path:

@@ -219,7 +219,6 @@ def output_beside(source: Path, naming: Naming, may_exist: bool = False) -> Path
         return STANDARD_STREAM
     if source.is_dir():
         target = source.parent / f"{source.resolve().name}{naming.suffix}"
-        may_exist = True if may_exist and target.is_dir() else may_exist
     else:
         target = naming.target(source, source.parent)
     if target.exists() and not may_exist:

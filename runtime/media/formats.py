@@ -59,7 +59,6 @@ FORMATS = (
     Format("SGI", (".sgi", ".rgb"), written=False),
     Format("PCX", (".pcx",), written=False, signature=False),
 )  # fmt: skip
-BY_NAME = {kind.name: kind for kind in FORMATS}
 READ_SUFFIXES = {suffix: kind for kind in FORMATS for suffix in kind.suffixes}
 WRITTEN_SUFFIXES = {suffix: kind for suffix, kind in READ_SUFFIXES.items() if kind.written}
 DEFAULT_SUFFIX = ".png"

@@ -79,15 +79,17 @@ class _Job:
 
     def picture(self) -> PictureReport:
         """The only picture, or the first."""
+        frames, pages = self.source.frames, self.source.pages
         picture = read_frame(self.source)
+        self.source.release()  # the arrays are all that is needed from here on
         height, width = (side * self.upscaler.scale for side in picture.rgb.shape[:2])
         self._refuse_misfit(height, width, picture)
         prepared = Prepared(picture, self.kind)
         del picture  # with alpha its arrays are not needed any more
-        if self.source.frames > 1:
-            what = "pages" if self.source.pages else "frames"
+        if frames > 1:
+            what = "pages" if pages else "frames"
             prepared.remarks.append(
-                f"only the first of {self.source.frames} {what}: a {self.kind.suffixes[0][1:]} file holds one picture"
+                f"only the first of {frames} {what}: a {self.kind.suffixes[0][1:]} file holds one picture"
             )
         with Progress(self.source.path.name, unit="tiles") as progress:
 

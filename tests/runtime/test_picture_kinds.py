@@ -1,5 +1,6 @@
 """Formats, depths and colour models: what is read and what is written, by the judgement of other tools."""
 
+import contextlib
 import struct
 
 import numpy as np
@@ -15,7 +16,9 @@ from sparsr.runtime.media.formats import FORMATS
 from sparsr.runtime.media.hidden_colour import covered
 from sparsr.runtime.media.images import Picture, read_image, write_image
 from sparsr.runtime.media.metadata import Metadata
+from sparsr.runtime.media.opening import opened
 from sparsr.runtime.samples import converted
+from sparsr.runtime.upscale import picture_files
 from sparsr.runtime.upscale.picture_files import upscale_picture
 
 MANY = 10**8
@@ -288,3 +291,25 @@ def test_metadata_of_one_kind_is_no_reason_to_fail_for_another(tmp_path):
 def _with_text(path):
     write_image(path, Picture(smooth(), metadata=Metadata(chunks=((b"tEXt", b"prompt\0a cat"),))))
     return path
+
+
+def test_the_decoders_pixels_are_given_back_before_the_work(tmp_path, monkeypatch):
+    """They take 4 bytes each, which nobody counts while the network works."""
+    files = []
+
+    @contextlib.contextmanager
+    def noted(source):
+        with opened(source) as file:
+            files.append(file)
+            yield file
+
+    class Looking(Doubling):
+        def _start(self, image, *arguments):
+            with pytest.raises((ValueError, AttributeError), match=r"closed|getpixel"):
+                files[0].image.getpixel((0, 0))
+            yield from super()._start(image, *arguments)
+
+    monkeypatch.setattr(picture_files, "opened", noted)
+    Image.fromarray(smooth()).save(tmp_path / "a.png")
+    upscale_picture(tmp_path / "a.png", tmp_path / "b.png", Looking(), MANY)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png").rgb, doubled(smooth()))
