@@ -6,6 +6,7 @@ import random
 
 import torch
 
+from sparsr.train.importers.models import load_model
 from sparsr.train.networks import ARCHITECTURES, SRNetwork, build
 from sparsr.train.networks.base import MeanShift
 from sparsr.train.networks.weight_norm import WeightNormConv2d
@@ -73,3 +74,19 @@ def random_kept(network: SRNetwork, seed: int) -> dict[str, list[int]]:
             count = rng.randint(1, len(group.blocks[0]))
             kept[group.name] = [unit for block in group.blocks for unit in rng.sample(block, count)]
     return kept
+
+
+def network_of(architecture="ledsr", scale=2, seed=0, **options):
+    """Two blocks of six channels, drawn from a seed."""
+    torch.manual_seed(seed)
+    return build(architecture, scale, **({"channels": 6, "blocks": 2} | options)).eval()
+
+
+def assert_same_function(path, network, scale=None):
+    imported, card = load_model(path, scale)
+    lr = torch.rand(1, 3, 7, 9, generator=torch.Generator().manual_seed(1)) * 255
+    with torch.inference_mode():
+        torch.testing.assert_close(imported(lr), network(lr), rtol=1e-5, atol=1e-3)
+    assert (imported.architecture, imported.scale) == (network.architecture, network.scale)
+    assert not card.weight_norm
+    return imported

@@ -175,8 +175,8 @@ MUTANTS = [
     # Import
     Mutant(
         "skips assumed",
-        "importers/architectures.py",
-        "(True, False) if _can_add(renamed) else (False,)",
+        "networks/rfdn.py",
+        "(True, False) if _can_add(state) else (False,)",
         "(True,)",
         "test_importers.py",
     ),
