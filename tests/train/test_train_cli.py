@@ -107,9 +107,9 @@ def test_a_full_disk_while_training_keeps_the_last_whole_state(command, recipe_f
     assert command("run", recipe_file, "--out", out, "--set", "train.steps=0")[0] == 0
     before = (out / "state.pt").read_bytes()
 
-    def full(state, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(path))
+    def full(state, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device", file.name)
 
     monkeypatch.setattr(torch, "save", full)
     fresh = tmp_path / "fresh"
