@@ -97,7 +97,7 @@ class BundleCard:
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the packages that wrote the bundle."""
     nonzero: float = 1.0
-    """Share (0..1) of the multiply-adds whose weight is not zero: below 1 for N:M sparsity."""
+    """Share (0..1) of the multiply-adds whose weight is not zero: N:M sparsity, or what happens to be zero."""
     masked: MaskedWork | None = None
     """For networks with masks."""
     kernels: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class BundleCard:
         dense = f"{self.gmacs_720p:.2f} GMACs for a 1280x720 output"
         if self.masked:
             return f"{self.masked.best:.2f} to {self.masked.worst:.2f}, by the image, of {dense}"
-        return dense if self.nonzero > 0.999 else f"{self.gmacs_720p * self.nonzero:.2f} of {dense} by N:M sparsity"
+        return dense if self.nonzero > 0.999 else f"{self.gmacs_720p * self.nonzero:.2f} of {dense}, the rest zeros"
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for `json.dumps`."""
