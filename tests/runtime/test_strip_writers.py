@@ -10,10 +10,12 @@ from PIL import Image, ImageCms
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media import jpeg, tiff
-from sparsr.runtime.media.formats import BY_NAME
+from sparsr.runtime.media.formats import FORMATS
 from sparsr.runtime.media.jpeg import QUALITY
 from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.media.strip_writers import strip_writer
+
+BY_NAME = {kind.name: kind for kind in FORMATS}
 
 
 def picture(height, width, channels, seed=0):
