@@ -16,15 +16,17 @@ from sparsr.runtime.engines.contract import PRECISIONS, MaskCount
 from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import remove_stale
+from sparsr.runtime.media.film.containers import OUTPUT_SUFFIXES
+from sparsr.runtime.media.film.writing import PRESETS
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, written_format
 from sparsr.runtime.media.images import read_image, write_image
 from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM
-from sparsr.runtime.media.video import OUTPUT_SUFFIXES, PRESETS, upscale_video
 from sparsr.runtime.memory import format_bytes, parse_bytes
 from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA
 from sparsr.runtime.upscale.batch import Batch, Naming, is_film, parse_formats, say
+from sparsr.runtime.upscale.film_files import upscale_video
 from sparsr.runtime.upscale.models import Settings, open_model, open_upscaler
 from sparsr.runtime.upscale.picture_files import STANDARD_OUTPUT, upscale_picture
 from sparsr.runtime.upscale.raw_frames import parse_raw, upscale_raw

@@ -17,8 +17,9 @@ from typing import Any
 
 from sparsr.runtime.errors import MisfitError, SparsrError
 from sparsr.runtime.files import remove_stale
+from sparsr.runtime.media.film import containers
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, READ_SUFFIXES, WRITTEN_SUFFIXES
-from sparsr.runtime.media.video import DEFAULT_VIDEO_SUFFIX, OUTPUT_SUFFIXES, VIDEO_SUFFIXES, upscale_video
+from sparsr.runtime.upscale.film_files import upscale_video
 from sparsr.runtime.upscale.picture_files import upscale_picture
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
@@ -37,7 +38,9 @@ class Naming:
     def target(self, source: Path, folder: Path) -> Path:
         """Where the result of a picture or film goes."""
         written, default = (
-            (OUTPUT_SUFFIXES, DEFAULT_VIDEO_SUFFIX) if is_film(source) else (tuple(WRITTEN_SUFFIXES), DEFAULT_SUFFIX)
+            (containers.OUTPUT_SUFFIXES, containers.DEFAULT_SUFFIX)
+            if is_film(source)
+            else (tuple(WRITTEN_SUFFIXES), DEFAULT_SUFFIX)
         )
         own = source.suffix if source.suffix.lower() in written else default
         ending = next((name for name in self.formats if name in written), own)
@@ -48,8 +51,8 @@ def parse_formats(names: list[str]) -> tuple[str, ...]:
     """`png` or `.png` as endings. Raises `SparsrError` for what is not written, and for two of one kind."""
     endings = tuple(f".{name.removeprefix('.').lower()}" for name in names)
     for ending in endings:
-        if ending not in WRITTEN_SUFFIXES and ending not in OUTPUT_SUFFIXES:
-            known = " ".join([*WRITTEN_SUFFIXES, *OUTPUT_SUFFIXES])
+        if ending not in WRITTEN_SUFFIXES and ending not in containers.OUTPUT_SUFFIXES:
+            known = " ".join([*WRITTEN_SUFFIXES, *containers.OUTPUT_SUFFIXES])
             raise SparsrError(f"{ending[1:]} is not a format that is written", f"use one of {known}")
     if len([ending for ending in endings if ending in WRITTEN_SUFFIXES]) > 1 or len(endings) > 2:
         raise SparsrError("pictures can have one format", "name at most one of pictures and one of films")
@@ -119,7 +122,7 @@ class Batch:
                 written.add(result)
                 self._one(path, result, report)
         if not (report.done or report.skipped or report.failed):
-            suffixes = " ".join([*READ_SUFFIXES, *VIDEO_SUFFIXES])
+            suffixes = " ".join([*READ_SUFFIXES, *containers.READ_SUFFIXES])
             raise SparsrError(f"there are no images in {source} (nor films)", f"it needs files ending in {suffixes}")
         return report
 
@@ -188,7 +191,7 @@ class Batch:
 
 def is_film(path: Path) -> bool:
     """Whether a name is that of a film."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return path.suffix.lower() in containers.READ_SUFFIXES
 
 
 def say(remarks: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from picture_kinds import Doubling, jpeg, smooth
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.film.times import Clock
-from sparsr.runtime.media.video import upscale_video
+from sparsr.runtime.upscale.film_files import upscale_video
 
 PATTERN = "testsrc2=s=64x48:r=10:d={}"
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sparsr.runtime.media.ordered_work import in_parallel
+from sparsr.runtime.upscale.ordered_work import in_parallel
 
 
 @pytest.fixture(autouse=True)

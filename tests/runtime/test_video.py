@@ -12,7 +12,7 @@ import pytest
 
 from sparsr import Upscaler
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media.video import upscale_video
+from sparsr.runtime.upscale.film_files import upscale_video
 
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 10**8
@@ -219,7 +219,7 @@ DAMAGED = """
 import random, sys
 from pathlib import Path
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media.video import upscale_video
+from sparsr.runtime.upscale.film_files import upscale_video
 source, out = Path(sys.argv[1]), Path(sys.argv[2])
 def failing(image):
     raise SparsrError("midway")

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers.pickled_objects import ALLOWED, Inert, NumpyArray, Refused, is_module, module_weights
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -63,10 +64,6 @@ class Weights:
 _TORCHSCRIPT = "is a TorchScript program, which would have to be executed, not a checkpoint"
 
 
-class _Refused(Exception):
-    """What is wrong with the file, to be completed with its name."""
-
-
 @dataclass
 class _Storage:
     """A run of numbers the pickle refers to; the bytes come from elsewhere in the file."""
@@ -87,36 +84,23 @@ class _TensorRecord:
     size: tuple[int, ...]
     stride: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Of the numbers, which others may share."""
+        return math.prod(self.size) * self.storage.dtype.itemsize
+
     def tensor(self) -> Tensor:
         """The tensor, a view of its storage."""
         flat = self.storage.numbers
         if flat is None or math.prod(self.size) > len(flat):
-            raise _Refused("describes a tensor larger than its data")
+            raise Refused("describes a tensor larger than its data")
         return flat.as_strided(self.size, self.stride, self.offset)
-
-
-class _Inert:
-    """Stands for any object of an unknown class: takes everything, does nothing."""
-
-    def __new__(cls, *_: Any, **__: Any) -> _Inert:
-        return super().__new__(cls)
-
-    def __call__(self, *_: Any, **__: Any) -> _Inert:
-        return self
-
-    def __setitem__(self, *_: Any) -> None:
-        pass
-
-    def append(self, *_: Any) -> None:
-        """As a list."""
-
-    extend = add = append
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _TensorRecord:
     numbers = (offset, *size, *stride)
     if not isinstance(storage, _Storage) or not all(type(n) is int and n >= 0 for n in numbers):
-        raise _Refused("describes a tensor that cannot be")
+        raise Refused("describes a tensor that cannot be")
     return _TensorRecord(storage, offset, tuple(size), tuple(stride))
 
 
@@ -124,11 +108,13 @@ def _rebuild_parameter(data: Any, *_: Any) -> Any:
     return data
 
 
-_ALLOWED = {
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    **ALLOWED,
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
 }
 
 
@@ -142,25 +128,27 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module in ("torch", "torch.storage") and name in _DTYPES:
             return _DTYPES[name]
-        return _ALLOWED.get((module, name), _Inert)
+        return _ALLOWED.get((module, name), Inert)
 
     def persistent_load(self, pid: Any) -> Any:
         if pid[0] == "module":  # the legacy format's class with its source code
-            return _Inert
+            return Inert
         kind, dtype, key, _, elements, *view = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or type(elements) is not int or any(view):
-            raise _Refused("refers to data in an unknown way")
+            raise Refused("refers to data in an unknown way")
         return self._storages.setdefault(str(key), _Storage(dtype, str(key), elements))
 
-    def _ignore_state(self) -> None:
-        self.stack.pop()  # type: ignore[attr-defined] # an object's attributes: nothing here needs any
+    def _keep_state(self) -> None:
+        state = self.stack.pop()  # type: ignore[attr-defined] # an object's attributes
+        if hasattr(type(self.stack[-1]), "set_state"):  # type: ignore[attr-defined]
+            self.stack[-1].set_state(state)  # type: ignore[attr-defined]
 
     def _refuse(self) -> NoReturn:
-        raise _Refused("holds what no checkpoint needs")
+        raise Refused("holds what no checkpoint needs")
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **pickle._Unpickler.dispatch,
-        pickle.BUILD[0]: _ignore_state,
+        pickle.BUILD[0]: _keep_state,
         **dict.fromkeys((code[0] for code in (pickle.BYTEARRAY8, pickle.EXT1, pickle.EXT2, pickle.EXT4)), _refuse),
     }
 
@@ -177,11 +165,10 @@ def read_pytorch(path: str | Path, wanted: str | None = None) -> Weights:
     try:
         content = _read_zip(file, len(raw)) if raw.startswith(b"PK") else _read_legacy(file)
         records, taken, left = _find_state_dict(content, wanted)
-        tensors = {name: record.tensor() for name, record in records.items()}
-        if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARING * len(raw):
-            raise _Refused("describes more weights than it holds")
-        return Weights(tensors, taken, left)
-    except _Refused as error:
+        if sum(record.nbytes for record in records.values()) > _MOST_SHARING * len(raw):
+            raise Refused("describes more weights than it holds")
+        return Weights({name: record.tensor() for name, record in records.items()}, taken, left)
+    except Refused as error:
         raise SparsrError(f"{path} {error}", "give a PyTorch checkpoint that holds a state dict") from error
     except Exception as error:  # a damaged pickle can fail in any way
         raise SparsrError(
@@ -193,14 +180,14 @@ def _read_zip(file: io.BytesIO, size: int) -> Any:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise _Refused(_kind_of_zip([member.filename for member in members]))
+            raise Refused(_kind_of_zip([member.filename for member in members]))
         if sum(member.file_size for member in members) > size:
-            raise _Refused("declares more data than it holds")
+            raise Refused("declares more data than it holds")
         program = next((member.filename for member in members if member.filename.endswith("/data.pkl")), None)
         if program is None:
-            raise _Refused("is a zip file without a PyTorch checkpoint in it")
+            raise Refused("is a zip file without a PyTorch checkpoint in it")
         if any(member.filename.endswith("/constants.pkl") for member in members):
-            raise _Refused(_TORCHSCRIPT)
+            raise Refused(_TORCHSCRIPT)
         storages: dict[str, _Storage] = {}
         content = _Unpickler(io.BytesIO(archive.read(program)), storages).load()
         folder = program.removesuffix("data.pkl") + "data/"
@@ -223,38 +210,46 @@ def _read_legacy(file: io.BytesIO) -> Any:
     def next_pickle() -> Any:
         return _Unpickler(file, storages).load()
 
-    if next_pickle() != _LEGACY_MAGIC:
-        raise _Refused("is not a PyTorch checkpoint")
+    first = next_pickle()
+    if isinstance(first, Mapping):  # a plain pickle, of arrays
+        return first
+    if first != _LEGACY_MAGIC:
+        raise Refused("is not a PyTorch checkpoint")
     next_pickle(), next_pickle()  # protocol version and machine
     content = next_pickle()
     for key in next_pickle():
         storage = storages[str(key)]
         (elements,) = struct.unpack("<q", file.read(8))
         if elements != storage.elements:
-            raise _Refused("contradicts itself about its sizes")
+            raise Refused("contradicts itself about its sizes")
         _fill(storage, file.read(max(0, elements) * storage.dtype.itemsize))
     return content
 
 
 def _fill(storage: _Storage, data: bytes) -> None:
     if len(data) != storage.elements * storage.dtype.itemsize:
-        raise _Refused("is cut short or declares more data than it holds")
+        raise Refused("is cut short or declares more data than it holds")
     storage.numbers = torch.frombuffer(bytearray(data), dtype=storage.dtype) if data else torch.empty(0)
 
 
-def _find_state_dict(content: Any, wanted: str | None) -> tuple[Mapping[str, _TensorRecord], str, tuple[str, ...]]:
+_Record = _TensorRecord | NumpyArray
+
+
+def _find_state_dict(content: Any, wanted: str | None) -> tuple[Mapping[str, _Record], str, tuple[str, ...]]:
     """The tensors, the wrapper they lay under and the other ones, if there are any."""
+    if is_module(content):
+        content = module_weights(content)
     if not isinstance(content, Mapping):
-        raise _Refused("holds no state dict")
-    places = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+        raise Refused("holds no state dict")
+    places = [key for key in WRAPPERS if isinstance(content.get(key), Mapping) or is_module(content.get(key))]
     if wanted and len(places) > 1:
         if wanted not in places:
-            raise _Refused(f"has no weights {wanted}, only {' and '.join(places)}")
+            raise Refused(f"has no weights {wanted}, only {' and '.join(places)}")
         places = [wanted, *(key for key in places if key != wanted)]
     if places:
         records, taken, left = _find_state_dict(content[places[0]], wanted)
         return records, taken or places[0], left or tuple(places[1:])
-    records = {name: value for name, value in content.items() if isinstance(value, _TensorRecord)}
+    records = {name: value for name, value in content.items() if isinstance(value, _Record)}
     if not records or not all(isinstance(name, str) for name in records):
-        raise _Refused("holds no state dict")
+        raise Refused("holds no state dict")
     return records, "", ()

@@ -1,4 +1,4 @@
-"""Upscaling videos with constant memory. Needs PyAV.
+"""Upscaling a film with constant memory. Needs PyAV.
 
 Decoder and encoder each have a thread, so that no core waits for another stage, and so has every frame that the network
 works on: threads with a frame each do not wait for each other, as those that share a frame do.
@@ -20,24 +20,17 @@ from typing import Any
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.ffmpeg import import_av
+from sparsr.runtime.media.film.containers import CONTAINERS
 from sparsr.runtime.media.film.reading import Frames, film_stream, open_film
 from sparsr.runtime.media.film.streams import Copies
 from sparsr.runtime.media.film.times import FrameTimes
-from sparsr.runtime.media.film.writing import PRESETS, FilmWriter
+from sparsr.runtime.media.film.writing import FilmWriter
 from sparsr.runtime.media.hidden_colour import covered
-from sparsr.runtime.media.ordered_work import in_parallel
 from sparsr.runtime.progress import Progress
 from sparsr.runtime.samples import Samples
+from sparsr.runtime.upscale.ordered_work import in_parallel
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
-__all__ = ["DEFAULT_VIDEO_SUFFIX", "OUTPUT_SUFFIXES", "PRESETS", "VIDEO_SUFFIXES", "VideoReport", "upscale_video"]
-VIDEO_SUFFIXES = (
-    ".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".ts", ".m2ts", ".mts", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
-    ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".mxf", ".divx", ".y4m",
-)  # fmt: skip
-_CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".m4v": "mp4", ".webm": "webm"}
-OUTPUT_SUFFIXES = tuple(_CONTAINERS)
-DEFAULT_VIDEO_SUFFIX = ".mp4"
 _IN_FLIGHT = 3  # results alive at once for every frame being computed: that one, one that waits, one being encoded
 _SHARE = 4  # of the memory limit, that the results in flight may take
 _MOST_PIXEL_BYTES = 8  # four channels of 16 bits
@@ -71,7 +64,7 @@ def upscale_video(
     far as the container can hold them. Damaged packets are left out. Frames with an odd side gain one row or column,
     because films store colour for pairs of pixels. Raises `SparsrError` if PyAV is missing, `source` is no readable
     film or has frames of more than `max_pixels`; `target` is only there if the whole film could be written. `preset`:
-    of x264 and x265, one of `PRESETS`.
+    of x264 and x265, one of `writing.PRESETS`.
     """
     av = import_av()
     start = time.monotonic()
@@ -79,7 +72,7 @@ def upscale_video(
         raise SparsrError(f"{source} does not exist", "check the path")
     with _clear_errors(av, source, target), open_film(av, source) as reader:
         film = film_stream(reader, source, max_pixels)
-        container = _CONTAINERS[target.suffix.lower()]
+        container = CONTAINERS[target.suffix.lower()]
         with atomic_file(target) as temporary, av.open(f"file:{temporary}", "w", format=container) as writer:
             job = _Job(av, reader, writer, film, upscaler, preset)
             with Progress(source.name, _frame_count(film), "frames") as progress:
