@@ -31,8 +31,10 @@ from sparsr.export.ir.layers import (
 )
 from sparsr.export.lower.compounds import COMPOUNDS
 from sparsr.export.lower.ranges import VALUE_RANGE
+from sparsr.export.lower.trainable import as_graph
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.graph import GraphNetwork
 from sparsr.train.networks.tracing import Operation, trace
 from sparsr.train.networks.weight_norm import merge_weight_norm
 from sparsr.train.networks.widths import convolutions
@@ -42,8 +44,11 @@ def lower(network: SRNetwork, name: str) -> DeployGraph:
     """The DeployGraph `name` of `network`, layer for layer as the network computes it; `passes` simplify it.
 
     Weight normalisation is merged. Image and result hold 0..255: a network made for 0..1 gets a scale at
-    either end. Raises `SparsrError` naming module and operation for what the layer kinds cannot express.
+    either end. One that came as a graph gives that graph back. Raises `SparsrError` naming module and operation for
+    what the layer kinds cannot express.
     """
+    if isinstance(network, GraphNetwork):
+        return as_graph(network, name)
     plain = copy.deepcopy(network).cpu().float().eval()
     merge_weight_norm(plain)
     traced = trace(plain)

@@ -28,7 +28,7 @@ class Part:
 # Imported only when asked for: the bare install has neither torch nor onnx.
 PARTS = {
     "export": Part("sparsr.export.cli", "turn a checkpoint into a bundle", "export"),
-    "prune": Part("sparsr.train.run.prune", "prune a trained network with pictures alone", "train"),
+    "prune": Part("sparsr.export.prune", "prune a trained network with pictures alone", "export"),
     "train": Part("sparsr.train.cli", "train, prune and evaluate networks", "train"),
     "bench": Part("sparsr.bench.cli", "measure bundles", "bench"),
 }

@@ -66,6 +66,27 @@ class MeanShift(ColourMap):
         super().__init__(matrix, [factor * sign * value_range * mean for mean in RGB_MEAN])
 
 
+class ChannelAffine(nn.Module):
+    """factor * x + offset with a factor and an offset for every channel, or one for all, which do not learn."""
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("factor", torch.ones(channels))
+        self.register_buffer("offset", torch.zeros(channels))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether one factor and one offset serve all channels, however many there are."""
+        return len(self.factor) == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, c, h, w] -> the same."""
+        return x * self.factor[:, None, None] + self.offset[:, None, None]
+
+
 class LumaNetwork(SRNetwork):
     """Base of networks that are published for luma as well as for RGB; `restore` is the network itself.
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sparsr.train.networks.base import ChannelAffine
 from sparsr.train.networks.sparse_masks import CropLike, PadToEven, SparseMaskBlock
 
 Kind = Literal[
@@ -31,6 +32,7 @@ Kind = Literal[
     "tanh",
     "clip",
     "affine",
+    "channel_affine",
     "add",
     "sub",
     "mul",
@@ -52,7 +54,7 @@ Kind = Literal[
 ]
 
 
-WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked", "prelu")
+WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked", "prelu", "channel_affine")
 """Kinds whose weights are in the operation's module."""
 
 
@@ -270,6 +272,12 @@ def _pixel_unshuffle(input: TensorRef, downscale_factor: int) -> Meaning:
     return "pixel_unshuffle", [input], {"block": downscale_factor}
 
 
+def _channel_affine(module: ChannelAffine, input: TensorRef) -> Meaning:
+    if module.uniform:
+        return _affine(input, float(module.factor), float(module.offset))
+    return "channel_affine", [input], {}
+
+
 FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
     **dict.fromkeys((F.relu, torch.relu, torch.relu_, "relu", "relu_"), _relu),
     F.leaky_relu: _leaky_relu,
@@ -300,6 +308,7 @@ MODULES: dict[type[nn.Module], Callable[..., Meaning]] = {
     SparseMaskBlock: lambda module, *inputs: ("masked", inputs, {}),
     PadToEven: lambda module, x: ("pad_to_even", [x], {}),
     CropLike: lambda module, x, like: ("crop_like", [x, like], {}),
+    ChannelAffine: _channel_affine,
     nn.AvgPool2d: _avg_pool2d,
     nn.ReLU: lambda module, x: _relu(x),
     nn.LeakyReLU: lambda module, x: _leaky_relu(x, module.negative_slope),

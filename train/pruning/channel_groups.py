@@ -216,6 +216,8 @@ class _Channels:
                 fresh = self._fresh(operation.channels)
                 self._fix(fresh, f"{operation.module} writes them, which keeps its channels")
                 return fresh
+            case "channel_affine":
+                self._fix(inputs[0], f"{operation.module} has a factor for each of them")
             case "prelu":
                 if operation.module not in self.shared_slopes:
                     self._unite(self.slopes.setdefault(operation.module, inputs[0]), inputs[0])
@@ -257,7 +259,7 @@ class _Channels:
         match operation.kind:
             case "conv" | "conv_transpose" | "masked":
                 return False
-            case "sigmoid":
+            case "sigmoid" | "channel_affine":
                 return True
             case "affine":
                 return flags[0] or operation.options["offset"] != 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from safetensors.torch import save as to_bytes
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file, write_text
 from sparsr.train.networks import SRNetwork, build
+from sparsr.train.networks.graph import GraphNetwork
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
 from sparsr.train.networks.widths import Widths, fit_slopes, resize, widths
 from sparsr.train.pruning.sparse_conv import add_gates, sparse_convolutions
@@ -50,6 +52,8 @@ class Card:
     """M while the convolutions carry the gates of N:M training; 0 for plain ones."""
     shared: int = 1
     """How many filters share one pattern of these gates."""
+    layers: Sequence[Mapping[str, Any]] = ()
+    """What a network that came as a graph is made of; see `networks/graph.py`."""
     schema: str = SCHEMA
 
 
@@ -67,8 +71,13 @@ def card_for(network: SRNetwork, method: str, **record: Any) -> Card:
         method,
         gates=gates,
         shared=shared,
+        layers=_layers(network),
         **record,
     )
+
+
+def _layers(network: SRNetwork) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(layer) for layer in network.layers] if isinstance(network, GraphNetwork) else []
 
 
 def save(path: str | Path, network: SRNetwork, card: Card) -> None:
@@ -135,10 +144,17 @@ def parse_card(text: str, path: Path) -> Card:
 def skeleton(card: Card) -> SRNetwork:
     """The card's network without memory behind it, so that a hostile card costs nothing."""
     with torch.device("meta"):
-        network = build(card.architecture, card.scale, **card.options)
+        network = _of_layers(card) if card.layers else build(card.architecture, card.scale, **card.options)
         resize(network, card.widths)
         if card.weight_norm:
             add_weight_norm(network)
         if card.gates:
             add_gates(network, card.gates, card.shared)
     return network
+
+
+def _of_layers(card: Card) -> GraphNetwork:
+    try:
+        return GraphNetwork(card.scale, card.layers, **card.options)
+    except (TypeError, ValueError, KeyError) as error:
+        raise SparsrError(f"the card's layers make no network: {error}", "prune the original once more") from error

@@ -7,6 +7,7 @@ is an ordinary recipe: the same loop trains it, resumes it and writes its log.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -32,6 +33,8 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.loop import Run, train
 from sparsr.train.run.prepare import prepare
 from sparsr.train.run.recipe import Recipe, parse
+
+Reader = Callable[[Path], tuple[SRNetwork, checkpoint.Card]]
 
 METHODS = ("sls", "nm", "channels")
 LEAST_STEPS = 1000
@@ -137,13 +140,17 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
     }
 
 
-def prune(path: Path, order: Order, out: Path, resume: bool = False, device: str = "auto") -> Path:
+def prune(
+    path: Path, order: Order, out: Path, resume: bool = False, device: str = "auto", read: Reader = load_model
+) -> Path:
     """Prune the network in `path` and leave everything in `out`; the pruned checkpoint's path.
+
+    `read` makes a network and its card of `path`.
 
     `out` gets the dense network as it was read, log and state, and at the very end `pruned.safetensors`, its card
     with what was lost, and a picture of before and after. Raises `SparsrError` for input that cannot be used.
     """
-    dense = _kept_dense(path, out, resume)
+    dense = _kept_dense(path, out, resume, read)
     recipe = recipe_for(checkpoint.load(dense)[0], dense, order)
     with prepare(recipe, out, resume, device) as run:
         train(run)
@@ -152,9 +159,9 @@ def prune(path: Path, order: Order, out: Path, resume: bool = False, device: str
     return out / "pruned.safetensors"
 
 
-def _kept_dense(path: Path, out: Path, resume: bool) -> Path:
+def _kept_dense(path: Path, out: Path, resume: bool, read: Reader) -> Path:
     """The dense network as a checkpoint of ours inside `out`, which a resumed run must find unchanged."""
-    network, card = load_model(path)
+    network, card = read(path)
     stored = out / "dense.safetensors"
     if resume and stored.is_file():
         before = checkpoint.load(stored)[0].state_dict()
@@ -222,25 +229,14 @@ def _side_by_side(dense: SRNetwork, pruned: SRNetwork, lr: Any) -> Any:
     return np.concatenate([before, after, difference.clip(0, 255).astype(np.uint8)], axis=1)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line of `sparsr prune`."""
-    parser = argparse.ArgumentParser(prog="sparsr prune", description="Prune a trained network with pictures alone.")
-    _add_options(parser)
-    return parser
-
-
 def add_command(commands: Any) -> None:
     """Add `prune` to the subparsers of `python -m train`."""
-    _add_options(commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation"))
+    add_options(commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation"))
 
 
-def main() -> int:
-    """Entry point of `sparsr prune`; returns the exit code."""
-    return _run_command(build_parser().parse_args())
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", type=Path, help="a checkpoint, ours or an official one")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that an order can say."""
+    parser.add_argument("network", type=Path, help="a checkpoint, ours or other authors'")
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
     parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
     parser.add_argument(
@@ -268,10 +264,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
-    parser.set_defaults(action=_run_command)
+    parser.set_defaults(action=run_command)
 
 
-def _run_command(arguments: argparse.Namespace) -> int:
+def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int:
+    """Do what the options say; `read` opens the network. Returns the exit code, raises `SparsrError` for bad ones."""
     if arguments.steps < LEAST_STEPS:
         raise SparsrError(
             f"after {arguments.steps} steps a network is damaged, not pruned",
@@ -299,5 +296,5 @@ def _run_command(arguments: argparse.Namespace) -> int:
         arguments.precision,
     )
     print(f"training for {order.steps} steps; the result is written when they are done", flush=True)
-    print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device)}")
+    print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device, read)}")
     return 0
