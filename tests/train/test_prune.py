@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.metrics import structural_similarity
 from small_networks import small
 from test_loop import workshop  # noqa: F401 - a fixture
 from test_train_cli import assert_clear, command  # noqa: F401 - a fixture
@@ -110,6 +111,20 @@ def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method
     resumed, _ = checkpoint.load(prune(start, order, tmp_path / "parts", resume=True, device="cpu"))
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_the_perceptual_share_is_structural_similarity():
+    torch.manual_seed(0)
+    teacher = distillation.as_teacher(small("compact", 1))
+    lr = torch.rand(1, 3, 24, 31) * 255
+    target = teacher(lr / 255) * 255
+    output = target + 9 * torch.randn_like(target)
+    pictures = [tensor[0].permute(1, 2, 0).double().numpy() for tensor in (output, target)]
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "win_size": 11}
+    expected = structural_similarity(*pictures, channel_axis=2, data_range=255, **settings)
+    assert float(distillation.similarity(output, target)) == pytest.approx(expected, abs=2e-3)
+    mixed = 0.2 * (output - target).abs().mean() + 0.8 * 255 * (1 - distillation.similarity(output, target))
+    assert torch.allclose(distillation.loss(output, lr, None, teacher, 1.0, 0.8), mixed, rtol=1e-4)
 
 
 def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):  # noqa: F811

@@ -24,13 +24,33 @@ def output_of(teacher: SRNetwork, lr: Tensor) -> Tensor:
     return teacher((lr.float() * unit).contiguous(memory_format=torch.channels_last)) / unit
 
 
-def loss(output: Tensor, lr: Tensor, hr: Tensor | None, teacher: SRNetwork, share: float) -> Tensor:
-    """share * L1 to the teacher's output + (1 - share) * L1 to HR; output, lr and hr in units of 0..255.
+def loss(
+    output: Tensor, lr: Tensor, hr: Tensor | None, teacher: SRNetwork, share: float, perceptual: float = 0.0
+) -> Tensor:
+    """share * difference to the teacher's output + (1 - share) * L1 to HR; output, lr and hr in units of 0..255.
 
-    HR may be None only where its share is 0.
+    The difference is (1 - perceptual) * L1 + perceptual * 255 (1 - SSIM): what Zhao et al. (Loss Functions for Image
+    Restoration with Neural Networks, 2017) mix, at one scale and without their window on L1. SSIM compares local means,
+    contrasts and structures colour by colour, and so keeps colours and sharpness of generators that were trained to
+    look right. HR may be None only where its share is 0.
     """
-    total = share * F.l1_loss(output, output_of(teacher, lr)) if share else output.new_zeros(())
+    total = output.new_zeros(())
+    if share:
+        target = output_of(teacher, lr)
+        total = (1 - perceptual) * F.l1_loss(output, target)
+        if perceptual:
+            total = total + perceptual * 255 * (1 - similarity(output, target))
+        total = share * total
     if share < 1:
         assert hr is not None
         total = total + (1 - share) * F.l1_loss(output, hr)
     return total
+
+
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """Mean SSIM (Wang et al., 2004) of [n, 3, h, w] in units of 0..255, colour by colour, Gaussian of sigma 1.5."""
+    from torchmetrics.functional.image import structural_similarity_index_measure  # a second to import
+
+    value = structural_similarity_index_measure(a, b, data_range=255.0)
+    assert isinstance(value, Tensor)
+    return value

@@ -173,7 +173,8 @@ def compute_gradients(run: Run, phase: Phase, parallel: torch.nn.Module) -> tupl
 
 def _loss(run: Run, output: Tensor, lr_images: Tensor, hr_images: Tensor | None) -> Tensor:
     if run.teacher and run.recipe.distill:
-        return distillation.loss(output, lr_images, hr_images, run.teacher, run.recipe.distill.share)
+        settings = run.recipe.distill
+        return distillation.loss(output, lr_images, hr_images, run.teacher, settings.share, settings.perceptual)
     assert hr_images is not None
     return F.l1_loss(output, hr_images)
 

@@ -64,6 +64,8 @@ class Order:
     """How many consecutive filters share one pattern of N:M."""
     hr_share: float = 0.0
     """Share of the loss that compares with the pictures themselves."""
+    perceptual: float = 0.0
+    """Share of the rest by structural similarity, 0 to below 1: for generators trained to look right."""
     steps: int = 6000
     patch: int = 32
     batch: int = 8
@@ -101,7 +103,7 @@ def recipe_for(network: SRNetwork, dense: Path, order: Order) -> Recipe:
             "save_every": max(1, min(500, order.steps // 12)),
         },
         "prune": _method_table(network, order, gate_steps),
-        "distill": {"share": 1 - order.hr_share},
+        "distill": {"share": 1 - order.hr_share, "perceptual": order.perceptual},
     }
     return parse(raw, "sparsr prune")
 
@@ -252,6 +254,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hr", type=float, default=0.0, metavar="SHARE", help="share of the loss against the pictures themselves"
     )
+    parser.add_argument(
+        "--perceptual",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the loss by structural similarity; 0.8 keeps colours and sharpness of GANs' generators",
+    )
     parser.add_argument("--steps", type=int, default=Order.steps, help=f"training steps (default {Order.steps})")
     parser.add_argument("--patch", type=int, default=Order.patch, help="side of a training patch in input pixels")
     parser.add_argument("--batch", type=int, default=Order.batch, help="patches per step")
@@ -290,6 +299,7 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         str(arguments.costs.resolve()) if arguments.costs else "",
         arguments.shared,
         arguments.hr,
+        arguments.perceptual,
         arguments.steps,
         arguments.patch,
         arguments.batch,

@@ -67,6 +67,8 @@ class DistillSettings:
 
     share: float = 1.0
     """Share of the loss, 0 to 1, that compares with the dense network's output; the rest compares with HR."""
+    perceptual: float = 0.0
+    """Share of that comparison, 0 to below 1, by structural similarity instead of by pixels; see `distillation`."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,8 @@ def _check(recipe: Recipe, where: str) -> None:
         raise SparsrError(f"{where}: distill needs a network to learn from", "it is for recipes with a [prune] table")
     if recipe.distill and not 0 <= recipe.distill.share <= 1:
         raise SparsrError(f"{where}: distill.share is {recipe.distill.share}", "give a share from 0 to 1")
+    if recipe.distill and not 0 <= recipe.distill.perceptual < 1:
+        raise SparsrError(f"{where}: distill.perceptual is {recipe.distill.perceptual}", "give a share, 0 to below 1")
     if recipe.data.unlabelled and not (recipe.distill and recipe.distill.share == 1):
         raise SparsrError(
             f"{where}: data.unlabelled leaves nothing to learn from", "add a [distill] table with share = 1"
