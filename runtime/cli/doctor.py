@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import zlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +121,8 @@ def _remedy(kind: EngineKind, trouble: str) -> str:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # half a megabyte that no other command needs
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 
 from sparsr.runtime.errors import SparsrError
 
-CONVERTED = ("CMYK", "LAB", "HSV")
 _SRGB = ImageCms.createProfile("sRGB")
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
-from sparsr.runtime.media import colours, deep
+from sparsr.runtime.media import deep
 from sparsr.runtime.media.formats import READ_SUFFIXES, written_format
 from sparsr.runtime.media.metadata import Metadata, orientation, read_metadata
 from sparsr.runtime.media.opening import MAX_PIXELS, Opened, check_size, decoding, opened
@@ -19,6 +19,7 @@ from sparsr.runtime.samples import BYTE, Samples, converted
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_CONVERTED = ("CMYK", "LAB", "HSV")  # to sRGB
 _MODES = {*_GREY_MODES, *_ALPHA_MODES, "P", "RGB", "RGBX", "YCbCr"}
 _MAYBE_UNUSED_ALPHA = ("BMP", "TGA", "DIB")  # of which many writers leave the fourth byte zero
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
@@ -138,8 +139,10 @@ def _decoded(source: Opened) -> Picture:
     image, remark = source.load(), source.remark
     turn = orientation(image, source.chunks)  # Pillow has applied that of a TIFF
     profile = image.info.get("icc_profile")
-    if image.mode in colours.CONVERTED:
-        image, remark = colours.to_srgb(image, profile)
+    if image.mode in _CONVERTED:
+        from sparsr.runtime.media.colours import to_srgb  # with LittleCMS, which few pictures need
+
+        image, remark = to_srgb(image, profile)
     if image.mode not in _MODES:
         raise SparsrError(f"{source.path} has the colour model {image.mode}, not RGB or grey", "save it as RGB")
     grey = image.mode in _GREY_MODES

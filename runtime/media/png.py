@@ -22,7 +22,7 @@ MAX_SIDE = 2**31 - 1
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> grey, grey with alpha, RGB, RGB with alpha
 _CHUNK = 1 << 20
 _ROWS = 32  # filtered together at most
-_AT_ONCE = 1 << 18  # bytes filtered together: what filtering takes beside them is some 25 times as much
+_AT_ONCE = 1 << 16  # bytes filtered together: what filtering takes beside them is some 25 times as much
 _LEVEL = 4  # of zlib: 6 is a third slower for about 1 % smaller photos
 _INCH = 0.0254  # metres
 

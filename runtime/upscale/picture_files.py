@@ -26,7 +26,6 @@ from sparsr.runtime.progress import Progress
 from sparsr.runtime.upscale.prepared import Prepared
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
-_ENCODER_COPIES = 2  # of the result, with 4 bytes a pixel: the image library's and its encoder's
 _PIXEL_BYTES = 4
 STANDARD_OUTPUT = 1  # the descriptor: while a picture goes there, what is said does not
 
@@ -179,7 +178,7 @@ class _Job:
 
     def _held_back(self, height: int, width: int, channels: int) -> int:
         """Bytes for formats that want the whole picture: the result, and what the encoder makes of it."""
-        return 0 if self.kind.streamed else height * width * (channels + _PIXEL_BYTES * _ENCODER_COPIES)
+        return 0 if self.kind.streamed else height * width * (channels + self.kind.encoder_bytes)
 
 
 @contextmanager

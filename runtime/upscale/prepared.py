@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparsr.runtime.media.colours import grey_to_srgb
 from sparsr.runtime.media.formats import Format
 from sparsr.runtime.media.hidden_colour import covered
 from sparsr.runtime.media.images import Picture
@@ -66,6 +65,8 @@ class Prepared:
 
     def _toned(self, rgb: Samples, profile: bytes) -> Samples:
         """Grey values of a profile as sRGB, for a format that cannot hold a grey picture's profile."""
+        from sparsr.runtime.media.colours import grey_to_srgb  # with LittleCMS, which few pictures need
+
         tones = grey_to_srgb(profile)
         return rgb if tones is None else tones[rgb]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from sparsr.runtime.engines.contract import ByteArray
 from sparsr.runtime.model.adaptive_bundle import AdaptiveCard
@@ -28,6 +28,8 @@ def patch_map(image: ByteArray, card: AdaptiveCard, choice: Choice) -> ByteArray
 
     image: uint8 [h, w, 3] -> uint8 [s*h + legend, s*w, 3].
     """
+    from PIL import ImageDraw  # with a library of fonts, which nothing else needs
+
     patch, scale, candidates = card.patch, card.scale, len(card.candidates)
     height, width = image.shape[:2]
     palette = np.array([_rgb(number, candidates) for number in range(candidates)])
