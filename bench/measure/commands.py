@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections import Counter
 from pathlib import Path
 
 from sparsr.bench.measure import layers, results
 from sparsr.bench.measure.engines import ENGINES, SINGLE_PRECISION
+from sparsr.bench.measure.in_app import UnusableAppError, measure_in_app
 from sparsr.bench.measure.measure import measure
 from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.report import table
@@ -45,6 +47,9 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     run.add_argument(
         "--image", type=Path, metavar="FILE", help="a picture to measure with, for networks whose speed depends on it"
+    )
+    run.add_argument(
+        "--app", action="store_true", help="on adb: in SparSR's app, if it is there and has the bundles; else as always"
     )
     run.add_argument("--cores", default="all", metavar="WHICH", help=f"{', '.join(NAMED)} or numbers like 0,4-7")
     run.add_argument("--cool-down", type=_seconds, default=0, metavar="S", help="rest before the first round")
@@ -87,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
         options.cool_down,
         options.sustained,
     )
-    measured = measure(plan)
+    measured = (options.app and _in_app(plan)) or measure(plan)
     if options.json:
         results.save(measured, options.json)
     print(table.render(measured))
@@ -96,6 +101,15 @@ def _run(options: argparse.Namespace) -> int:
     if all(row.failure for row in measured.rows):
         raise SparsrError("no engine could be measured", "the table says why; `sparsr doctor` helps")
     return 0
+
+
+def _in_app(plan: Plan) -> results.Results | None:
+    """In the app; None, having said why, where it cannot be done."""
+    try:
+        return measure_in_app(plan)
+    except UnusableAppError as error:
+        print(f"not in the app: {error}" + (f" ({error.hint})" if error.hint else ""), file=sys.stderr)
+        return None
 
 
 def _subjects(folders: list[Path]) -> tuple[Subject, ...]:

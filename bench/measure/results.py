@@ -200,8 +200,13 @@ def load(path: str | Path) -> Results:
     hint = "make one with `sparsr bench run ... --json FILE`"
     if not path.is_file():
         raise SparsrError(f"there is no results file {path}", hint)
+    return parse(path.read_bytes(), str(path), hint)
+
+
+def parse(text: bytes, path: str, hint: str) -> Results:
+    """From the bytes of such a file, called `path` in errors. Raises `SparsrError` if it is none of this schema."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text.decode("utf-8"))
         if data["schema"] != SCHEMA:
             raise SparsrError(f"{path} has the schema {data['schema']!r}, not {SCHEMA}", hint)
         return read_record(Results, data, ignore_unknown=True)
