@@ -135,9 +135,9 @@ def _as_float32(model: onnx.ModelProto) -> None:
 def _free_image(model: onnx.ModelProto, source: str) -> None:
     """Leave the weights out of the inputs, demand one image, and free its height and width."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    images = [info for info in model.graph.input if info.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(images)
+    for info in [info for info in model.graph.input if info.name in weights]:
+        model.graph.input.remove(info)
+    images = model.graph.input
     for ends, what in ((images, "takes"), (model.graph.output, "gives")):
         if len(ends) != 1:
             raise SparsrError(f"{source} {what} {len(ends)} tensors", "only one image in and one image out are handled")

@@ -190,6 +190,12 @@ def test_every_operator_computes_what_onnx_runtime_does(name):
             np.testing.assert_allclose(reference.run(found, image), expected, rtol=1e-5, atol=limit)
 
 
+def test_a_fixed_size_is_freed():
+    foreign = model(("Conv", ["x", "w"], "y", PADS), weights={"w": W}, size=(24, 32))
+    graph = lower_onnx(checked_onnx(foreign, "net"), "net", "net", None, 255.0)
+    assert reference.run(graph, random_image(graph, 9, 40)).shape == (1, 3, 9, 40)
+
+
 GATED = [("GlobalAveragePool", ["x"], "a", {}), ("Conv", ["x", "a"], "b", {}), ("Mul", ["x", "b"], "y", {})]
 REFUSED = {
     "opset": (lambda: model(("Relu", ["x"], "y", {}), opset=8), "opset 8"),
