@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from torch.nn import functional as F
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import build
+from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning import budget
+from sparsr.train.pruning import budget, layer_costs, time_budget
 from sparsr.train.pruning.l1 import L1
 from sparsr.train.pruning.settings import L1Settings, OneShotSettings, SlsSettings
 from sparsr.train.pruning.sls import OneShot, Sls, increments, with_gates
 from sparsr.train.pruning.sparse_conv import sparse_convolutions
+from sparsr.train.pruning.time_budget import TimeBudget
 from sparsr.train.run import checkpoint, distillation
 from sparsr.train.run.loop import compute_gradients, phases, train
 from sparsr.train.run.prepare import prepare
@@ -203,6 +207,47 @@ def test_a_budget_of_time_is_met_by_the_table(workshop, tmp_path):  # noqa: F811
     table.write_text("{}")
     with pytest.raises(SparsrError, match="no table of costs"):
         recipe_for(network, workshop / "dense.safetensors", order)
+
+
+def learning(network):
+    return [conv for conv in convolutions(network).values() if not isinstance(conv, ColourMap)]
+
+
+def test_a_budget_in_milliseconds_holds_by_the_costs_of_the_machine(workshop, tmp_path, monkeypatch):  # noqa: F811
+    # A row costs a microsecond for every weight of a filter; 9 rows are 9 rows, the tail cannot be pruned.
+    def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1):
+        assert width == 16
+        n, m = sparsity or (1, 1)
+        return SimpleNamespace(seconds=1e-6 * inputs * outputs * n / m)
+
+    monkeypatch.setattr(layer_costs, "layer_cost", cost)
+    dense, _ = checkpoint.load(workshop / "dense.safetensors")
+    whole = sum(9e-6 * conv.in_channels * conv.out_channels for conv in learning(dense))
+    order = order_for(workshop, budget=0.0, within=TimeBudget(0.6 * whole, 16, 9), unlabelled=True)
+    pruned, card = checkpoint.load(prune(workshop / "dense.safetensors", order, tmp_path / "run", device="cpu"))
+    spent = 0.0
+    for conv in learning(pruned):
+        most = max(
+            (int(group.count_nonzero(1).max()), group.shape[1]) for group in conv.weight.detach().split(8, dim=1)
+        )
+        share = most[0] / most[1] if conv.in_channels == 8 and conv.out_channels != 3 else 1
+        spent += share * 9e-6 * conv.in_channels * conv.out_channels
+    assert 0.5 * whole < spent <= 0.6 * whole
+    assert card.training["pruned_from"]["time"] < 0.6
+    for seconds, sentence in ((2 * whole, "no need to prune"), (0.01 * whole, "cannot be met")):
+        order = order_for(workshop, budget=0.0, within=TimeBudget(seconds, 16, 9))
+        with pytest.raises(SparsrError, match=r"within|cannot be met") as error:
+            prune(workshop / "dense.safetensors", order, tmp_path / "other", device="cpu")
+        assert sentence in f"{error.value} {error.value.hint}"
+        shutil.rmtree(tmp_path / "other")
+
+
+@pytest.mark.parametrize("text", ["12ms", "0ms@3x3", "12ms@0x9", "ms@1x1", "-1ms@3x3", "12 ms@3"])
+def test_times_that_are_none_are_refused(text):
+    with pytest.raises(SparsrError, match="no time at a size"):
+        time_budget.parse(text)
+    assert time_budget.parse("1/4") is None
+    assert time_budget.parse("12.5ms@320x180") == TimeBudget(0.0125, 320, 180)
 
 
 @pytest.mark.parametrize("text, share", [("1/4", 0.25), ("0.125", 0.125), ("25%", 0.25), (" 50 % ", 0.5)])

@@ -17,6 +17,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
+from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse
 
@@ -41,19 +42,26 @@ def sparse_layers(network: SRNetwork, m: int, height: int, width: int) -> dict[s
     """
     if m not in GROUP_SIZES:
         raise SparsrError(f"M is {m}", f"it can be {', '.join(map(str, GROUP_SIZES))}")
+    chosen = {name for name, conv in convolutions(network).items() if can_be_sparse(conv, m)}
+    found = {name: layer for name, layer in layers_of(network, height, width).items() if name in chosen}
+    if not found:
+        raise SparsrError(f"no convolution of the network has {m} input channels", "choose a smaller M")
+    return found
+
+
+def layers_of(network: SRNetwork, height: int, width: int) -> dict[str, Layer]:
+    """Every convolution that learns by name, for an input of `height` x `width` pixels."""
     found: dict[str, Layer] = {}
 
     def note(conv: torch.nn.Conv2d, _: object, output: torch.Tensor, name: str) -> None:
         found[name] = Layer(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.stride[0], *output.shape[2:])
 
-    chosen = {name: conv for name, conv in convolutions(network).items() if can_be_sparse(conv, m)}
-    hooks = [conv.register_forward_hook(partial(note, name=name)) for name, conv in chosen.items()]
+    convs = {name: conv for name, conv in convolutions(network).items() if not isinstance(conv, ColourMap)}
+    hooks = [conv.register_forward_hook(partial(note, name=name)) for name, conv in convs.items()]
     with torch.inference_mode():
         network(torch.zeros(1, 3, height, width))
     for hook in hooks:
         hook.remove()
-    if not found:
-        raise SparsrError(f"no convolution of the network has {m} input channels", "choose a smaller M")
     return found
 
 
@@ -67,8 +75,8 @@ def measure_layers(layers: dict[str, Layer], m: int, report: Callable[[str], Non
     for layer in layers.values():
         shape = _shape(layer)
         if shape not in rows:
-            sparse = [_seconds(layer, (n, m)) for n in range(1, m)]
-            rows[shape] = [0.0, *sparse, _seconds(layer, None)]
+            sparse = [seconds_of(layer, (n, m)) for n in range(1, m)]
+            rows[shape] = [0.0, *sparse, seconds_of(layer, None)]
             report(
                 f"{layer.inputs} -> {layer.outputs} channels, {layer.side}x{layer.side}, {layer.width} pixels wide: "
                 f"{1e6 * rows[shape][1]:.1f} us a row with 1:{m}, {1e6 * rows[shape][-1]:.1f} dense"
@@ -76,7 +84,8 @@ def measure_layers(layers: dict[str, Layer], m: int, report: Callable[[str], Non
     return {name: [seconds * layer.height for seconds in rows[_shape(layer)]] for name, layer in layers.items()}
 
 
-def _seconds(layer: Layer, sparsity: tuple[int, int] | None) -> float:
+def seconds_of(layer: Layer, sparsity: tuple[int, int] | None) -> float:
+    """CPU seconds of one thread for a row of the layer's result, with N of M weights or all, on the cheapest kernel."""
     width, stride = layer.width, layer.stride
     return layer_cost(layer.inputs, layer.outputs, layer.side, sparsity, width, stride=stride).seconds
 

@@ -24,8 +24,10 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.pruning import budget as budgets
+from sparsr.train.pruning import time_budget
 from sparsr.train.pruning.nm import SHARED
 from sparsr.train.pruning.settings import FilterSettings
+from sparsr.train.pruning.time_budget import TimeBudget
 from sparsr.train.quality.complexity import layer_macs, macs
 from sparsr.train.quality.evaluate import upscale
 from sparsr.train.quality.metrics import psnr_y
@@ -71,6 +73,8 @@ class Order:
     batch: int = 8
     precision: str = "float32"
     """"bfloat16" for what is between the layers that touch colours; the teacher computes in float32."""
+    within: TimeBudget | None = None
+    """What the convolutions may take on this machine, for SLS: `budget` and `costs` then follow from it."""
     lr: float = 4e-4
     seed: int = 1
 
@@ -153,12 +157,23 @@ def prune(
     with what was lost, and a picture of before and after. Raises `SparsrError` for input that cannot be used.
     """
     dense = _kept_dense(path, out, resume, read)
-    recipe = recipe_for(checkpoint.load(dense)[0], dense, order)
+    network = checkpoint.load(dense)[0]
+    order = _as_share(order, network, out)
+    recipe = recipe_for(network, dense, order)
     with prepare(recipe, out, resume, device) as run:
         train(run)
         if run.team.leads:
             _finish(path, order, run)
     return out / "pruned.safetensors"
+
+
+def _as_share(order: Order, network: SRNetwork, out: Path) -> Order:
+    """The order with a budget of time made a share, by a table of costs that stays in `out` for a resumed run."""
+    if order.within is None:
+        return order
+    table, m = out / "costs.json", budgets.group_size(network)
+    share = time_budget.share(network, m, order.within, table, lambda line: print(line, flush=True))
+    return replace(order, budget=share, costs=str(table.resolve()))
 
 
 def _kept_dense(path: Path, out: Path, resume: bool, read: Reader) -> Path:
@@ -240,7 +255,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Everything that an order can say."""
     parser.add_argument("network", type=Path, help="a checkpoint, ours or other authors'")
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
-    parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%")
+    parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%; "
+        "or what the convolutions may take of a thread of this machine: 12ms@320x180, for --method sls")
     parser.add_argument(
         "--costs",
         type=Path,
@@ -287,12 +303,15 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         raise SparsrError(f"--hr {arguments.hr:g} is impossible here", "a share from 0 to 1, and not with --inputs")
     if arguments.costs and arguments.method != "sls":
         raise SparsrError(f"--method {arguments.method} knows no costs", "leave out --costs, or use --method sls")
+    time = time_budget.parse(arguments.budget)
+    if time and (arguments.method != "sls" or arguments.costs):
+        raise SparsrError("a budget of time is for --method sls, without --costs", "or give a share, such as 1/4")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.resume and not arguments.out.is_dir():
         raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
     order = Order(
-        budgets.parse(arguments.budget),
+        0.0 if time else budgets.parse(arguments.budget),
         arguments.method,
         arguments.data,
         arguments.inputs,
@@ -304,6 +323,7 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         arguments.patch,
         arguments.batch,
         arguments.precision,
+        time,
     )
     print(f"training for {order.steps} steps; the result is written when they are done", flush=True)
     print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device, read)}")
