@@ -76,6 +76,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     upscale.add_argument(
         "--masks", action="store_true", help="networks with masks: tell how much of the picture they computed in full"
     )
+    upscale.add_argument(
+        "--ensemble", action="store_true", help="mean over eight flips and rotations: better, and 8 times the work"
+    )
     upscale.add_argument("--preset", choices=PRESETS, help="videos: effort of the H.264 encoder (default veryfast)")
     upscale.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles, in place of --max-memory")
     upscale.add_argument(
@@ -201,6 +204,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         options.precision,
         options.beta,
         options.by_time,
+        options.ensemble,
     )
 
 

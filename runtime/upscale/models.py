@@ -15,6 +15,7 @@ from sparsr.runtime.model.bundle import Bundle, open_folder, read_card
 from sparsr.runtime.model.card import CARD_NAME
 from sparsr.runtime.model.contract import Model
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
+from sparsr.runtime.upscale.ensemble import EnsembleUpscaler
 from sparsr.runtime.upscale.upscaler import PictureUpscaler, Upscaler
 
 M = TypeVar("M", bound=Model)
@@ -35,6 +36,8 @@ class Settings:
     """For adaptive bundles: 0 for the least estimated error, more is faster."""
     by_time: bool = False
     """For adaptive bundles: weigh time measured on this machine in place of multiply-adds."""
+    ensemble: bool = False
+    """The mean over a picture's eight symmetries."""
 
 
 def open_model(path: str | Path) -> Model:
@@ -48,7 +51,8 @@ def open_model(path: str | Path) -> Model:
 
 def open_upscaler(model: Model, settings: Settings) -> PictureUpscaler:
     """What upscales with `model`. Raises `SparsrError` for a missing engine or settings that are not for its kind."""
-    return _KINDS[model.schema].upscaler(model, settings)
+    upscaler = _KINDS[model.schema].upscaler(model, settings)
+    return EnsembleUpscaler(upscaler) if settings.ensemble else upscaler
 
 
 @dataclass(frozen=True)
