@@ -71,6 +71,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--by-time", action="store_true", help="adaptive bundles: weigh time measured here, in place of multiply-adds"
     )
     upscale.add_argument(
+        "--published-rule",
+        action="store_true",
+        help="adaptive bundles: choose by SLS's Eq. 8 as published, patch by patch, surroundings not counted",
+    )
+    upscale.add_argument(
         "--patch-map", type=Path, metavar="FILE", help="adaptive bundles: a picture of who computed which patch"
     )
     upscale.add_argument(
@@ -204,6 +209,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         options.precision,
         options.beta,
         options.by_time,
+        options.published_rule,
         options.ensemble,
     )
 

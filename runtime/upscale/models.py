@@ -36,6 +36,8 @@ class Settings:
     """For adaptive bundles: 0 for the least estimated error, more is faster."""
     by_time: bool = False
     """For adaptive bundles: weigh time measured on this machine in place of multiply-adds."""
+    published_rule: bool = False
+    """For adaptive bundles: SLS's Eq. 8 as it stands."""
     ensemble: bool = False
     """The mean over a picture's eight symmetries."""
 
@@ -62,8 +64,8 @@ class _Kind(Generic[M]):
 
 
 def _single(model: Bundle, settings: Settings) -> PictureUpscaler:
-    if settings.beta is not None or settings.by_time:
-        hint = "--beta and --by-time are for bundles made by `sparsr export adaptive`"
+    if settings.beta is not None or settings.by_time or settings.published_rule:
+        hint = "--beta, --by-time and --published-rule are for bundles made by `sparsr export adaptive`"
         raise SparsrError(f"{model.path} holds a single network", hint)
     return Upscaler(model, settings.engine, settings.threads, settings.max_memory, settings.tile, settings.precision)
 
@@ -72,7 +74,9 @@ def _adaptive(model: AdaptiveBundle, settings: Settings) -> PictureUpscaler:
     if settings.tile is not None:
         raise SparsrError(f"{model.path} chooses its windows itself", "leave out --tile")
     beta = DEFAULT_BETA if settings.beta is None else settings.beta
-    upscaler = AdaptiveUpscaler(model, settings.engine, settings.threads, settings.max_memory, beta, settings.precision)
+    upscaler = AdaptiveUpscaler(
+        model, settings.engine, settings.threads, settings.max_memory, beta, settings.precision, settings.published_rule
+    )
     if settings.by_time:
         upscaler.measure_prices()
     return upscaler

@@ -104,6 +104,21 @@ def test_a_huge_beta_takes_bicubic(adaptive):
     assert (AdaptiveUpscaler(adaptive, "ort", 1, beta=1e6)(image) == bicubic_whole(image)).all()
 
 
+def test_the_published_rule_leaves_surroundings_out(adaptive):
+    image = uneven(200, 210)
+    upscaler = AdaptiveUpscaler(adaptive, "ort", 1, beta=0.05, published=True)
+    result = upscaler(image)
+    errors = adaptive.estimator()(image, 16).astype(float)
+    costs = upscaler.card.costs
+    saved = np.array([[[0.05 * (costs[0] - cost) / costs[0]]] for cost in costs]) + (errors[-1] - errors) / errors[-1]
+    assert (upscaler.shares.choice == saved.argmax(0)).all()
+    assert (upscaler.shares.choice != upscaler.shares.choice[0, 0]).any()
+    wholes = whole_pictures(adaptive, image)
+    for row, column in np.ndindex(upscaler.shares.choice.shape):
+        part = np.s_[32 * row : 32 * row + 32, 32 * column : 32 * column + 32]
+        assert np.abs(result[part].astype(int) - wholes[upscaler.shares.choice[row, column]][part]).max() <= 1
+
+
 def test_strips_and_memory(adaptive):
     """Less memory means smaller blocks, whose windows may differ, but not what a patch's candidate gives."""
     image = uneven(150, 120)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsr.runtime.upscale.adaptive.layout import FLAT, Price, Window, gains, lay_out
+from sparsr.runtime.upscale.adaptive.layout import FLAT, Price, Window, gains, lay_out, published_gains
 from sparsr.runtime.upscale.tiling import Span
 
 COSTS = (40.0, 10.0, 2.5, 0.01)
@@ -44,6 +44,17 @@ def equation_8(errors, costs, beta):
         return n
     values = [beta * (costs[0] - costs[i]) / costs[0] + (errors[n] - errors[i]) / errors[n] for i in range(n + 1)]
     return int(np.argmax(values))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 5), st.integers(1, 6), st.floats(0.01, 3), st.integers(0, 1000))
+def test_the_published_rule_has_one_beta_for_every_patch(rows, columns, beta, seed):
+    errors = random_errors(rows, columns, seed)
+    errors[:, 0, 0] = 1e-9
+    free = [Price(cost, 0) for cost in COSTS]
+    choice = assigned(lay_out(published_gains(errors), free, whole(16 * rows, 16 * columns), 16, beta), rows, columns)
+    for row, column in np.ndindex(rows, columns):
+        assert choice[row, column] == equation_8(errors[:, row, column], COSTS, beta)
 
 
 @settings(deadline=None, max_examples=40)

@@ -6,10 +6,10 @@ The rule is the paper's (SLS, Eq. 8): of the candidates i = 1..n, dearest first,
 
 f_i the estimated squared error, C_i the cost. Two things are our choice:
 
-- The paper's rule looks at ratios alone, so that a nearly flat patch counts as much as one full of texture. We scale
-  beta for a patch by mean(f_n) / f_n, the mean over the picture: then the sum of the rule over all patches is the
-  squared error saved in the picture, less beta times the cost. With equal weights the curve of quality against work
-  fell below that of the single networks (by 0.03 dB, RFDN on Urban100).
+- The paper's rule looks at ratios alone (`published_gains`), so that a nearly flat patch counts as much as one full of
+  texture. We scale beta for a patch by mean(f_n) / f_n, the mean over the picture: then the sum of the rule over all
+  patches is the squared error saved in the picture, less beta times the cost. With equal weights the curve of quality
+  against work fell below that of the single networks (by 0.03 dB, RFDN on Urban100).
 - What a patch costs depends on its neighbours, because a network that is to give the whole picture's result needs
   surroundings: a patch alone costs several times what it costs inside a large window. So the sum is maximised with the
   cost of the windows really computed; with candidates that need no surroundings that is the rule patch by patch.
@@ -63,6 +63,12 @@ def gains(errors: DoubleArray) -> DoubleArray:
     """(f_n - f_i) / mean(f_n) for the estimated squared errors of a picture, [n, rows, columns]; 0 for flat patches."""
     cheapest = errors[-1]
     return np.where(cheapest > FLAT, cheapest - errors, 0.0) / max(float(cheapest.mean()), FLAT)
+
+
+def published_gains(errors: DoubleArray) -> DoubleArray:
+    """(f_n - f_i) / f_n, the rule as published: every patch counts the same, however much there is to gain."""
+    cheapest = errors[-1]
+    return np.where(cheapest > FLAT, cheapest - errors, 0.0) / np.maximum(cheapest, FLAT)
 
 
 def lay_out(

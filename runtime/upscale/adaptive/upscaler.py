@@ -20,7 +20,7 @@ from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.samples import BYTE, Samples, converted
 from sparsr.runtime.upscale.adaptive import bicubic
 from sparsr.runtime.upscale.adaptive.choice import Choice, describe_shares, patch_map
-from sparsr.runtime.upscale.adaptive.layout import MAX_SIDE, Price, Window, gains, lay_out
+from sparsr.runtime.upscale.adaptive.layout import MAX_SIDE, Price, Window, gains, lay_out, published_gains
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.runtime.upscale.upscaler import (
     DEFAULT_MAX_MEMORY,
@@ -50,7 +50,8 @@ class AdaptiveUpscaler(PictureUpscaler):
     """An adaptive bundle loaded into an engine; every patch of a picture is computed by one of its candidates.
 
     bundle: an `AdaptiveBundle` or its folder. beta: 0 for the least estimated error at any cost; the larger, the
-    cheaper. engine, threads, max_memory, precision: as of `Upscaler`.
+    cheaper. engine, threads, max_memory, precision: as of `Upscaler`. published: choose by Eq. 8 as it stands, patch by
+    patch, as if surroundings cost nothing.
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
 
@@ -64,12 +65,13 @@ class AdaptiveUpscaler(PictureUpscaler):
         max_memory: int | None = None,
         beta: float = DEFAULT_BETA,
         precision: Precision = "fp32",
+        published: bool = False,
     ) -> None:
         if not 0 <= beta <= MAX_BETA:
             raise SparsrError(f"a beta of {beta:g} is not possible", f"ask for 0 to {MAX_BETA:g}")
         self.bundle = bundle if isinstance(bundle, AdaptiveBundle) else AdaptiveBundle.open(Path(bundle))
         self.card = self.bundle.card
-        self.scale, self.beta = self.card.scale, beta
+        self.scale, self.beta, self._published = self.card.scale, beta, published
         self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
         self._estimator = self.bundle.estimator()
         self._networks = [
@@ -149,18 +151,19 @@ class AdaptiveUpscaler(PictureUpscaler):
         (height, width, channels), s, patch = image.shape, self.scale, self.card.patch
         bands, blocks = (_blocks(length, side * patch) for length in (height, width))
         self.shares = Shares(np.zeros((-(-height // patch), -(-width // patch)), np.intp), 0 * self.shares.pixels)
-        gain = gains(
+        gain = (published_gains if self._published else gains)(
             np.concatenate(
                 [self._estimator(converted(image[b.keep_start : b.keep_stop, :, :3], BYTE), patch) for b in bands],
                 axis=1,
             )
         )
+        prices = [Price(price.pixel, 0) for price in self.prices] if self._published else self.prices
         constant, done = constant_alpha(image), 0
         for rows in bands:
             strip = np.empty((s * (rows.keep_stop - rows.keep_start), s * width, channels), image.dtype)
             for columns in blocks:
                 part = gain[:, _patches(rows, patch), _patches(columns, patch)]
-                windows = lay_out(part, self.prices, (rows, columns), patch, self.beta)
+                windows = lay_out(part, prices, (rows, columns), patch, self.beta)
                 for window in sorted(windows, key=_shape, reverse=True):  # smaller ones find memory prepared
                     self._compute(image, strip, window, (rows, columns), constant)
                 done += 1
