@@ -17,6 +17,7 @@ from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
 from sparsr.export.parity import kernel_choice, stages
 from sparsr.export.parity.proof import Statement, prove
+from sparsr.export.parity.stored import stored_reference
 from sparsr.export.passes import for_native, for_tflite, optimise
 from sparsr.export.source import (
     Report,
@@ -204,7 +205,7 @@ def _export(
         for line in parity.table(differences):
             report(line)
         card = make_card(graph, source.description, files, parity.certificate(differences), proofs)
-        write_bundle(folder, files, card)
+        write_bundle(folder, files, card, stored_reference(source.graph, source.run))
     return card
 
 

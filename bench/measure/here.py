@@ -18,7 +18,7 @@ def expected_here(plan: Plan, subject: Subject) -> FloatArray | None:
 
     None for this machine itself, where engines are held against each other, and where there is no such engine here.
     """
-    if plan.target.name in ("cpu", "gpu"):
+    if not plan.away:
         return None
     try:
         engine = load_engine("native", subject.bundle.model(ENGINES["native"].format), 1)

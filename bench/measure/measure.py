@@ -24,6 +24,7 @@ from sparsr.bench.measure.here import HERE, expected_here
 from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.measure.results import Basis, BundleInfo, Device, Difference, Results, Row, Settings
 from sparsr.bench.measure.statistics import summarise
+from sparsr.bench.measure.stored import check_stored
 from sparsr.bench.measure.sustained import Moment, sustain
 from sparsr.bench.targets.contract import Finished, Job, Sample, Session
 from sparsr.bench.targets.machine import version
@@ -41,11 +42,13 @@ class _Entry:
     subject: Subject
     engine: str
     output: Path
+    job: Job | None = None
     session: Session | None = None
     error: SparsrError | None = None
     samples: list[Sample] = field(default_factory=list)
     finished: Finished | None = None
     difference: Difference | None = None
+    stored: Difference | None = None
 
     def fail(self, error: SparsrError) -> None:
         """Leave the measurement, with the reason."""
@@ -84,7 +87,7 @@ def measure(plan: Plan) -> Results:
         rounds = _run_rounds(plan, entries)
         moments = _sustain(plan, entries)
         device = Device(before, plan.target.condition())
-        _finish(plan, entries)
+        _finish(plan, entries, folder)
         _compare(plan, entries)
     settings = Settings(plan.width, plan.height, plan.threads, rounds, basis, cpus, plan.hide)
     infos = tuple(_info(subject, plan) for subject in plan.subjects)
@@ -104,7 +107,7 @@ def _start(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
                 file = _model_file(entry.subject, entry.engine)
                 if file not in models:
                     models[file] = plan.target.put(file, f"{len(models)}-{file.name}")
-                job = Job(
+                entry.job = Job(
                     entry.engine,
                     models[file],
                     threads,
@@ -115,7 +118,7 @@ def _start(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
                     plan.target.path(entry.output.name),
                     plan.hide,
                 )
-                entry.session = plan.target.run(job, plan.timeout)
+                entry.session = plan.target.run(entry.job, plan.timeout)
             except SparsrError as error:
                 entry.fail(error)
             progress.advance()
@@ -169,14 +172,17 @@ def _sustain(plan: Plan, entries: Sequence[_Entry]) -> tuple[Moment, ...]:
         return ()
 
 
-def _finish(plan: Plan, entries: Sequence[_Entry]) -> None:
+def _finish(plan: Plan, entries: Sequence[_Entry], folder: Path) -> None:
     for entry in entries:
         if entry.error is not None:
             continue
-        assert entry.session
+        assert entry.session and entry.job
         try:
             entry.finished = entry.session.finish()
             plan.target.get(plan.target.path(entry.output.name), entry.output)
+            entry.session.close()
+            if plan.away:
+                entry.stored = check_stored(plan, entry.subject, entry.job, folder)
         except SparsrError as error:
             entry.fail(error)
         entry.close()
@@ -273,4 +279,5 @@ def _row(plan: Plan, entry: _Entry) -> Row:
         counters=entry.finished.counters,
         layers=entry.finished.layers,
         difference=entry.difference,
+        stored=entry.stored,
     )

@@ -64,6 +64,11 @@ class Plan:
     sustained: float = 0.0
     """Seconds to run the first row without a pause, after the rounds."""
 
+    @property
+    def away(self) -> bool:
+        """Whether the target is another machine, whose outputs nothing there can judge."""
+        return self.target.name not in ("cpu", "gpu")
+
     def check(self) -> None:
         """Raises `SparsrError` if it cannot be carried out."""
         named = [*self.engines, *(engine for subject in self.subjects for engine in subject.engines)]

@@ -130,11 +130,20 @@ class Row:
     """CPU seconds of the reference workload, right after each inference."""
     counters: Counters | None = None
     """What does not depend on the machine's speed."""
+    stored: Difference | None = None
+    """Of a phone, a board or an emulator: from the result stored in the bundle, for the picture stored there."""
 
     @property
     def correct(self) -> bool:
-        """Measured, and within one 8-bit level of the reference engine."""
-        return self.failure is None and self.difference is not None and self.difference.max_8bit <= 1
+        """Measured, and within one 8-bit level of the reference engine and of the bundle's stored result."""
+        close = self.difference is not None and self.difference.max_8bit <= 1
+        return self.failure is None and close and self.as_stored is not False
+
+    @property
+    def as_stored(self) -> bool | None:
+        """Whether the bundle's stored result came out; half precision may be off by two levels. None: not checked."""
+        allowed = 1 if self.precision == "float32" else 2
+        return None if self.stored is None else self.stored.max_8bit <= allowed
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def render(results: Results) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     text = [_line(line, widths) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
-    text += _counted(results)
+    text += _counted(results) + _stored(results)
     for row in results.rows:
         if row.failure is not None:
             text.append(f"{row.bundle} in {row.engine}: {row.failure}" + (f" ({row.hint})" if row.hint else ""))
@@ -68,6 +68,16 @@ def _counted(results: Results) -> list[str]:
             told += [f"{row.counters.heap:,} bytes of heap"] if row.counters.heap else []
             lines.append(f"{row.bundle} in {row.engine}: {', '.join(told)} ({row.source})")
     return lines
+
+
+def _stored(results: Results) -> list[str]:
+    """A line for every row that was held against the result its bundle stores."""
+    return [
+        f"{row.bundle} in {row.engine}: the bundle's stored result {'passed' if row.as_stored else 'FAILED'}, "
+        f"off by {row.stored.max_8bit}"
+        for row in results.rows
+        if row.stored
+    ]
 
 
 def _off_by(row: Row) -> str:

@@ -19,6 +19,7 @@ from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import Conv, MaskedBlock
 from sparsr.export.ir.receptive import peak_activation_bytes, receptive_radius
 from sparsr.runtime.model.card import CARD_NAME, SCHEMA, BundleCard, BundleFile, MaskedWork, ModelFormat, ParityEntry
+from sparsr.runtime.model.reference import Reference
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import merge_weight_norm
 from sparsr.train.quality.complexity import gmacs_720p, parameters
@@ -147,14 +148,17 @@ def _dense_weights(block: MaskedBlock) -> int:
     return sum(9 * a * b for a, b in pairwise(counts)) + len(block.fuse_bias) * sum(counts[1:])
 
 
-def write_bundle(folder: Path, files: Sequence[ModelFile], card: BundleCard) -> None:
-    """Write model files and card into the existing, empty `folder`.
+def write_bundle(
+    folder: Path, files: Sequence[ModelFile], card: BundleCard, reference: Reference | None = None
+) -> None:
+    """Write model files, reference and card into the existing, empty `folder`.
 
     The card keeps its order (fields as declared, convolutions as executed) and is written last. Raises OSError with
     the file's name if the disk is full or the folder cannot be written.
     """
     text = json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n"
-    for name, content in [(file.name, file.content) for file in files] + [(CARD_NAME, text.encode())]:
+    contents = {file.name: file.content for file in files} | (reference.files() if reference else {})
+    for name, content in (contents | {CARD_NAME: text.encode()}).items():
         try:
             (folder / name).write_bytes(content)
         except OSError as error:

@@ -9,12 +9,15 @@ import pytest
 
 from sparsr.bench.measure.measure import measure
 from sparsr.bench.measure.plan import Plan, Subject
+from sparsr.bench.report.table import render
 from sparsr.bench.targets.adb import Adb
 from sparsr.bench.targets.contract import Job, WorkerError
 from sparsr.bench.targets.cpu import Cpu
 from sparsr.bench.targets.runner import worker_program
 from sparsr.bench.targets.ssh import Ssh
+from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.reference import Reference
 from tests.bench.targets.native_bundle import write_native_bundle
 
 asyncssh = pytest.importorskip("asyncssh")
@@ -103,6 +106,23 @@ def test_the_output_is_that_of_the_engine_here(board, tmp_path):
         for name, target in (("here", Cpu()), ("there", board))
     )
     np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.parametrize("change", [0, 9])
+def test_a_board_is_held_against_the_result_its_bundle_stores(change, board, tmp_path):
+    bundle, _ = write_native_bundle(tmp_path / "tiny", width=20, height=13)
+    image = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
+    result = np.zeros((18, 24, 3), np.uint8)
+    NativeModel(bundle.model("native")).run(image, result)
+    result[3, 4, 1] += change if result[3, 4, 1] < 128 else -change
+    for name, content in Reference(image, result).files().items():
+        (bundle.path / name).write_bytes(content)
+    results = measure(Plan((Subject("tiny", bundle),), ("native",), 20, 13, 1, 3, target=board))
+    (row,) = results.rows
+    assert abs(row.stored.max_8bit - change) <= 1 and row.difference.max_8bit == 0
+    assert row.correct is row.as_stored is not bool(change)
+    assert f"stored result {'FAILED' if change else 'passed'}" in render(results)
+    assert list(Path(board.base).iterdir()) == []
 
 
 def test_a_wrong_output_of_a_board_is_told(board, tmp_path, monkeypatch):
