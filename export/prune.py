@@ -20,7 +20,7 @@ from sparsr.runtime.files import sha256
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.run.checkpoint import Card, card_for
-from sparsr.train.run.prune import add_options, run_command
+from sparsr.train.run.prune_command import add_options, run_command
 
 _TOLERANCE = 2e-5
 """Of full range: what the trainable network may differ by from the file in ONNX Runtime."""

@@ -13,7 +13,7 @@ from sparsr.train.importers.readings import assumption
 from sparsr.train.networks import ARCHITECTURES
 from sparsr.train.pruning import layer_costs
 from sparsr.train.quality import comparison, evaluate
-from sparsr.train.run import checkpoint, prune, recipe
+from sparsr.train.run import checkpoint, prune_command, recipe
 from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import first_network, prepare
 
@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
     init.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
     init.set_defaults(action=_init)
-    prune.add_command(commands)
+    prune_command.add_command(commands)
     importing = commands.add_parser("import", help="an official checkpoint of other authors as one of ours")
     importing.add_argument("model", type=Path, help="their .pth, .pt, .safetensors or .pb file")
     importing.add_argument("--scale", type=int, help="needed for files that hold several scales")

@@ -1,0 +1,100 @@
+"""The command line of pruning: what an order can say."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparsr.runtime.errors import SparsrError
+from sparsr.train.importers.models import load_model
+from sparsr.train.pruning import budget as budgets
+from sparsr.train.pruning import time_budget
+from sparsr.train.pruning.nm import SHARED
+from sparsr.train.run.prune import LEAST_STEPS, METHODS, Order, Reader, prune
+
+
+def add_command(commands: Any) -> None:
+    """Add `prune` to the subparsers of `python -m train`."""
+    add_options(commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation"))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that an order can say."""
+    parser.add_argument("network", type=Path, help="a checkpoint, ours or other authors'")
+    parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
+    parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%; "
+        "or what the convolutions may take of a thread of this machine: 12ms@320x180, for --method sls")
+    parser.add_argument(
+        "--costs",
+        type=Path,
+        metavar="TABLE",
+        help="the budget is time by this table of `sparsr train costs`; for --method sls",
+    )
+    parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
+    parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern of N:M")
+    parser.add_argument("--inputs", action="store_true", help="the pictures are network inputs: do not shrink them")
+    parser.add_argument(
+        "--hr", type=float, default=0.0, metavar="SHARE", help="share of the loss against the pictures themselves"
+    )
+    parser.add_argument(
+        "--perceptual",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the loss by structural similarity; 0.8 keeps colours and sharpness of GANs' generators",
+    )
+    parser.add_argument("--steps", type=int, default=Order.steps, help=f"training steps (default {Order.steps})")
+    parser.add_argument("--patch", type=int, default=Order.patch, help="side of a training patch in input pixels")
+    parser.add_argument("--batch", type=int, default=Order.batch, help="patches per step")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default=Order.precision,
+        help="bfloat16 is faster where the processor has it (avx512_bf16, CUDA)",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.set_defaults(action=run_command)
+
+
+def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int:
+    """Do what the options say; `read` opens the network. Returns the exit code, raises `SparsrError` for bad ones."""
+    if arguments.steps < LEAST_STEPS:
+        raise SparsrError(
+            f"after {arguments.steps} steps a network is damaged, not pruned",
+            f"give --steps {LEAST_STEPS} or more; quality still grows after 6000",
+        )
+    if not 0 <= arguments.hr <= 1 or (arguments.hr and arguments.inputs):
+        raise SparsrError(f"--hr {arguments.hr:g} is impossible here", "a share from 0 to 1, and not with --inputs")
+    if arguments.costs and arguments.method != "sls":
+        raise SparsrError(f"--method {arguments.method} knows no costs", "leave out --costs, or use --method sls")
+    time = time_budget.parse(arguments.budget)
+    if time and (arguments.method != "sls" or arguments.costs):
+        raise SparsrError("a budget of time is for --method sls, without --costs", "or give a share, such as 1/4")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.resume and not arguments.out.is_dir():
+        raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
+    order = Order(
+        0.0 if time else budgets.parse(arguments.budget),
+        arguments.method,
+        arguments.data,
+        arguments.inputs,
+        str(arguments.costs.resolve()) if arguments.costs else "",
+        arguments.shared,
+        arguments.hr,
+        arguments.perceptual,
+        arguments.steps,
+        arguments.patch,
+        arguments.batch,
+        arguments.precision,
+        time,
+    )
+    print(f"training for {order.steps} steps; the result is written when they are done", flush=True)
+    print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device, read)}")
+    return 0
