@@ -14,9 +14,10 @@ import onnx
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import Activation, Conv
 from sparsr.export.lower.from_ncnn import ncnn_as_onnx
-from sparsr.export.lower.from_onnx import lower_onnx
+from sparsr.export.lower.from_onnx import lower_probed
 from sparsr.export.lower.from_torch import lower
-from sparsr.export.lower.onnx_file import open_onnx
+from sparsr.export.lower.onnx_file import image_channels, open_onnx
+from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.ranges import on_luma
 from sparsr.export.lower.spandrel_model import spandrel_model
 from sparsr.export.lower.torch_module import module_as_onnx
@@ -109,11 +110,14 @@ def _from_onnx(
 ) -> Source:
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
-    graph = lower_onnx(model, name, source, scale, value_range)
-    run = stages.onnx_run(model.SerializeToString(), graph, value_range)
+    probe = Probe(model, image_channels(model), source)
+    graph = lower_probed(model, probe, name, source, scale, value_range)
+    run = stages.onnx_run(model.SerializeToString(), graph, value_range, probe.multiple)
     about = _describe_graph(graph, value_range)
     if graph.input_channels == 1:
         graph = on_luma(graph)
+    if probe.fixed:
+        run = stages.onnx_run_of_one_size(run, graph, probe.fixed, source)
     return Source(about, graph, run, origin)
 
 

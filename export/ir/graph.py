@@ -19,6 +19,10 @@ class Node:
     early: bool = False
     """Better computed as soon as its inputs are there, which then need not be kept."""
 
+    def reading(self, other: Mapping[str, str]) -> Node:
+        """The node, reading other tensors: {name before: name after}."""
+        return replace(self, inputs=tuple(other.get(name, name) for name in self.inputs))
+
 
 @dataclass(frozen=True)
 class DeployGraph:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import onnx
 
+from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.lower.multiples import MULTIPLES, on_any_size
 from sparsr.export.lower.onnx_file import image_channels
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.onnx_recognised import Recognised, recognise
@@ -25,16 +28,22 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
     value_range: 1 or 255, what the model's own image and result hold. `scale`: what the user says it is; it is found by
     running the model. Raises `SparsrError` naming node, operator and reason for what the layers cannot express.
     """
-    channels = image_channels(model)
-    probe = Probe(model, channels, source)
+    return lower_probed(model, Probe(model, image_channels(model), source), name, source, scale, value_range)
+
+
+def lower_probed(
+    model: onnx.ModelProto, probe: Probe, name: str, source: str, scale: int | None, value_range: float
+) -> DeployGraph:
+    """The same of a model that has been run already."""
+    channels = probe.channels(probe.image)
     found = _scale(probe, model.graph.output[0].name, channels, source)
     if scale not in (None, found):
         raise SparsrError(f"{source} enlarges x{found}, not x{scale}", f"leave out --scale, or give {found}")
-    lowered = Lowered(probe, source)
+    lowered = Lowered(model, probe, source)
     recognised = recognise(model, probe)
     needed = _needed(model, recognised)
     for node in model.graph.node:
-        if node.output[0] in needed and _computes_maps(node, probe):
+        if node.output[0] in needed and _computes_maps(node, probe) and not lowered.joined_by_next(node):
             _lower_node(node, lowered, recognised.get(node.output[0]))
     output = lowered.tensors.get(model.graph.output[0].name)
     if output is None:
@@ -49,7 +58,9 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
         input_channels=channels,
         minimum_size=probe.minimum_size,
     )
-    return in_levels(_with_minimum(graph))
+    graph = in_levels(_with_minimum(graph))
+    multiple = _multiple(graph) if probe.fixed else probe.multiple
+    return graph if multiple == 1 else on_any_size(graph, multiple)
 
 
 def _with_minimum(graph: DeployGraph) -> DeployGraph:
@@ -58,6 +69,20 @@ def _with_minimum(graph: DeployGraph) -> DeployGraph:
     while any(min(shape) < 1 for shape in graph.shapes(size, size).values()):
         size += 1
     return replace(graph, minimum_size=size)
+
+
+def _multiple(graph: DeployGraph) -> int:
+    """What the sides of images must be multiples of, of a graph made from a file for images of one size."""
+    for multiple in (1, *MULTIPLES):
+        height, width = (multiple * (-(-graph.minimum_size // multiple) | odd) for odd in (1, 3))
+        image = np.zeros((1, graph.input_channels, height, width), np.float32)
+        try:
+            result = reference.run(graph, image)
+        except ValueError:  # maps whose sizes do not fit each other
+            continue
+        if result.shape[2:] == (height * graph.scale, width * graph.scale):
+            return multiple
+    return MULTIPLES[-1]
 
 
 def _lower_node(node: onnx.NodeProto, lowered: Lowered, recognised: Recognised | None) -> None:

@@ -15,6 +15,7 @@ from sparsr.runtime.errors import SparsrError
 
 OLDEST_OPSET = 9
 _MOST_BYTES = 2 << 30
+_FIXED = "sparsr.fixed_size"  # among the metadata of a model that has been opened
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 _QUANTISED = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "ConvInteger", "MatMulInteger")
 
@@ -150,9 +151,18 @@ def _free_image(model: onnx.ModelProto, source: str) -> None:
         raise SparsrError(
             f"{source} takes {text}", "an image [1, channels, height, width] of 1 or 3 channels is handled"
         )
+    size = [dim.dim_value for dim in dimensions[2:]]
+    if all(size):
+        model.metadata_props.add(key=_FIXED, value=" ".join(map(str, size)))
     for index, name in ((0, "batch"), (2, "height"), (3, "width")):
         dimensions[index].dim_param = name
     model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def fixed_size(model: onnx.ModelProto) -> tuple[int, int] | None:
+    """Height and width of the image that an opened file was made for; None if they are free."""
+    found = next((entry.value.split() for entry in model.metadata_props if entry.key == _FIXED), None)
+    return (int(found[0]), int(found[1])) if found else None
 
 
 def image_channels(model: onnx.ModelProto) -> int:

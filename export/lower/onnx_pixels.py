@@ -21,6 +21,7 @@ from sparsr.runtime.samples import FloatArray
 
 Padding = tuple[int, int, int, int]
 _LARGEST_FACTOR = 8
+_SIZES = 3  # operand of Resize
 
 
 def conv(site: Site) -> str:
@@ -32,25 +33,37 @@ def conv(site: Site) -> str:
 
 
 def conv_transpose(site: Site) -> str:
-    """ConvTranspose with equal strides, of one group."""
-    weight = site.weights(1, "weight")
-    site.require(int(site.attributes.get("group", 1)) == 1, "transposed convolutions in groups are not handled")
-    site.require(_pair(site, "dilations") == (1, 1), "dilated transposed convolutions are not handled")
+    """ConvTranspose with equal strides; a dilated kernel gets zeros between its taps."""
+    weight, groups = (
+        phases.dilated(site.weights(1, "weight"), _pair(site, "dilations")),
+        int(site.attributes.get("group", 1)),
+    )
     plain = "output_shape" not in site.attributes and site.attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
     site.require(plain, "output_shape and auto_pad are not handled")
     extra = _pair(site, "output_padding", 0)
-    steps = phases.conv_transpose(weight, _bias(site, weight.shape[1]), _stride(site), _pads(site), extra)
+    bias = _bias(site, weight.shape[1] * groups)
+    steps = phases.conv_transpose(weight, bias, _stride(site), _pads(site), extra, groups)
     return site.chain(steps, site.map())
 
 
 def max_pool(site: Site) -> str:
-    """MaxPool of a square window without padding."""
-    return site.emit(MaxPool(*_window(site)), [site.map()])
+    """MaxPool of a square window. A repeated border pixel lies in every window that reaches over the border."""
+    padding, source = _pads(site), site.map()
+    if any(padding):
+        source = site.emit(PadEdge(padding), [source], ".pad")
+    return site.emit(MaxPool(*_window(site)), [source])
 
 
 def average_pool(site: Site) -> str:
-    """AveragePool of a square window without padding."""
-    return site.emit(AvgPool(*_window(site)), [site.map()])
+    """AveragePool of a square window; zeros around the map count, if there are any."""
+    padding, (side, stride) = _pads(site), _window(site)
+    if not any(padding):
+        return site.emit(AvgPool(side, stride), [site.map()])
+    counted = bool(site.attributes.get("count_include_pad", 0))
+    site.require(counted, "padding that does not count (count_include_pad = 0) is not handled")
+    channels = site.channels()
+    weight = np.full((channels, 1, side, side), 1 / side**2, np.float32)
+    return site.emit(Conv(weight, np.zeros(channels, np.float32), stride, padding, channels), [site.map()])
 
 
 def depth_to_space(site: Site) -> str:
@@ -91,17 +104,19 @@ def pad(site: Site) -> str:
     return site.emit(phases.zero_padded(site.channels(), padding), [site.map()])
 
 
-def crop(site: Site, starts: dict[int, int]) -> str:
-    """Slice of rows and columns: the same amount cut off on every side, whatever the size."""
-    site.require(set(starts) <= {2, 3}, "slices of channels and pixels at once are not handled")
-    amounts = set()
-    for before, after in zip(site.size(), site.probe.size(site.output), strict=True):
-        first = [start if start >= 0 else before[axis - 2] + start for axis, start in sorted(starts.items())]
-        lines = dict(zip(sorted(starts), first, strict=True))
-        top, left = lines.get(2, 0), lines.get(3, 0)
-        amounts.add((top, left, before[0] - after[0] - top, before[1] - after[1] - left))
-    site.require(len(amounts) == 1 and min(min(amounts)) >= 0, "what it cuts off depends on the image's size")
-    return site.emit(Crop(amounts.pop(), site.channels()), [site.map()])
+def expand(site: Site) -> str:
+    """Expand of one pixel or one channel to the size of another map."""
+    channels, size = site.probe.channels(site.output), site.probe.size(site.output)
+    source = site.map()
+    if site.channels() != channels:
+        site.require(site.channels() == 1, "it repeats groups of channels")
+        source = site.emit(phases.channel_map(np.ones((channels, 1))), [source], ".wide")
+    if site.size() == size:
+        return source
+    like = site.same_size_map(size)
+    site.require(set(site.size()) == {(1, 1)} and like is not None, "it repeats pixels in a way not handled")
+    assert like is not None
+    return site.emit(ResizeLike(), [source, like])
 
 
 def resize(site: Site) -> str:
@@ -118,6 +133,9 @@ def resize(site: Site) -> str:
     where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     site.require(site.node.op_type == "Resize", f"Upsample by {mode} has corners aligned, which is not handled")
     site.require(where in ("half_pixel", "pytorch_half_pixel"), f"the coordinates {where} are not handled")
+    like = site.same_size_map(site.probe.size(site.output))
+    if mode == "linear" and like and site.probe.fixed and site.has(_SIZES):  # a factor would have been written as such
+        return site.emit(ResizeLike(), [site.map(), like])
     if mode == "linear" and factor:
         return site.chain(phases.bilinear(site.channels(), factor), site.map())
     divisor = _divisor(site)
@@ -130,7 +148,6 @@ def resize(site: Site) -> str:
             return site.chain(phases.bicubic_reduced(site.channels(), divisor), site.map())
         assert factor is not None
         return site.chain(phases.bicubic(site.channels(), factor), site.map())
-    like = site.same_size_map(site.probe.size(site.output))
     if mode != "linear" or like is None:
         site.refuse(f"{mode} to this size is not handled; whole factors, and bilinear to another map's size, are")
     return site.emit(ResizeLike(), [site.map(), like])
@@ -201,7 +218,7 @@ def _padding(site: Site, kernel: tuple[int, ...]) -> Padding:
 def _window(site: Site) -> tuple[int, int]:
     rows, columns = site.attributes["kernel_shape"]
     site.require(rows == columns, "its window is not square")
-    plain = not any(_pads(site)) and not site.attributes.get("ceil_mode", 0) and _pair(site, "dilations") == (1, 1)
+    plain = not site.attributes.get("ceil_mode", 0) and _pair(site, "dilations") == (1, 1)
     automatic = site.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-    site.require(plain and automatic, "padding, ceil_mode and dilations are not handled")
+    site.require(plain and automatic, "auto_pad, ceil_mode and dilations are not handled")
     return int(rows), _stride(site)

@@ -13,10 +13,14 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from sparsr.export.lower.multiples import MULTIPLES
+from sparsr.export.lower.onnx_file import fixed_size
 from sparsr.runtime.errors import SparsrError
 
 _STEPS = ((9, 26), (14, 14), (31, 12))  # above the smallest size: odd and even, square and not
+_FEW_STEPS = ((3, 8), (4, 4), (9, 5))  # the same of networks that take multiples
 _LARGEST_MINIMUM = 128
+_LARGEST_OF_FIXED = 16  # smallest size of a network that has only been seen at one
 
 
 def session(model: bytes) -> onnxruntime.InferenceSession:
@@ -36,6 +40,10 @@ class Probe:
         self.values: dict[str, list[NDArray[Any]]] = {}
         """Of every other tensor, one array per image."""
         self.image = model.graph.input[0].name
+        self.multiple = 1
+        """What the sides of images must be multiples of."""
+        self.fixed: tuple[int, int] | None = None
+        """Height and width of the only image that it takes."""
         self._run(model, channels, source)
 
     def _run(self, model: onnx.ModelProto, channels: int, source: str) -> None:
@@ -50,20 +58,36 @@ class Probe:
             raise SparsrError(
                 f"{source}: ONNX Runtime does not load it ({_first_line(error)})", "export it again"
             ) from error
-        self.minimum_size = _smallest(plain, self.image, channels, source)
-        self.sizes = [(self.minimum_size + height, self.minimum_size + width) for height, width in _STEPS]
-        rng = np.random.default_rng(0)
-        images = [rng.random((1, channels, *size), np.float32) for size in self.sizes]
-        try:
-            results = [loaded.run(names, {self.image: image}) for image in images]
-        except Exception as error:
-            raise SparsrError(
-                f"{source} runs at some sizes only ({_first_line(error)})",
-                "export it with free height and width; sizes that must be a multiple of something are not handled",
-            ) from error
+        self._choose_sizes(plain, channels, source, fixed_size(model))
+        images = [_random(channels, size) for size in self.sizes]
+        results = [loaded.run(names, {self.image: image}) for image in images]
         self.values = {name: [result[index] for result in results] for index, name in enumerate(names)}
         self.values[self.image] = images
         self.constants = _constants(model, self.values)
+
+    def _choose_sizes(
+        self, plain: onnxruntime.InferenceSession, channels: int, source: str, fixed: tuple[int, int] | None
+    ) -> None:
+        """Any sizes if they work; else multiples of some number; else the one that the file was made for."""
+        for multiple in (1, *MULTIPLES):
+            smallest = _smallest(plain, self.image, channels, multiple)
+            if smallest is None:
+                continue
+            steps = _STEPS if multiple == 1 else _FEW_STEPS
+            sizes = [(smallest + multiple * height, smallest + multiple * width) for height, width in steps]
+            beyond = [(side // multiple + 1) * multiple for side in fixed] if fixed else []
+            tried = [*sizes, (beyond[0], beyond[1])] if beyond else sizes  # some files cut images to their own size
+            factors = {_factor(plain, self.image, channels, size) for size in tried}
+            if None in factors or (len(factors) > 1 and multiple < MULTIPLES[-1]):
+                continue
+            self.minimum_size, self.sizes, self.multiple = smallest, sizes, multiple
+            return
+        if fixed is None or _factor(plain, self.image, channels, fixed) is None:
+            raise SparsrError(
+                f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels",
+                "export it with free height and width; it must take and give images",
+            )
+        self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
 
     def size(self, tensor: str) -> list[tuple[int, ...]]:
         """Height and width for every image."""
@@ -92,28 +116,38 @@ class Probe:
         return first if all(np.array_equal(first, other) for other in others) else None
 
 
-def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, source: str) -> int:
-    """The smallest square image the model accepts."""
+def _random(channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.random.default_rng(size).random((1, channels, *size), np.float32)
 
-    def accepts(side: int) -> bool:
-        try:
-            (result,) = loaded.run(None, {image: np.zeros((1, channels, side, side), np.float32)})
-        except Exception:
-            return False
-        return min(result.shape[2:], default=0) > 0 if result.ndim == 4 else False
+
+def _factor(
+    loaded: onnxruntime.InferenceSession, image: str, channels: int, size: tuple[int, int]
+) -> tuple[float, float] | None:
+    """By what the model enlarges an image of that size; None if it does not take it or gives no image."""
+    try:
+        (result,) = loaded.run(None, {image: np.zeros((1, channels, *size), np.float32)})
+    except Exception:  # ONNX Runtime's exceptions have no common base
+        return None
+    if result.ndim != 4 or min(result.shape[2:]) < 1:
+        return None
+    return result.shape[2] / size[0], result.shape[3] / size[1]
+
+
+def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, multiple: int) -> int | None:
+    """The smallest square image the model accepts among those whose side is a multiple; None if there is none."""
+
+    def accepts(number: int) -> bool:
+        return _factor(loaded, image, channels, (number * multiple,) * 2) is not None
 
     low, high = 0, 1
     while not accepts(high):
         low, high = high, 2 * high
-        if high > _LARGEST_MINIMUM:
-            raise SparsrError(
-                f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels",
-                "export it with free height and width; it must take and give images",
-            )
+        if high * multiple > _LARGEST_MINIMUM:
+            return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if accepts(middle) else (middle, high)
-    return high
+    return high * multiple
 
 
 def _constants(model: onnx.ModelProto, values: dict[str, list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ what is made of it are run, and the values compared with those of the functions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import Activation, ChannelNorm, DepthToSpace, Layer
+from sparsr.export.ir.layers import Activation, ChannelNorm
 from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.export.lower import phases
+from sparsr.export.lower.onnx_moves import Moves
 from sparsr.export.lower.onnx_probe import Probe, session
 from sparsr.runtime.samples import FloatArray
 
@@ -72,7 +73,7 @@ def recognise(model: onnx.ModelProto, probe: Probe) -> dict[str, Recognised]:
     search = _Search(model, probe)
     found: dict[str, Recognised] = {}
     for node in reversed(model.graph.node):
-        for attempt in (search.function, search.norm, search.rearranged):
+        for attempt in (search.function, search.norm, search.group_norm, search.moved):
             if node.output[0] not in found and (match := attempt(node)):
                 found[node.output[0]] = match
     return found
@@ -80,7 +81,7 @@ def recognise(model: onnx.ModelProto, probe: Probe) -> dict[str, Recognised]:
 
 class _Search:
     def __init__(self, model: onnx.ModelProto, probe: Probe) -> None:
-        self._probe = probe
+        self._probe, self._moves = probe, Moves(model, probe)
         self._nodes = {name: node for node in model.graph.node for name in node.output}
         self._order = {name: place for place, node in enumerate(model.graph.node) for name in node.output}
         self._opset = list(model.opset_import)
@@ -117,7 +118,7 @@ class _Search:
         for value in cone.constants.values():
             if value.size == 1 and 0 < float(value.reshape(())) < 0.1:
                 norm = ChannelNorm(unit, zero, float(value.reshape(())))
-                if self._computes(norm, cone.source, node.output[0]):
+                if self._computes([("", norm)], cone.source, node.output[0]):
                     return Recognised(cone.source, [("", norm)])
         return None
 
@@ -136,40 +137,41 @@ class _Search:
         gain, *shift = [np.asarray(tensor, np.float32).ravel() for tensor in tensors]
         norm = ChannelNorm(gain, shift[0] if shift else np.zeros(channels, np.float32), epsilon)
         source = before.input[0]
-        return Recognised(source, [("", norm)]) if self._computes(norm, source, node.output[0]) else None
+        return Recognised(source, [("", norm)]) if self._computes([("", norm)], source, node.output[0]) else None
 
-    def rearranged(self, node: onnx.NodeProto) -> Recognised | None:
-        """A pixel shuffle, either way and in either order, by Reshape, Transpose, Reshape."""
-        middle = self._nodes.get(node.input[0]) if node.op_type == "Reshape" else None
-        first = self._nodes.get(middle.input[0]) if middle is not None and middle.op_type == "Transpose" else None
-        if first is None or first.op_type != "Reshape" or not self._is_map(node.output[0], first.input[0]):
+    def group_norm(self, node: onnx.NodeProto) -> Recognised | None:
+        """Group normalisation as instance normalisation between two Reshapes, its statistics those of groups."""
+        inner = self._nodes.get(node.input[0]) if node.op_type == "Reshape" else None
+        before = (
+            self._nodes.get(inner.input[0]) if inner is not None and inner.op_type == "InstanceNormalization" else None
+        )
+        if inner is None or before is None or before.op_type != "Reshape" or not self._is_map(before.input[0]):
             return None
-        source, result = first.input[0], node.output[0]
-        before, after = self._probe.size(source)[0], self._probe.size(result)[0]
-        channels = self._probe.channels(source)
-        shuffle, unshuffle = after[0] // before[0], before[0] // max(after[0], 1)
-        choices: list[phases.Steps] = []
-        if 1 < shuffle <= 8:
-            ordered = phases.channel_map(np.eye(channels)[phases.depth_first(channels, shuffle)])
-            choices = [[("", DepthToSpace(shuffle))], [(".order", ordered), ("", DepthToSpace(shuffle))]]
-        elif 1 < unshuffle <= 8:
-            choices = [[("", phases.pixel_unshuffle(channels, unshuffle, order))] for order in (False, True)]
-        for steps in choices:
-            if self._computes_steps([layer for _, layer in steps], source, result):
-                return Recognised(source, steps)
-        return None
+        source, channels = before.input[0], self._probe.channels(before.input[0])
+        epsilon = next((float(entry.f) for entry in inner.attribute if entry.name == "epsilon"), 1e-5)
+        statistics = [self._probe.constants.get(name) for name in inner.input[1:]]
+        if any(values is None or channels % len(values) for values in statistics):
+            return None
+        groups = self._probe.values[inner.output[0]][0].shape[1]
+        gain, shift = (np.repeat(values, channels // len(values)) for values in statistics if values is not None)
+        steps = phases.group_norm(gain, shift, groups, epsilon)
+        return Recognised(source, steps) if steps and self._computes(steps, source, node.output[0]) else None
+
+    def moved(self, node: onnx.NodeProto) -> Recognised | None:
+        """Values that only change places."""
+        match = self._moves.ending_at(node)
+        return match and Recognised(*match)
 
     def _is_map(self, *names: str) -> bool:
         return all(name in self._probe.values and self._probe.is_map(name) for name in names)
 
-    def _computes(self, layer: Layer, source: str, result: str) -> bool:
-        return self._is_map(source, result) and self._computes_steps([layer], source, result)
-
-    def _computes_steps(self, layers: Sequence[Layer], source: str, result: str) -> bool:
+    def _computes(self, steps: phases.Steps, source: str, result: str) -> bool:
         """Whether the layers make of the probes' values of `source` those of `result`, but for rounding."""
+        if not self._is_map(source, result):
+            return False
         for before, after in zip(self._probe.values[source], self._probe.values[result], strict=True):
             values = before.astype(np.float64)
-            for layer in layers:
+            for _, layer in steps:
                 values = layer.reference(values)
             if values.shape != after.shape or np.abs(values - after).max() > 1e-4 * max(1.0, np.abs(values).max()):
                 return False

@@ -6,23 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from sparsr.export.ir.layers import (
     Activation,
     Add,
-    ChannelAffine,
     Concat,
     GlobalMax,
     GlobalMean,
-    InstanceNorm,
     Mul,
+    ResizeLike,
     SliceChannels,
 )
+from sparsr.export.lower import onnx_norms as norms
 from sparsr.export.lower import onnx_pixels as pixels
-from sparsr.export.lower import phases
+from sparsr.export.lower import onnx_slices, phases
+from sparsr.export.lower.onnx_norms import affine, per_channel
 from sparsr.export.lower.onnx_site import Site
-from sparsr.runtime.samples import FloatArray
 
 Rule = Callable[[Site], str]
 """Appends layers and returns the tensor of the node's result."""
@@ -67,26 +66,6 @@ def hard_sigmoid(site: Site) -> str:
     return site.emit(Activation("clip", low=0.0, high=1.0), [line])
 
 
-def affine(site: Site, source: str, factor: ArrayLike, offset: ArrayLike, suffix: str = "") -> str:
-    """factor x + offset, each one number or one per channel of the node's result."""
-    channels = site.probe.channels(site.output)
-    both = (np.broadcast_to(np.asarray(values, np.float32), (channels,)).copy() for values in (factor, offset))
-    return site.emit(ChannelAffine(*both), [source], suffix)
-
-
-def per_channel(site: Site, values: FloatArray) -> FloatArray:
-    """A constant operand, broadcast as ONNX does, as one number per channel of the result."""
-    channels = site.probe.channels(site.output)
-    if site.probe.is_vector(site.output):
-        values = values.reshape(1, -1, 1, 1)
-    shape = (1,) * (4 - values.ndim) + values.shape
-    site.require(
-        len(shape) == 4 and shape[0] == shape[2] == shape[3] == 1 and shape[1] in (1, channels),
-        f"its constant has the shape {values.shape}; one number, or one per channel, is handled",
-    )
-    return np.broadcast_to(values.reshape(-1), (channels,)).astype(np.float32).copy()
-
-
 def add(site: Site) -> str:
     """Add: two maps, or a map and a constant."""
     return _sum(site, (1.0, 1.0))
@@ -102,8 +81,7 @@ def _sum(site: Site, signs: tuple[float, float]) -> str:
         if site.is_constant(index):
             constant = signs[index] * per_channel(site, site.weights(index, "constant"))
             return affine(site, site.map(1 - index), signs[1 - index], constant)
-    site.require(site.size(0) == site.size(1), "it adds maps of different sizes")
-    terms = [_as_wide(site, index) for index in (0, 1)]
+    terms = [_spread(site, index) for index in (0, 1)]
     if signs[1] < 0:
         terms[1] = affine(site, terms[1], -1, 0, ".negative")
     return site.emit(Add(), terms)
@@ -149,11 +127,47 @@ def _as_wide(site: Site, index: int) -> str:
     return site.emit(phases.channel_map(np.ones((channels, 1))), [site.map(index)], f".wide{index}")
 
 
-def batch_norm(site: Site) -> str:
-    """BatchNormalization, as trained: an affine map."""
-    gain, shift, mean, variance = (site.weights(index, "statistics").astype(np.float64) for index in range(1, 5))
-    factor = gain / np.sqrt(variance + float(site.attributes.get("epsilon", 1e-5)))
-    return affine(site, site.map(), factor.astype(np.float32), (shift - factor * mean).astype(np.float32))
+def _spread(site: Site, index: int) -> str:
+    """The same with as many pixels as the result, too: a single one is repeated."""
+    wide, size = _as_wide(site, index), site.probe.size(site.output)
+    if site.size(index) == size:
+        return wide
+    like = site.node.input[1 - index]
+    good = set(site.size(index)) == {(1, 1)} and site.probe.size(like) == size
+    site.require(good, "it joins maps of different sizes")
+    return site.emit(ResizeLike(), [wide, site.map_called(like)], f".spread{index}")
+
+
+def extreme(sign: float) -> Rule:
+    """Max (1) or Min (-1) of a map and a constant, or of two maps."""
+
+    def rule(site: Site) -> str:
+        site.require(len(site.node.input) == 2, f"it has {len(site.node.input)} operands; two are handled")
+        constant = next((index for index in (0, 1) if site.is_constant(index)), None)
+        if constant is None:
+            return site.larger(_spread(site, 0), _spread(site, 1), site.probe.channels(site.output), sign)
+        bound, source = per_channel(site, site.weights(constant, "bound")), site.map(1 - constant)
+        if (bound == bound[0]).all():
+            low, high = (float(bound[0]), _UNBOUNDED) if sign > 0 else (-_UNBOUNDED, float(bound[0]))
+            return site.emit(Activation("clip", low=low, high=high), [source])
+        beyond = affine(site, source, sign, -sign * bound, ".beyond")
+        return affine(site, site.emit(Activation("relu"), [beyond], ".relu"), sign, bound)
+
+    return rule
+
+
+def absolute(site: Site) -> str:
+    """Abs: negative values times -1."""
+    slopes = np.full(site.probe.channels(site.output), -1, np.float32)
+    return site.emit(Activation("prelu", slopes=slopes), [site.map()])
+
+
+def total(site: Site) -> str:
+    """Sum of any number of maps."""
+    result, *others = [_spread(site, index) for index in range(len(site.node.input))]
+    for number, other in enumerate(others, 1):
+        result = site.emit(Add(), [result, other], "" if number == len(others) else f".{number}")
+    return result
 
 
 def concat(site: Site) -> str:
@@ -177,48 +191,53 @@ def split(site: Site) -> str:
     return site.output
 
 
-def cut(site: Site) -> str:
-    """Slice of channels, rows or columns."""
-    starts = [int(value) for value in np.ravel(site.setting("starts", 1))]
-    steps = np.ravel(site.setting("steps", 4, [1] * len(starts)))
-    axes = [int(axis) % 4 for axis in np.ravel(site.setting("axes", 3, range(len(starts))))]
-    site.require(bool((steps == 1).all()), "its steps are not 1")
-    if axes == [1]:
-        channels = site.channels()
-        start = starts[0] if starts[0] >= 0 else channels + starts[0]
-        return site.emit(SliceChannels(start, start + site.probe.channels(site.output)), [site.map()])
-    return pixels.crop(site, dict(zip(axes, starts, strict=True)))
-
-
 def mean(site: Site) -> str:
     """ReduceMean over all pixels, or over the channels; its axes stay."""
-    axes = {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
-    if axes == {2, 3}:
+    if _axes(site) == {2, 3}:
         return site.emit(GlobalMean(), [site.map()])
-    site.require(bool(site.attributes.get("keepdims", 1)), "it drops its axes")
-    site.require(axes == {1}, f"it takes the mean over the axes {sorted(axes)}; (2, 3) and 1 are handled")
+    _require_channels(site)
     channels = site.channels()
     return site.emit(phases.channel_map(np.full((1, channels), 1 / channels)), [site.map()])
 
 
-def largest(site: Site) -> str:
-    """ReduceMax over all pixels."""
-    axes = {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
-    site.require(axes == {2, 3}, f"it takes the largest over the axes {sorted(axes)}; (2, 3) is handled")
-    return site.emit(GlobalMax(), [site.map()])
+def channel_sum(site: Site) -> str:
+    """ReduceSum over the channels; its axis stays."""
+    _require_channels(site)
+    return site.emit(phases.channel_map(np.ones((1, site.channels()))), [site.map()])
+
+
+def reduced_extreme(sign: float) -> Rule:
+    """ReduceMax (1) over all pixels or over the channels, ReduceMin (-1) over the channels."""
+
+    def rule(site: Site) -> str:
+        if sign > 0 and _axes(site) == {2, 3}:
+            return site.emit(GlobalMax(), [site.map()])
+        _require_channels(site)
+        source, channels = site.map(), site.channels()
+        while channels > 1:  # the first half beside the second; of an odd number the one in the middle twice
+            half = (channels + 1) // 2
+            ends = ((0, half), (channels - half, channels))
+            first, second = (site.emit(SliceChannels(*end), [source], f".of{channels}.{end[0]}") for end in ends)
+            source = site.larger(first, second, half, sign, f".of{channels}" if half > 1 else "")
+            channels = half
+        return source
+
+    return rule
+
+
+def _axes(site: Site) -> set[int]:
+    return {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
+
+
+def _require_channels(site: Site) -> None:
+    site.require(bool(site.attributes.get("keepdims", 1)), "it drops its axes")
+    site.require(_axes(site) == {1}, f"it works over the axes {sorted(_axes(site))}; 1 is handled")
 
 
 def gelu(site: Site) -> str:
     """Gelu, exact or by a hyperbolic tangent."""
     approximate = site.attributes.get("approximate", b"none") == b"tanh"
     return site.emit(Activation("gelu_tanh" if approximate else "gelu"), [site.map()])
-
-
-def instance_norm(site: Site) -> str:
-    """InstanceNormalization."""
-    gain, shift = (site.weights(index, "statistics") for index in (1, 2))
-    epsilon = float(site.attributes.get("epsilon", 1e-5))
-    return site.emit(InstanceNorm(gain.copy(), shift.copy(), epsilon), [site.map()])
 
 
 def one_pixel(site: Site) -> str:
@@ -251,9 +270,10 @@ def matmul(site: Site) -> str:
 
 
 RULES: dict[str, Rule] = {
+    "Abs": absolute,
     "Add": add,
     "AveragePool": pixels.average_pool,
-    "BatchNormalization": batch_norm,
+    "BatchNormalization": norms.batch_norm,
     "Cast": identity,
     "Clip": clip,
     "Concat": concat,
@@ -262,6 +282,7 @@ RULES: dict[str, Rule] = {
     "DepthToSpace": pixels.depth_to_space,
     "Div": div,
     "Dropout": identity,
+    "Expand": pixels.expand,
     "Flatten": one_pixel,
     "Gelu": gelu,
     "Gemm": gemm,
@@ -270,27 +291,33 @@ RULES: dict[str, Rule] = {
     "HardSigmoid": hard_sigmoid,
     "HardSwish": activation("hardswish"),
     "Identity": identity,
-    "InstanceNormalization": instance_norm,
+    "GroupNormalization": norms.group_norm,
+    "InstanceNormalization": norms.instance_norm,
     "LeakyRelu": leaky_relu,
     "MatMul": matmul,
+    "Max": extreme(1),
     "MaxPool": pixels.max_pool,
+    "Min": extreme(-1),
     "Mish": activation("mish"),
     "Mul": mul,
     "Neg": neg,
     "PRelu": prelu,
     "Pad": pixels.pad,
     "Pow": power,
-    "ReduceMax": largest,
+    "ReduceMax": reduced_extreme(1),
     "ReduceMean": mean,
+    "ReduceMin": reduced_extreme(-1),
+    "ReduceSum": channel_sum,
     "Relu": activation("relu"),
     "Reshape": one_pixel,
     "Resize": pixels.resize,
     "Sigmoid": activation("sigmoid"),
-    "Slice": cut,
+    "Slice": onnx_slices.cut,
     "SpaceToDepth": pixels.space_to_depth,
     "Split": split,
     "Squeeze": one_pixel,
     "Sub": sub,
+    "Sum": total,
     "Tanh": activation("tanh"),
     "Unsqueeze": one_pixel,
     "Upsample": pixels.resize,

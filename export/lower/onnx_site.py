@@ -10,7 +10,8 @@ import onnx
 from numpy.typing import NDArray
 
 from sparsr.export.ir.graph import Node
-from sparsr.export.ir.layers import Layer
+from sparsr.export.ir.layers import Activation, Add, Layer
+from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
@@ -20,10 +21,20 @@ from sparsr.runtime.samples import FloatArray
 class Lowered:
     """The nodes so far, and the graph's tensor for each of the model's."""
 
-    def __init__(self, probe: Probe, source: str) -> None:
+    def __init__(self, model: onnx.ModelProto, probe: Probe, source: str) -> None:
         self.probe, self.source = probe, source
+        self.producers = {name: node for node in model.graph.node for name in node.output}
+        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in model.graph.node:
+            for name in node.input:
+                self._readers.setdefault(name, []).append(node)
         self.nodes: list[Node] = []
         self.tensors: dict[str, str] = {probe.image: probe.image}
+
+    def joined_by_next(self, node: onnx.NodeProto) -> bool:
+        """Whether nothing reads the node but some of the same operator, whose rule takes both together."""
+        readers = self._readers.get(node.output[0], [])
+        return node.op_type == "Slice" and {reader.op_type for reader in readers} == {"Slice"}
 
     def append(self, name: str, layer: Layer, inputs: Sequence[str]) -> str:
         """Add a node and return its tensor."""
@@ -97,7 +108,9 @@ class Site:
         return self._lowered.tensors[name]
 
     def channels(self, index: int = 0) -> int:
-        """Of an operand."""
+        """Of an operand that is a feature map."""
+        if not self.probe.is_map(self.node.input[index]):
+            self.map(index)
         return self.probe.channels(self.node.input[index])
 
     def size(self, index: int = 0) -> list[tuple[int, ...]]:
@@ -108,6 +121,19 @@ class Site:
         """Append a layer; without a suffix it writes the node's result."""
         return self._lowered.append(self.output + suffix, layer, inputs)
 
+    def larger(self, first: str, second: str, channels: int, sign: float, suffix: str = "") -> str:
+        """The larger values of two maps for the sign 1, the smaller for -1: max(a, b) = b + relu(a - b)."""
+        terms = [(first, sign), (second, -sign)]
+        signed = [
+            self.emit(phases.scaled(channels, factor), [term], f"{suffix}.signed{number}") if factor < 0 else term
+            for number, (term, factor) in enumerate(terms)
+        ]
+        beyond = self.emit(Add(), signed, f"{suffix}.beyond")
+        more = self.emit(Activation("relu"), [beyond], f"{suffix}.more")
+        if sign < 0:
+            more = self.emit(phases.scaled(channels, -1), [more], f"{suffix}.less")
+        return self.emit(Add(), [second, more], suffix)
+
     def publish(self, output: str, layer: Layer) -> None:
         """Append a layer that writes one of several results of the node."""
         self._lowered.tensors[output] = self._lowered.append(output, layer, [self.map()])
@@ -117,6 +143,15 @@ class Site:
         for suffix, layer in steps:
             source = self.emit(layer, [source], suffix)
         return source
+
+    def chain_of(self, operator: str) -> list[Site]:
+        """The nodes of that operator that end here and are lowered together, this one last."""
+        sites = [self]
+        while True:
+            before = self._lowered.producers.get(sites[0].node.input[0])
+            if before is None or before.op_type != operator or not self._lowered.joined_by_next(before):
+                return sites
+            sites.insert(0, Site(before, self._lowered))
 
     def same_size_map(self, size: Sequence[tuple[int, ...]]) -> str | None:
         """The first feature map that has that size for every probe image, if there is one."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, Layer, PadEdge
+from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, InstanceNorm, Layer, PadEdge
 from sparsr.runtime.samples import FloatArray
 
 Steps = list[tuple[str, Layer]]
+_LARGEST_BLOCK = 8  # of a pixel shuffle
 _CUBIC = -0.75  # torch's and ONNX's bicubic kernel (Keys' a)
 
 
@@ -62,24 +63,28 @@ def conv_transpose(
     stride: int,
     padding: tuple[int, int, int, int],
     extra: tuple[int, int] = (0, 0),
+    groups: int = 1,
 ) -> Steps:
     """A transposed convolution: a convolution over the small map, its outputs shuffled, and what is too much cut off.
 
-    weight: [in, out, kernel height, kernel width]; padding: what is cut off (top, left, bottom, right); extra: rows and
-    columns added at the end (torch's output_padding). Output s q + p reads input q + j through tap p + top - s j.
+    weight: [in, out / groups, kernel height, kernel width]; padding: what is cut off (top, left, bottom, right); extra:
+    rows and columns added at the end (torch's output_padding). Output
+    s q + p reads input q + j through tap p + top - s j.
     """
-    inputs, outputs = weight.shape[:2]
+    inputs, outputs = weight.shape[0] // groups, weight.shape[1]
     axes = [_Phases(weight.shape[2 + a], stride, padding[a], padding[2 + a], extra[a]) for a in (0, 1)]
     rows, columns = axes
-    kernel = np.zeros((outputs, stride, stride, inputs, len(rows.offsets), len(columns.offsets)), np.float32)
+    kernel = np.zeros((groups, outputs, stride, stride, inputs, len(rows.offsets), len(columns.offsets)), np.float32)
+    filters = weight.reshape(groups, inputs, *weight.shape[1:]).swapaxes(1, 2)
     for (py, jy), ky in rows.taps.items():
         for (px, jx), kx in columns.taps.items():
-            kernel[:, py, px, :, jy, jx] = weight[:, :, ky, kx].T
+            kernel[:, :, py, px, :, jy, jx] = filters[:, :, :, ky, kx]
     zeros = (-rows.offsets[0], -columns.offsets[0], rows.after, columns.after)
-    conv = Conv(kernel.reshape(-1, inputs, *kernel.shape[4:]), np.repeat(bias, stride**2), padding=zeros)
+    kernel = kernel.reshape(-1, inputs, *kernel.shape[5:])
+    conv = Conv(kernel, np.repeat(bias, stride**2), padding=zeros, groups=groups)
     steps: Steps = [(".conv", conv), (".shuffle", DepthToSpace(stride))]
     if rows.spare or columns.spare:
-        return [*steps, ("", Crop((0, 0, rows.spare, columns.spare), outputs))]
+        return [*steps, ("", Crop((0, 0, rows.spare, columns.spare), outputs * groups))]
     return [*steps[:-1], ("", DepthToSpace(stride))]
 
 
@@ -139,6 +144,40 @@ def depth_first(channels: int, block: int) -> NDArray[np.intp]:
 def scaled(channels: int, factor: float) -> ChannelAffine:
     """Every value times `factor`."""
     return ChannelAffine(np.full(channels, factor, np.float32), np.zeros(channels, np.float32))
+
+
+def group_norm(gain: FloatArray, shift: FloatArray, groups: int, epsilon: float) -> Steps | None:
+    """Group normalisation (Wu, He, 2018): a group's channels become the pixels of one channel, which is normalised.
+
+    They must fill a square: where they do not, each is taken equally often, which changes no mean and no variance.
+    gain, shift: [channels]. None for groups of a number of channels that no squares of up to 8 x 8 hold.
+    """
+    channels = len(gain)
+    each = channels // groups
+    repeats = next((n for n in range(1, each + 1) if math.isqrt(each * n) ** 2 == each * n), 0)
+    side = math.isqrt(each * repeats)
+    folds = [side] if side <= _LARGEST_BLOCK else _two_factors(side)
+    if not folds:
+        return None
+    norm = InstanceNorm(np.ones(groups, np.float32), np.zeros(groups, np.float32), epsilon)
+    wide, steps = channels * repeats, list[tuple[str, Layer]]()
+    if repeats > 1:
+        steps.append((".repeated", channel_map(np.repeat(np.eye(channels), repeats, 0))))
+    steps += [(f".square{number}", DepthToSpace(fold)) for number, fold in enumerate(folds) if fold > 1]
+    steps.append((".norm", norm))
+    left = groups
+    for number, fold in reversed(list(enumerate(folds))):
+        if fold > 1:
+            steps.append((f".channels{number}", pixel_unshuffle(left, fold)))
+            left *= fold**2
+    if repeats > 1:
+        steps.append((".single", channel_map(np.eye(wide)[::repeats])))
+    return [*steps, ("", ChannelAffine(gain, shift))]
+
+
+def _two_factors(side: int) -> list[int]:
+    """Two numbers of at most 8 whose product it is, if there are any."""
+    return next(([n, side // n] for n in range(_LARGEST_BLOCK, 1, -1) if side % n == 0 and side // n <= 8), [])
 
 
 def channel_map(matrix: Any) -> Conv:

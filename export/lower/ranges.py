@@ -22,7 +22,7 @@ def in_levels(graph: DeployGraph) -> DeployGraph:
         "to_network_range", phases.scaled(graph.input_channels, graph.value_range / VALUE_RANGE), (graph.input,)
     )
     up = Node("to_image_range", phases.scaled(graph.input_channels, VALUE_RANGE / graph.value_range), (graph.output,))
-    inner = [_reading(node, graph.input, down.name) for node in graph.nodes]
+    inner = [node.reading({graph.input: down.name}) for node in graph.nodes]
     return replace(graph, nodes=(down, *inner, up), output=up.name, value_range=VALUE_RANGE)
 
 
@@ -34,7 +34,7 @@ def on_luma(graph: DeployGraph) -> DeployGraph:
     luma = np.array([LUMA], np.float32)
     to_luma = Node("to_luma", phases.channel_map(luma), (graph.input,))
     rest = Node("to_colour", phases.channel_map(np.eye(3, dtype=np.float32) - np.repeat(luma, 3, 0)), (graph.input,))
-    inner = [_reading(node, graph.input, to_luma.name) for node in graph.nodes]
+    inner = [node.reading({graph.input: to_luma.name}) for node in graph.nodes]
     colour = rest.name
     nodes: list[Node] = []
     steps = phases.bicubic(3, graph.scale) if graph.scale > 1 else []
@@ -45,8 +45,3 @@ def on_luma(graph: DeployGraph) -> DeployGraph:
     total = Node("colour_and_luma", Add(), (grey.name, colour))
     outer = (to_luma, *inner, rest, *nodes, grey, total)
     return replace(graph, nodes=outer, output=total.name, input_channels=3)
-
-
-def _reading(node: Node, before: str, after: str) -> Node:
-    """The node, reading `after` where it read `before`."""
-    return replace(node, inputs=tuple(after if name == before else name for name in node.inputs))

@@ -13,9 +13,11 @@ from torch.nn import functional
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.lower.multiples import grown
 from sparsr.export.lower.onnx_probe import session
 from sparsr.export.lower.ranges import LUMA, VALUE_RANGE
-from sparsr.export.parity.certificate import Run, Stage
+from sparsr.export.parity.certificate import MAX_ABS, Run, Stage, random_pixels
+from sparsr.export.writers.onnx import write_onnx
 from sparsr.runtime.engines.registry import ENGINES, load_engine
 from sparsr.runtime.errors import CheckFailedError
 from sparsr.runtime.model.card import ModelFormat
@@ -36,16 +38,19 @@ def torch_run(network: SRNetwork, value_range: float) -> Run:
     return run
 
 
-def onnx_run(model: bytes, graph: DeployGraph, value_range: float) -> Run:
+def onnx_run(model: bytes, graph: DeployGraph, value_range: float, multiple: int = 1) -> Run:
     """A user's ONNX model in ONNX Runtime, for RGB images in 0..255; `value_range` is the model's own.
 
-    A model for luma runs on Y as torch and torch's bicubic enlargement of the colours make it of RGB.
+    A model for luma runs on Y as torch and torch's bicubic enlargement of the colours make it of RGB. One that takes
+    sides that are multiples of `multiple` gets images grown to that, and its result is cut.
     """
     loaded, factor = session(model), np.float32(value_range / VALUE_RANGE)
 
     def run(image: FloatArray) -> FloatArray:
-        (result,) = loaded.run(None, {graph.input: image * factor})
-        return np.asarray(result / factor, np.float32)
+        height, width = (side * graph.scale for side in image.shape[2:])
+        taken = grown(image, multiple) if multiple > 1 else image
+        (result,) = loaded.run(None, {loaded.get_inputs()[0].name: taken * factor})
+        return np.asarray(result[:, :, :height, :width] / factor, np.float32)
 
     def run_on_luma(image: FloatArray) -> FloatArray:
         luma = np.einsum("c,nchw->nhw", LUMA, image.astype(np.float64))[:, None]
@@ -55,6 +60,25 @@ def onnx_run(model: bytes, graph: DeployGraph, value_range: float) -> Run:
         return np.asarray(run(luma.astype(np.float32)) + colours.numpy(), np.float32)
 
     return run_on_luma if graph.input_channels == 1 else run
+
+
+def onnx_run_of_one_size(run: Run, graph: DeployGraph, size: tuple[int, int], source: str) -> Run:
+    """What stands for a model that takes images of one size: its graph, written as ONNX, in ONNX Runtime.
+
+    Raises `CheckFailedError` if that differs from what the model itself, which `run` runs, gives at its size.
+    """
+    loaded = session(write_onnx(graph))
+
+    def any_size(image: FloatArray) -> FloatArray:
+        (result,) = loaded.run(None, {loaded.get_inputs()[0].name: image})
+        return np.asarray(result, np.float32)
+
+    pixels = random_pixels(np.random.default_rng(0), *size)
+    image = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
+    difference = float(np.abs(any_size(image) - run(image)).max()) / VALUE_RANGE
+    if not difference <= MAX_ABS:
+        raise CheckFailedError(f"{source}: its graph differs from it by {difference:.1e} of the range at {size}")
+    return any_size
 
 
 def graph_stages(lowered: DeployGraph, optimised: DeployGraph) -> list[Stage]:

@@ -22,6 +22,7 @@ from sparsr.export.writers.tflite import write_tflite
 from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
 from tests.export.graphs import random_image
+from tests.export.onnx_models import integers, model, normal
 
 FOREIGN = Path(os.environ.get("SPARSR_DATA", Path(__file__).parents[3] / "shared/data")) / "foreign"
 PUBLIC = {
@@ -29,7 +30,6 @@ PUBLIC = {
     "realesr-animevideov3_x4": ("realesr-animevideov3_x4", 1e-3),
     "team00_SPAN_x4": ("NTIRE2026_team00_SPAN_x4", 3e-3),
 }
-RNG = np.random.default_rng(0)
 
 
 def public(name):
@@ -72,24 +72,6 @@ def test_a_network_for_luma_takes_rgb_and_leaves_grey_grey():
     for image, expected in references("dncnn_25"):
         result = reference.run(graph, np.repeat(image, 3, 1))
         np.testing.assert_allclose(result, np.repeat(expected, 3, 1), atol=1e-3)
-
-
-def model(*nodes, weights=None, channels=3, opset=17, outputs=("y",), size=(None, None)):
-    """A model of nodes (operator, inputs, output, attributes); the image is `x`, the result `y`."""
-    made = [helper.make_node(kind, inputs, [result], result, **options) for kind, inputs, result, options in nodes]
-    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, *size])
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "c", "h", "w"]) for name in outputs]
-    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in (weights or {}).items()]
-    body = helper.make_graph(made, "made", [image], ends, tensors)
-    return helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-
-
-def normal(*shape):
-    return RNG.normal(0, 0.3, shape).astype(np.float32)
-
-
-def integers(*values):
-    return np.array(values, np.int64)
 
 
 W = normal(3, 3, 3, 3)
