@@ -4,6 +4,7 @@ import struct
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from picture_kinds import Doubling, jpeg, smooth
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.film.times import Clock
+from sparsr.runtime.media.film.writing import metadata_of
 from sparsr.runtime.upscale.film_files import upscale_video
 
 PATTERN = "testsrc2=s=64x48:r=10:d={}"
@@ -225,6 +227,31 @@ def test_hdr10_stays(tmp_path):
         assert {k: float(Fraction(v)) for k, v in one.items() if k != "side_data_type"} == pytest.approx(
             {k: float(Fraction(v)) for k, v in other.items() if k != "side_data_type"}, rel=1e-3
         )
+
+
+def test_a_stream_of_an_unknown_kind_is_named(tmp_path):
+    source = lavfi(
+        tmp_path / "in.avi", PATTERN.format(0.5), "sine=440:d=1", options=("-c:v", "mpeg4", "-c:a", "pcm_s16le")
+    )
+    content = source.read_bytes()
+    assert content.count(b"auds") == 1
+    source.write_bytes(content.replace(b"auds", b"v\t\0\0"))
+    report = upscaled(source, tmp_path / "out.mkv")
+    assert report.frames == 5 and "a kind that FFmpeg does not know" in report.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"), [("yuv422p", True), ("yuv444p", True), ("yuv420p", False), ("gray", False)]
+)
+def test_colours_stored_for_more_pixels_together_are_said(tmp_path, pixels, said):
+    source = lavfi(tmp_path / "in.mkv", PATTERN.format(0.2), options=("-c:v", "ffv1", "-pix_fmt", pixels))
+    remarks = upscaled(source, tmp_path / "out.mkv").remarks
+    assert any("4:2:0" in remark for remark in remarks) == said
+
+
+def test_what_frames_carry_beside_their_pixels_is_named():
+    frame = SimpleNamespace(side_data={"DYNAMIC_HDR_PLUS": b"", "DOVI_RPU_BUFFER": b"", "MOTION_VECTORS": b""})
+    assert metadata_of(frame) == {"HDR10+", "Dolby Vision"}
 
 
 def test_ten_bits_are_finer_than_eight(tmp_path):

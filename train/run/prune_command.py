@@ -25,8 +25,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Everything that an order can say."""
     parser.add_argument("network", type=Path, help="a checkpoint, ours or other authors'")
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
-    parser.add_argument("--budget", required=True, help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%; "
-        "or what the convolutions may take of a thread of this machine: 12ms@320x180, for --method sls")
+    parser.add_argument(
+        "--budget",
+        required=True,
+        help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%; "
+        "or what the convolutions may take of a thread of this machine: 12ms@320x180, for --method sls",
+    )
     parser.add_argument(
         "--costs",
         type=Path,

@@ -15,7 +15,10 @@ from sparsr.runtime.media.film.reading import is_cover
 from sparsr.runtime.media.film.times import Clock
 
 _OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "creation_time_")
-_KINDS = {"audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file"}
+_KINDS = {
+    "audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file",
+    "unknown": "a stream of a kind that FFmpeg does not know",
+}  # fmt: skip
 
 
 class Copies:
@@ -24,6 +27,7 @@ class Copies:
     def __init__(self, av: Any, reader: Any, film: Any, target_format: str) -> None:
         self._av, self._reader, self._film, self._format = av, reader, film, target_format
         self.remarks: list[str] = []
+        self._unknown = {stream.index for stream in reader.streams.other}  # to ask these what they are crashes PyAV
         self._kept = [stream for stream in reader.streams if stream is not film and self._holds(stream)]
         self._outputs: dict[int, tuple[Any, Clock]] = {}
 
@@ -70,14 +74,15 @@ class Copies:
 
     def _holds(self, stream: Any) -> bool:
         """Whether the target's container takes the stream: its own writer is asked."""
-        if stream.type == "attachment":
+        kind = "unknown" if stream.index in self._unknown else stream.type
+        if kind == "attachment":
             held = self._format == "matroska"
         else:
-            held = stream.type in ("audio", "subtitle", "video") and self._accepted(stream)
+            held = kind in ("audio", "subtitle", "video") and self._accepted(stream)
         if not held:
-            name = stream.codec_context.name if stream.codec_context is not None else stream.type
+            name = stream.codec_context.name if stream.codec_context is not None else kind
             language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
-            what = _KINDS.get(stream.type, stream.type)
+            what = _KINDS.get(kind, kind)
             self.remarks.append(f"left out: {what}{language}, as the output's format cannot hold {name}")
         return held
 

@@ -18,7 +18,14 @@ from sparsr.runtime.samples import Samples, converted
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 DEFAULT_RATE = Fraction(25)
 _LIMITED_RANGE = 1
+_BLOCK = 16  # pixels, a multiple of what any format stores together
 _NO_ALPHA = "the transparency is left out: there is no encoder for it in the output's format (webm and mov have one)"
+_PAIRED = "colour of every pixel or column becomes that of 2x2 pixels (4:2:0), as the encoder has it"
+_OF_FRAMES = {
+    "DYNAMIC_HDR_PLUS": "HDR10+", "DYNAMIC_HDR_VIVID": "HDR Vivid", "DOVI_RPU_BUFFER": "Dolby Vision",
+    "DOVI_METADATA": "Dolby Vision", "A53_CC": "closed captions", "S12M_TIMECODE": "time codes",
+}  # fmt: skip
+"""Side data of frames that no encoder here writes: FFmpeg's names and what people call it."""
 _NO_DEPTH = "more than 8 bits are cut to 8: there is no encoder for them in the output's format"
 
 
@@ -78,6 +85,9 @@ class FilmWriter:
         self._av, self._writer, self._film = av, writer, film
         deep = any(component.bits > 8 for component in frame.format.components)
         self._encoder, self.remarks = choose(av, writer, deep, has_alpha(frame))
+        if finer(frame.format, av.VideoFormat(self._encoder.pixels)):
+            self.remarks.append(_PAIRED)
+        self._lost = set[str]()
         self._preset, self._first = preset, frame
         self._to_yuv = av.video.reformatter.VideoReformatter()
         self._stream: Any = None
@@ -106,6 +116,7 @@ class FilmWriter:
 
     def encode(self, frame: Any, pixels: Samples, ticks: int) -> None:
         """Encode the enlarged `pixels` of a frame, to be shown at that time."""
+        self._say_what_is_lost(frame)
         deep = self._encoder.deep and pixels.dtype != np.uint8
         pixels = converted(pixels, pixels.dtype if deep else np.dtype(np.uint8))
         alpha = self._encoder.alpha and pixels.shape[2] == 4
@@ -120,9 +131,28 @@ class FilmWriter:
         upscaled.pts, upscaled.time_base = ticks, self._film.time_base
         self._writer.mux(self._stream.encode(upscaled))
 
+    def _say_what_is_lost(self, frame: Any) -> None:
+        for name in metadata_of(frame) - self._lost:
+            self._lost.add(name)
+            self.remarks.append(f"left out: {name}, which lies in the frames")
+
     def finish(self) -> None:
         """Write the frames that wait in the encoder."""
         self._writer.mux(self._stream.encode(None))
+
+
+def metadata_of(frame: Any) -> set[str]:
+    """What a frame carries beside its pixels that is not kept."""
+    return {text for name, text in _OF_FRAMES.items() if frame.side_data.get(name) is not None}
+
+
+def finer(source: Any, target: Any) -> bool:
+    """Whether a pixel format stores colours for fewer pixels together than another does."""
+    grey = len(source.components) < 3 and not source.has_palette
+    return not grey and (
+        source.chroma_width(_BLOCK) > target.chroma_width(_BLOCK)
+        or source.chroma_height(_BLOCK) > target.chroma_height(_BLOCK)
+    )
 
 
 def _even(pixels: Samples) -> Samples:
