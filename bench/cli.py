@@ -1,4 +1,4 @@
-"""Command line of the measurements: `sparsr bench run|report|check|baseline|bars`."""
+"""Command line of the measurements: `sparsr bench run|report|check|baseline|curve|bars`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sparsr.bench import bars
 from sparsr.bench.budgets import commands as budgets
+from sparsr.bench.curve import commands as curve
 from sparsr.bench.measure import commands as run
 from sparsr.bench.measure import layers, results
 from sparsr.bench.report import commands as report
@@ -22,11 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sparsr bench", description="Measure bundles and show the result.")
-    commands = parser.add_subparsers(required=True, metavar="run|report|check|baseline|bars")
+    commands = parser.add_subparsers(required=True, metavar="run|report|check|baseline|curve|bars")
     run.add_run(commands)
     report.add_report(commands)
     budgets.add_check(commands)
     budgets.add_baseline(commands)
+    curve.add_curve(commands)
     _add_bars(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""Command line: `sparsr export MODEL --out BUNDLE`, and `sparsr export list | adaptive | curve`."""
+"""Command line: `sparsr export MODEL --out BUNDLE`, and `sparsr export list | adaptive`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a checkpoint, an ONNX or ncnn file, or `list`, `adaptive`, `curve` (with --help)",
+        help="a checkpoint, an ONNX or ncnn file, or `list`, `adaptive` (with --help)",
     )
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder to write")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")

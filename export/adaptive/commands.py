@@ -1,4 +1,4 @@
-"""The command lines `sparsr export adaptive` and `sparsr export curve`."""
+"""The command line `sparsr export adaptive`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from sparsr.export.adaptive.build import DEFAULT_PATCH, build_adaptive
-from sparsr.export.adaptive.curve import DEFAULT_BETAS, run_curve
 from sparsr.export.exporter import DEFAULT_FORMATS
-from sparsr.runtime.engines.registry import ENGINES
 
 _report = partial(print, flush=True)
 
@@ -44,29 +42,4 @@ def _build(arguments: Sequence[str]) -> None:
     print(card.describe())
 
 
-def _curve(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="sparsr export curve",
-        description="Quality of an adaptive bundle against work and time, beside its candidates: OUT.json, two SVGs.",
-    )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `sparsr export adaptive`")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="HR pictures; LR is made from them")
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="name of the files to write")
-    parser.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
-    parser.add_argument("--beta", type=float, nargs="+", default=list(DEFAULT_BETAS), help="default: %(default)s")
-    parser.add_argument("--by-time", action="store_true", help="beta weighs time measured here, not multiply-adds")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
-    options = parser.parse_args(arguments)
-    run_curve(
-        options.bundle,
-        options.data,
-        options.out,
-        by_time=options.by_time,
-        engine=options.engine,
-        betas=options.beta,
-        rounds=options.rounds,
-        report=_report,
-    )
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"adaptive": _build, "curve": _curve}
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"adaptive": _build}

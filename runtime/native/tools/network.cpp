@@ -32,6 +32,19 @@ void Network::run(sparsr_type type, const void* input, void* output) {
     if (sparsr_run(model_.get(), &from, height_, width_, &to, nullptr, nullptr, error, error_size) <= 0) fail(error);
 }
 
+bool Network::run_rows(sparsr_type type, const void* input, const std::function<bool(const void* row)>& take) {
+    char error[error_size];
+    const sparsr_image from{type, const_cast<void*>(input), ptrdiff_t(width_) * 3, 3, 1};
+    const sparsr_image to{type, nullptr, ptrdiff_t(out_width_) * 3, 3, 1};
+    const sparsr_row_ready pass_on = [](void* user, int32_t, const void* row) {
+        return int((*static_cast<const std::function<bool(const void*)>*>(user))(row));
+    };
+    void* user = const_cast<void*>(static_cast<const void*>(&take));
+    const int done = sparsr_run(model_.get(), &from, height_, width_, &to, pass_on, user, error, error_size);
+    if (!done) fail(error);
+    return done > 0;
+}
+
 sparsr_info Network::info() const {
     sparsr_info info;
     sparsr_get_info(model_.get(), &info);

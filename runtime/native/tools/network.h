@@ -16,6 +16,8 @@ public:
     void set_size(int width, int height);
     // Interleaved RGB, uint8 or float32, of the sizes set.
     void run(sparsr_type type, const void* input, void* output);
+    // The same, row by row as they come; false if `take` did not want one.
+    bool run_rows(sparsr_type type, const void* input, const std::function<bool(const void* row)>& take);
 
     // The multiply-adds of one run, as the kernels compute them.
     long long multiply_adds() const;

@@ -1,6 +1,7 @@
 // Runs a model on one image: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N]
-// Without --size images are binary PPM files; with it they are bare float32 values [height][width][channels], the way to
-// exact results. Prints one JSON object: sizes, processor time, memory, and the plan as sparsr_describe gives it.
+// [--max-memory MIB]. Without --size images are binary PPM files; with it they are bare float32 values
+// [height][width][channels], the way to exact results. With --max-memory a picture that takes more is computed in columns.
+// Prints one JSON object: sizes, processor time, memory, and the plan as sparsr_describe gives it.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,17 +18,23 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "c_api.h"
+#include "model/safetensors.h"
+#include "tools/columns.h"
+#include "tools/device.h"
 #include "tools/heap.h"
 
 namespace {
 
 constexpr size_t error_size = 1000;
+constexpr uint64_t spare_bytes = 2 << 20;  // stacks, and what the C library keeps
+constexpr int rows_at_once = 64;           // of the input, copied before its pages are given back
 
 struct Options {
     std::string model, input, output, isa;
-    int width = 0, height = 0, threads = 1, repeat = 1;
+    int width = 0, height = 0, threads = 1, repeat = 1, max_memory = 0;
 };
 
 struct Pixels {
@@ -35,11 +42,10 @@ struct Pixels {
     int height = 0, width = 0, channels = 0;
     const char* data = nullptr;
 
-    size_t row_bytes() const { return size_t(width) * size_t(channels) * (type == SPARSR_UINT8 ? 1 : sizeof(float)); }
+    size_t pixel_bytes() const { return size_t(channels) * (type == SPARSR_UINT8 ? 1 : sizeof(float)); }
+    size_t row_bytes() const { return size_t(width) * pixel_bytes(); }
     sparsr_image image() const { return {type, const_cast<char*>(data), ptrdiff_t(width) * channels, channels, 1}; }
 };
-
-[[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
 
 // A file's content, in memory only where it is looked at.
 class File {
@@ -60,6 +66,8 @@ public:
     const char* data() const { return static_cast<const char*>(data_); }
     size_t size() const { return size_; }
     char operator[](size_t at) const { return data()[at]; }
+    // Gives back the memory of what was looked at.
+    void forget() const { madvise(data_, size_, MADV_DONTNEED); }
 
 private:
     void* data_ = MAP_FAILED;
@@ -98,13 +106,19 @@ Pixels bare_pixels(const File& file, const Options& options, int channels) {
     return pixels;
 }
 
-// The result as it comes, under another name until it is complete.
+// The result as it comes, under another name until it is complete; in columns, if need be.
 class Output {
 public:
     Output(const std::string& path, const Pixels& pixels)
-        : path_(path), part_(path + ".part"), row_bytes_(pixels.row_bytes()), file_(std::fopen(part_.c_str(), "wb")) {
+        : path_(path), part_(path + ".part"), pixels_(pixels), file_(std::fopen(part_.c_str(), "wb")) {
         if (!file_) fail("cannot write " + path_);
         if (pixels.type == SPARSR_UINT8) std::fprintf(file_, "P6\n%d %d\n255\n", pixels.width, pixels.height);
+        header_ = std::ftell(file_);
+    }
+    // What comes next has `skipped` pixels a row that do not count before `count` that begin at `left`.
+    void next(int skipped, int left, int count) {
+        skipped_ = size_t(skipped) * pixels_.pixel_bytes(), left_ = size_t(left) * pixels_.pixel_bytes();
+        count_ = size_t(count) * pixels_.pixel_bytes();
     }
     Output(const Output&) = delete;
     Output& operator=(const Output&) = delete;
@@ -112,9 +126,11 @@ public:
         if (file_) std::fclose(file_);
         std::remove(part_.c_str());
     }
-    static int write(void* output, int32_t, const void* row) {
+    static int write(void* output, int32_t y, const void* row) {
         const Output& self = *static_cast<Output*>(output);
-        return std::fwrite(row, 1, self.row_bytes_, self.file_) == self.row_bytes_;
+        const size_t all = self.pixels_.row_bytes(), place = size_t(self.header_) + size_t(y) * all + self.left_;
+        if (self.count_ != all && fseeko(self.file_, off_t(place), SEEK_SET)) return 0;
+        return std::fwrite(static_cast<const char*>(row) + self.skipped_, 1, self.count_, self.file_) == self.count_;
     }
     void finish() {
         const bool whole = std::fclose(std::exchange(file_, nullptr)) == 0;
@@ -123,8 +139,10 @@ public:
 
 private:
     std::string path_, part_;
-    size_t row_bytes_;
+    Pixels pixels_;
     FILE* file_;
+    long header_ = 0;
+    size_t skipped_ = 0, left_ = 0, count_ = 0;
 };
 
 int number(const std::string& name, const char* text) {
@@ -137,13 +155,14 @@ int number(const std::string& name, const char* text) {
 Options parse(int count, char** arguments) {
     Options options;
     std::string* const names[] = {&options.model, &options.input, &options.output};
-    if (count < 4 || count % 2) fail("usage: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N]");
+    if (count < 4 || count % 2) fail("usage: sparsr_run MODEL INPUT OUTPUT [--size WxH] [--isa NAME] [--threads N] [--repeat N] [--max-memory MIB]");
     for (int i = 0; i < 3; ++i) *names[i] = arguments[i + 1];
     for (int i = 4; i < count; i += 2) {
         const std::string name = arguments[i], value = arguments[i + 1];
         const size_t cross = value.find('x');
         if (name == "--isa") options.isa = value;
         else if (name == "--threads") options.threads = number(name, value.c_str());
+        else if (name == "--max-memory") options.max_memory = number(name, value.c_str());
         else if (name == "--repeat") options.repeat = number(name, value.c_str());
         else if (name == "--size" && cross != std::string::npos) {
             options.width = number(name, value.substr(0, cross).c_str());
@@ -155,9 +174,8 @@ Options parse(int count, char** arguments) {
 
 using Model = std::unique_ptr<sparsr_model, void (*)(sparsr_model*)>;
 
-Model load(const Options& options) {
+Model load(const File& file, const Options& options) {
     char error[error_size];
-    const File file(options.model);
     const char* isa = options.isa.empty() ? nullptr : options.isa.c_str();
     Model model(sparsr_load(file.data(), file.size(), isa, 0, error, error_size), sparsr_free);
     if (!model || !sparsr_set_threads(model.get(), options.threads, error, error_size)) fail(error);
@@ -192,12 +210,43 @@ double run(sparsr_model* model, const Pixels& input, const Pixels& result, Outpu
     return best;
 }
 
-// Of this program; getrusage would count what the process was before it became this program.
-unsigned long long peak_resident_bytes() {
-    std::ifstream file("/proc/self/status");
-    for (std::string line; std::getline(file, line);)
-        if (line.rfind("VmHWM:", 0) == 0) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
-    return 0;
+// The pixels around every pixel that its result depends on, as the exporter wrote them into the model; -1 if all do.
+int seen_around(const File& file) {
+    const sparsr::Safetensors model(file.data(), file.size());
+    const auto radius = model.metadata.find("sparsr.receptive_radius");
+    if (radius == model.metadata.end() || radius->second.find_first_not_of("0123456789") != std::string::npos) return -1;
+    return int(std::strtol(radius->second.c_str(), nullptr, 10));
+}
+
+// The columns that keep the process below its limit; one, as wide as the picture, if there is none.
+std::vector<Column> cut(const sparsr_model* model, const Pixels& input, int radius, int max_memory) {
+    const std::vector<Column> whole{{0, input.width, 0, input.width}};
+    if (!max_memory) return whole;
+    sparsr_info info;
+    sparsr_get_info(model, &info);
+    const auto need = [&](int width) {
+        char error[error_size];
+        uint64_t bytes = 0;
+        if (!sparsr_memory(model, input.height, width, &bytes, error, error_size)) fail(error);
+        return bytes + uint64_t(input.height) * uint64_t(width) * input.pixel_bytes();
+    };
+    const uint64_t most = uint64_t(max_memory) << 20, held = bytes_of("/proc/self/status", "VmRSS:") + spare_bytes;
+    const uint64_t bytes = most > held ? most - held : 0;
+    if (radius < 0 && need(input.width) > bytes) fail("every pixel depends on the whole picture, which takes more memory");
+    return radius < 0 ? whole : columns(input.width, std::max(radius, info.minimum_size / 2), bytes, need);
+}
+
+// The pixels of a column, in memory of their own; what the file takes meanwhile is given back.
+std::vector<char> copied(const File& file, const Pixels& input, const Column& column) {
+    const size_t row = size_t(column.width()) * input.pixel_bytes();
+    std::vector<char> copy(row * size_t(input.height));
+    for (int y = 0; y < input.height; ++y) {
+        const char* from = input.data + size_t(y) * input.row_bytes() + size_t(column.start) * input.pixel_bytes();
+        std::memcpy(copy.data() + size_t(y) * row, from, row);
+        if (y % rows_at_once == 0) file.forget();
+    }
+    file.forget();
+    return copy;
 }
 
 void report(const sparsr_model* model, const Pixels& output, double seconds) {
@@ -208,11 +257,14 @@ void report(const sparsr_model* model, const Pixels& output, double seconds) {
     std::printf("{\"width\": %d, \"height\": %d, \"channels\": %d, \"seconds\": %.6f, \"feature_map_bytes\": %llu, "
                 "\"heap_bytes\": %zu, \"resident_bytes\": %llu, \"plan\": %s}\n",
                 output.width, output.height, output.channels, seconds, static_cast<unsigned long long>(info.buffer_bytes),
-                heap_peak(), peak_resident_bytes(), plan.c_str());
+                heap_peak(), bytes_of("/proc/self/status", "VmHWM:"), plan.c_str());
 }
 
 void work(const Options& options) {
-    const Model model = load(options);
+    const File weights(options.model);
+    const Model model = load(weights, options);
+    const int radius = seen_around(weights);
+    weights.forget();
     sparsr_info info;
     sparsr_get_info(model.get(), &info);
     const File file(options.input);
@@ -220,8 +272,18 @@ void work(const Options& options) {
     if (input.channels != info.input_channels) fail("the model does not take 3 channels");
     const Pixels result = result_for(model.get(), input, info.output_channels);
     if (result.type == SPARSR_UINT8 && result.channels != 3) fail("the result does not have 3 channels: use --size");
+    const std::vector<Column> parts = cut(model.get(), input, radius, options.max_memory);
+    char error[error_size];
+    if (parts.size() > 1 && !sparsr_follow(model.get(), input.height, input.width, error, error_size)) fail(error);
     Output output(options.output, result);
-    const double seconds = run(model.get(), input, result, output, options.repeat);
+    double seconds = 0;
+    const int scale = result.width / input.width;
+    for (const Column& part : parts) {
+        const std::vector<char> pixels = options.max_memory ? copied(file, input, part) : std::vector<char>();
+        const Pixels from{input.type, input.height, part.width(), input.channels, pixels.empty() ? input.data : pixels.data()};
+        output.next(scale * (part.keep_start - part.start), scale * part.keep_start, scale * (part.keep_stop - part.keep_start));
+        seconds += run(model.get(), from, result_for(model.get(), from, result.channels), output, options.repeat);
+    }
     output.finish();
     report(model.get(), result, seconds);
 }

@@ -28,7 +28,7 @@ std::string upscale_help() {
 
 int upscale(const std::vector<std::string>& arguments) {
     if (arguments.size() < 3) fail("give a bundle or model, a picture and the result's name; --help tells more");
-    require_format(arguments[2]);
+    PictureFile::require_format(arguments[2]);
     const Flags flags({arguments.begin() + 3, arguments.end()}, known);
     const int cores = int(std::thread::hardware_concurrency());
     struct stat status;
@@ -37,10 +37,11 @@ int upscale(const std::vector<std::string>& arguments) {
                     flags.number("num_threads", cores < 1 ? 1 : cores, 1, 1024));
     const Picture picture = read_picture(arguments[1]);
     network.set_size(picture.width, picture.height);
-    Picture result;
-    result.resize(network.out_width(), network.out_height());
-    network.run(SPARSR_UINT8, picture.pixels.data(), result.pixels.data());
-    write_picture(arguments[2], result, flags.number("quality", 95, 1, 100));
-    std::printf("%s: %dx%d\n", arguments[2].c_str(), result.width, result.height);
+    PictureFile result(arguments[2], network.out_width(), network.out_height(), picture.profile,
+                       flags.number("quality", 95, 1, 100));
+    if (!network.run_rows(SPARSR_UINT8, picture.pixels.data(), [&](const void* row) { return result.write(row); }))
+        fail("cannot write " + arguments[2]);
+    result.finish();
+    std::printf("%s: %dx%d\n", arguments[2].c_str(), network.out_width(), network.out_height());
     return 0;
 }

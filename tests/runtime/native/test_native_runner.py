@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sparsr.export.ir import layers as L
+from sparsr.export.ir.receptive import receptive_radius
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
 from sparsr.export.writers.native import write_native
@@ -78,6 +79,26 @@ def test_the_same_bytes_as_in_python(runner, tmp_path, threads):
     expected = np.zeros((26, 42, 3), np.uint8)
     NativeModel(content).run(pixels, expected)
     assert np.array_equal(read_ppm(tmp_path / "out.ppm", 26, 42), expected)
+
+
+def test_a_picture_that_takes_too_much_is_computed_in_columns(runner, tmp_path):
+    graph = graphs.small_network(value_range=255.0)
+    content = write_native(graph, {"sparsr.receptive_radius": str(receptive_radius(graph))})
+    (tmp_path / "model").write_bytes(content)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30_000, 3), np.uint8)
+    write_ppm(tmp_path / "in.ppm", pixels)
+    results, reports = [], []
+    for options in ([], ["--max-memory", "16"]):
+        done = run(runner, tmp_path, *options)
+        assert done.returncode == 0, done.stderr
+        results.append(read_ppm(tmp_path / "out.ppm", 80, 60_000).astype(int))
+        reports.append(json.loads(done.stdout))
+    assert np.abs(results[0] - results[1]).max() <= 1
+    assert (results[0] != results[1]).mean() < 1e-4
+    assert reports[0]["feature_map_bytes"] > 16 << 20 >= reports[1]["feature_map_bytes"] + reports[1]["heap_bytes"]
+    assert "MiB at least" in run(runner, tmp_path, "--max-memory", "1").stderr
+    (tmp_path / "model").write_bytes(write_native(graph, {}))
+    assert "depends on the whole picture" in run(runner, tmp_path, "--max-memory", "16").stderr
 
 
 DAMAGED = [

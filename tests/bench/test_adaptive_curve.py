@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 from PIL import Image
 
 from sparsr import Upscaler
-from sparsr.export import cli as cli
-from sparsr.export.adaptive.curve import Point, _compare, _line_at, drawing, measure_curve, table
-from sparsr.runtime.errors import run_cli
+from sparsr.bench import cli
+from sparsr.bench.curve.curve import Point, _compare, _line_at, drawing, measure_curve, table
 from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
 from sparsr.train.data.bicubic import downscale
 from sparsr.train.quality.evaluate import measure
@@ -85,11 +83,10 @@ def test_drawings_hold_every_point():
         assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 4
 
 
-def test_command_line(bundle, images, tmp_path, monkeypatch, capsys):
+def test_command_line(bundle, images, tmp_path, capsys):
     out = tmp_path / "curve"
     options = ["curve", bundle.path, "--data", images, "--out", out, "--beta", "0.1", "--rounds", "1"]
-    monkeypatch.setattr(sys, "argv", ["export", *map(str, options)])
-    assert run_cli(cli.main) == 0
+    assert cli.main([str(option) for option in options]) == 0
     assert "beta 0.1" in capsys.readouterr().out
     record = json.loads(out.with_suffix(".json").read_text())
     assert [point["beta"] for point in record["points"]] == [None, None, None, 0.1]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsr.bench.budgets.quality import psnr
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
 from sparsr.runtime.media.images import list_images, read_image
@@ -26,7 +27,6 @@ from sparsr.runtime.plot import Series, plot
 from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
-from sparsr.train.quality.metrics import psnr_y
 
 ByteArray = NDArray[np.uint8]
 DEFAULT_BETAS = (0.02, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 3.0)
@@ -95,7 +95,7 @@ def _measure(subject: _Subject, index: int, lr: ByteArray, hr: ByteArray, first:
     seconds = time.process_time() - start
     subject.seconds[index] = min(seconds, subject.seconds.get(index, math.inf))
     if first:
-        subject.psnr.append(psnr_y(sr, hr, hr.shape[0] // lr.shape[0]))
+        subject.psnr.append(psnr(sr, hr, hr.shape[0] // lr.shape[0]))
         subject.gmacs += gmacs
 
 

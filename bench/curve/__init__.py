@@ -1,0 +1,1 @@
+"""Quality of adaptive bundles against work and time."""
