@@ -90,3 +90,8 @@ def assert_same_function(path, network, scale=None):
     assert (imported.architecture, imported.scale) == (network.architecture, network.scale)
     assert not card.weight_norm
     return imported
+
+
+def prefixed(state, prefix):
+    """A state dict as wrappers of networks name it."""
+    return {prefix + name: tensor for name, tensor in state.items()}

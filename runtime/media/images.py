@@ -64,17 +64,6 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS, keep_depth: bool 
     return picture if keep_depth else in_8_bits(picture)
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) in pixels as `read_image` would return it, read from the header alone.
-
-    Raises `SparsrError` if the file is missing, empty or not an image.
-    """
-    with opened(path) as source, decoding(source.path):
-        width, height = source.image.size
-        turned = source.image.format != "TIFF" and orientation(source.image, source.chunks) in _TURNED  # Pillow did
-    return (width, height) if turned else (height, width)
-
-
 def write_image(path: str | Path, image: Picture | Samples) -> None:
     """Write a picture or an [height, width, 3] RGB array in the format of the suffix, atomically.
 

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import errno
 import json
-import pickle
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -20,43 +17,16 @@ from sparsr.export import exporter
 from sparsr.export.parity import certificate as parity
 from sparsr.runtime.engines.native import build as builder
 from sparsr.runtime.engines.registry import ENGINES
-from sparsr.runtime.errors import CheckFailedError, SparsrError, run_cli
+from sparsr.runtime.errors import CheckFailedError, SparsrError
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import CARD_NAME
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import build
-from sparsr.train.networks.weight_norm import add_weight_norm
 from sparsr.train.pruning.slimming import slim
-from sparsr.train.run.checkpoint import card_for, save
+from tests.export.exporting import export, store
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 
-
-@pytest.fixture(autouse=True)
-def small_images(monkeypatch):
-    """Certificates on smaller images: the networks here are random, only the way is tested."""
-    monkeypatch.setattr(parity, "_ENGINE_VALUES", 2e4)
-    monkeypatch.setattr(parity, "_REFERENCE_MACS", 3e6)
-
-
-@pytest.fixture()
-def checkpoint(tmp_path):
-    """A small pruned LEDSR with weight normalisation, as training leaves it."""
-    network = small("ledsr", 2)
-    add_weight_norm(network)
-    return store(slim(disturb(network), random_kept(network, 3)), tmp_path / "pruned.safetensors")
-
-
-def store(network, path):
-    save(path, network, card_for(network, "assl", training={"data": "T91"}))
-    return path
-
-
-def export(*arguments, capsys):
-    """(exit code, stdout, stderr) of the command line."""
-    sys.argv = ["export", *map(str, arguments)]
-    code = run_cli(cli.main)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+pytestmark = pytest.mark.usefixtures("small_images")
 
 
 def onnx_run(path):
@@ -233,97 +203,6 @@ def test_a_failed_export_keeps_the_bundle_that_was_there(tmp_path, checkpoint, r
     with pytest.raises(CheckFailedError):
         exporter.export_model(checkpoint, out, formats=["onnx"], report=lambda line: None)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-
-
-def refused(tmp_path, capsys, *arguments):
-    """stderr of a command that must end with code 2, one sentence and a hint, and leave the folder as it was."""
-    before = sorted(path for path in tmp_path.rglob("*"))
-    code, _, stderr = export(*arguments, capsys=capsys)
-    assert code == 2
-    lines = [line for line in stderr.splitlines() if "INFO" not in line]
-    assert len(lines) == 2 and lines[0].startswith("error: ") and lines[1].startswith("hint: ")
-    assert sorted(path for path in tmp_path.rglob("*")) == before
-    return lines[0]
-
-
-def test_without_an_output_there_is_a_hint(tmp_path, checkpoint, capsys):
-    assert "no output folder" in refused(tmp_path, capsys, checkpoint)
-
-
-def test_a_missing_model_is_named(tmp_path, capsys):
-    assert "nowhere.pth" in refused(tmp_path, capsys, tmp_path / "nowhere.pth", "--out", tmp_path / "bundle")
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80\x04junk", b"PK\x03\x04", b"not a model at all" * 9])
-def test_files_that_are_no_models_are_refused(tmp_path, capsys, content):
-    (tmp_path / "odd.pth").write_bytes(content)
-    assert "odd.pth" in refused(tmp_path, capsys, tmp_path / "odd.pth", "--out", tmp_path / "bundle")
-
-
-def test_a_truncated_checkpoint_is_refused(tmp_path, checkpoint, capsys):
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
-    assert "pruned" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle")
-
-
-class Bomb:
-    def __reduce__(self):
-        return (Path.touch, (Path("executed"),))
-
-
-def test_a_hostile_pickle_does_not_run(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "bomb.pth").write_bytes(pickle.dumps({"head.weight": Bomb()}))
-    refused(tmp_path, capsys, tmp_path / "bomb.pth", "--out", tmp_path / "bundle")
-    assert not (tmp_path / "executed").exists()
-
-
-def test_unknown_formats_are_refused(tmp_path, checkpoint, capsys):
-    out = ("--out", tmp_path / "bundle", "--format")
-    assert "'onxx'" in refused(tmp_path, capsys, checkpoint, *out, "onxx")
-    assert "no format" in refused(tmp_path, capsys, checkpoint, *out, ",")
-
-
-def test_foreign_folders_are_left_alone(tmp_path, checkpoint, capsys):
-    (tmp_path / "holiday").mkdir()
-    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"dear")
-    assert "holiday exists" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "holiday")
-
-
-def test_a_model_inside_the_output_is_not_deleted(tmp_path, capsys):
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    model = store(small("ledsr", 2), folder / "card.safetensors")
-    assert "lies in" in refused(tmp_path, capsys, model, "--out", folder)
-
-
-def test_an_output_below_a_file_is_refused(tmp_path, checkpoint, capsys):
-    refused(tmp_path, capsys, checkpoint, "--out", checkpoint / "bundle")
-
-
-def test_a_full_disk_leaves_nothing(tmp_path, checkpoint, capsys, monkeypatch):
-    write = Path.write_bytes
-
-    def full(self, data):
-        if self.name == "model.tflite":
-            write(self, data[:100])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(self, data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    assert "No space left" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle")
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no picture"])
-def test_pictures_that_cannot_be_read_are_refused(tmp_path, checkpoint, capsys, content):
-    picture = tmp_path / "photo.png"
-    if content is not None:
-        picture.write_bytes(content)
-    message = refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle", "--verify", picture)
-    assert "photo.png" in message
-
-
-def test_the_wrong_scale_is_refused(tmp_path, checkpoint, capsys):
-    assert "x2" in refused(tmp_path, capsys, checkpoint, "--out", tmp_path / "bundle", "--scale", "3")
 
 
 def test_it_runs_as_a_module(tmp_path):

@@ -12,7 +12,8 @@ from sparsr.export.ir.layers import Layer
 from sparsr.export.parity.stages import simplified
 from sparsr.export.writers.onnx import operators, write_onnx
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import Foreign, chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import Foreign, chain, conv, random_image, small_network, torch_run
+from tests.export.layer_graphs import layer_graphs
 from tests.runtime.native.native_models import keep_largest
 
 GRAPHS = {**layer_graphs(), "small": small_network()}

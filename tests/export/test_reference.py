@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from sparsr.export.ir import layers, reference
 from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import chain, random_image, small_network, torch_run
+from tests.export.layer_graphs import layer_graphs
 
 GRAPHS = {**layer_graphs(), "small_network": small_network()}
 SIZES = [(1, 1), (1, 6), (5, 1), (3, 3), (7, 13), (16, 9)]

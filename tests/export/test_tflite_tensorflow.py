@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sparsr.export.writers.tflite import write_tflite
-from tests.export.graphs import layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import random_image, small_network, torch_run
+from tests.export.layer_graphs import layer_graphs
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 SIZES = [(1, 1), (3, 8), (9, 17)]

@@ -15,7 +15,8 @@ from sparsr.export.ir import layers as L
 from sparsr.export.passes.tflite.pixel_shuffle import dcr_order
 from sparsr.export.writers.tflite import operators, write_tflite
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import chain, conv, random_image, small_network, torch_run
+from tests.export.layer_graphs import layer_graphs
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 ENGINES = {"tflite_runtime": tflite_runtime.interpreter.Interpreter, "litert": ai_edge_litert.interpreter.Interpreter}

@@ -22,7 +22,8 @@ from sparsr.train.networks.graph import KINDS
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.run import checkpoint
 from sparsr.train.run.prune import Order, prune
-from tests.export.graphs import chain, conv, layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import chain, conv, random_image, small_network, torch_run
+from tests.export.layer_graphs import layer_graphs
 
 
 def unfused(graph):

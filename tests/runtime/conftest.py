@@ -3,6 +3,9 @@
 import pytest
 from small_bundles import write_small_bundle
 
+from sparsr.runtime.cli.main import main
+from sparsr.runtime.errors import run_cli
+
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
@@ -27,3 +30,22 @@ def bundle_copy(bundle, tmp_path):
     import shutil
 
     return shutil.copytree(bundle.path, tmp_path / "copy")
+
+
+@pytest.fixture
+def runtime(capsys):
+    """Runs a command: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        try:
+            code = run_cli(lambda: main([str(argument) for argument in arguments]))
+        except SystemExit as error:
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def upscale(runtime, bundle):
+    return lambda source, target, *options: runtime("upscale", source, target, "--model", bundle.path, *options)

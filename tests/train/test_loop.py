@@ -2,118 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.train.networks import build
 from sparsr.train.run import checkpoint, recipe
-from sparsr.train.run.checkpoint import card_for
-from sparsr.train.run.loop import learning_rate, train
+from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import prepare
-from sparsr.train.run.recipe import TrainSettings
+from tests.train.workshop import assert_same_weights, make_recipe, outcome, run_all
 
 ROOT = Path(__file__).resolve().parents[2]
-
-PRUNING = {
-    "dense": {},
-    "l1": {"method": "l1", "keep": 4},
-    "assl": {"method": "assl", "ssa_steps": 3, "interval": 1, "granularity": 0.2, "stabilise_steps": 2, "keep": 4},
-    "gassl": {
-        "method": "gassl",
-        "ratio": 0.5,
-        "round_to": 1,
-        "hair_interval": 1,
-        "hair_granularity": 0.02,
-        "ssa_steps": 2,
-        "interval": 1,
-        "granularity": 0.3,
-        "stabilise_steps": 1,
-    },
-    "one_shot": {"method": "one_shot", "n": 2, "m": 4},
-    "sr_ste": {"method": "sr_ste", "n": 1, "m": 8},
-    # The budget is reached in the middle of the stage, the ranks change before and after.
-    "sls": {
-        "method": "sls",
-        "m": 8,
-        "budget": 0.4,
-        "steps": 6,
-        "cost_weight": 1.0,
-        "anneal_every": 1,
-        "update_every": 2,
-        "score_gain": 100.0,
-        "lr": 1e-3,
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory) -> Path:
-    """Three noisy pictures and a small dense checkpoint."""
-    folder = tmp_path_factory.mktemp("workshop")
-    (folder / "images").mkdir()
-    random = np.random.default_rng(0)
-    for i in range(3):
-        coarse = Image.fromarray(random.integers(0, 256, (9, 11, 3), dtype=np.uint8))
-        coarse.resize((44, 36), Image.Resampling.BICUBIC).save(folder / "images" / f"{i}.png")
-    torch.manual_seed(0)
-    network = build("ledsr", 2, channels=8, blocks=2)
-    checkpoint.save(folder / "dense.safetensors", network, card_for(network, "dense"))
-    return folder
-
-
-def make_recipe(workshop: Path, method: str, steps: int = 4, **train_settings) -> recipe.Recipe:
-    raw = {
-        "name": method,
-        "network": {"architecture": "ledsr", "scale": 2},
-        "data": {"folders": [str(workshop / "images")], "patch": 8, "batch": 2, "holdout": 1},
-        "train": {"steps": steps, "lr": 1e-3, "save_every": 1, "log_every": 1, "validate_every": 2, **train_settings},
-    }
-    if method == "dense":
-        raw["network"] |= {"channels": 8, "blocks": 2}
-    elif method == "smsr":
-        raw["network"] |= {"architecture": "smsr", "channels": 8, "blocks": 2}
-        raw["prune"] = {"method": "smsr", "warm_up_steps": 2, "cool_down_steps": 8}
-    else:
-        raw["network"]["start"] = str(workshop / "dense.safetensors")
-        raw["prune"] = PRUNING[method]
-    return recipe.parse(raw, "test")
-
-
-def run_all(chosen: recipe.Recipe, out: Path, resume: bool = False, stop_at: int | None = None) -> None:
-    """Train; with `stop_at`, die when that step asks for its batch."""
-    with prepare(chosen, out, resume, "cpu") as run:
-        if stop_at is not None:
-            original = run.data.batch
-
-            def dying(seed, step, *rest):
-                if step == stop_at:
-                    raise KeyboardInterrupt
-                return original(seed, step, *rest)
-
-            run.data.batch = dying  # type: ignore[method-assign]
-        train(run)
-
-
-def outcome(out: Path) -> tuple[dict[str, torch.Tensor], list[dict]]:
-    network, _ = checkpoint.load(out / "last.safetensors")
-    return network.state_dict(), [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-
-
-def assert_same_weights(first: Path, second: Path) -> None:
-    a, b = outcome(first)[0], outcome(second)[0]
-    assert a.keys() == b.keys()
-    for name in a:
-        assert torch.equal(a[name], b[name]), name
 
 
 @pytest.mark.parametrize("method", ["dense", "gassl", "smsr", "sr_ste", "sls"])  # gassl has all the stages of assl
@@ -320,76 +224,3 @@ def test_mixed_precision_stays_close_and_keeps_colours_exact(workshop):
     assert mixed.dtype == torch.float32
     assert 0 < (mixed - exact).abs().max() < 0.02 * exact.abs().max()
     torch.testing.assert_close(network(image), exact, rtol=0, atol=0)
-
-
-def test_schedules():
-    step = TrainSettings(steps=100, lr=1.0, schedule="step", halve_every=10)
-    assert [learning_rate(step, i) for i in (1, 10, 11, 20, 21)] == [1, 1, 0.5, 0.5, 0.25]
-    cosine = TrainSettings(steps=100, lr=1.0, schedule="cosine")
-    assert learning_rate(cosine, 1) == 1
-    assert learning_rate(cosine, 51) == pytest.approx(0.5)
-    assert learning_rate(cosine, 100) < 0.001
-
-
-def test_a_finished_or_foreign_run_folder_is_not_overwritten(workshop, tmp_path):
-    chosen = make_recipe(workshop, "dense")
-    run_all(chosen, tmp_path / "run")
-    with pytest.raises(SparsrError, match="already holds a run"):
-        run_all(chosen, tmp_path / "run")
-    with pytest.raises(SparsrError, match=r"recipe differs .* train\.steps was 4, is 9"):
-        run_all(make_recipe(workshop, "dense", steps=9), tmp_path / "run", resume=True)
-    before = outcome(tmp_path / "run")[0]
-    run_all(chosen, tmp_path / "run", resume=True)
-    assert all(torch.equal(before[name], tensor) for name, tensor in outcome(tmp_path / "run")[0].items())
-
-
-def test_a_damaged_state_is_named(workshop, tmp_path):
-    chosen = make_recipe(workshop, "dense")
-    run_all(chosen, tmp_path / "run")
-    state = tmp_path / "run" / "state.pt"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(SparsrError, match="cannot be read"):
-        run_all(chosen, tmp_path / "run", resume=True)
-
-
-def test_sr_ste_starts_from_scratch_as_published_or_from_a_trained_network(workshop, tmp_path):
-    from sparsr.train.run.prepare import first_network
-
-    raw = make_recipe(workshop, "sr_ste").to_dict()
-    trained = first_network(recipe.parse(raw, "test"))
-    source, _ = checkpoint.load(workshop / "dense.safetensors")
-    assert torch.equal(trained.body[0].body[0].weight, source.body[0].body[0].weight)
-    raw["network"] |= {"start": "", "channels": 8, "blocks": 2}
-    run_all(recipe.parse(raw, "test"), tmp_path / "run")
-    network, card = checkpoint.load(tmp_path / "run" / "best.safetensors")
-    assert card.method == "sr_ste"
-    weight = network.body[0].body[0].weight
-    assert int(weight.unflatten(1, (1, 8)).count_nonzero(2).max()) == 1
-
-
-def test_the_wrong_start_is_refused(workshop, tmp_path):
-    for change, message in (({"scale": 4}, "enlarges x2"), ({"architecture": "edsr"}, "prunes a edsr x2")):
-        raw = make_recipe(workshop, "l1").to_dict()
-        raw["network"] |= change
-        with pytest.raises(SparsrError, match=message):
-            run_all(recipe.parse(raw, "test"), tmp_path / "run")
-
-
-def test_an_exploding_loss_stops_the_run(workshop, tmp_path):
-    with pytest.raises(SparsrError, match="the loss is"):
-        run_all(make_recipe(workshop, "dense", steps=60, lr=1e18), tmp_path / "run")
-
-
-def test_a_heavy_sparsity_weight_closes_the_masks(workshop, tmp_path):
-    """The penalty logged is weight times activity; with hardly any weight the masks stay open."""
-    activity = {}
-    for weight in (0.1, 1000.0):
-        raw = make_recipe(workshop, "smsr", steps=60, lr=0.03, validate_every=60, save_every=60).to_dict()
-        raw["prune"] |= {"sparsity_weight": weight, "warm_up_steps": 0}
-        run_all(recipe.parse(raw, "test"), tmp_path / str(weight))
-        _, log = outcome(tmp_path / str(weight))
-        activity[weight] = [entry["penalty"] / weight for entry in log if "penalty" in entry]
-    assert 0.4 < activity[1000.0][0] < 1
-    assert sum(activity[1000.0][-10:]) / 10 < 0.25 < 0.35 < sum(activity[0.1][-10:]) / 10
-    _, card = checkpoint.load(tmp_path / "1000.0" / "best.safetensors")
-    assert card.method == "smsr"

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 from small_networks import small
-from test_loop import workshop  # noqa: F401 - a fixture
 from test_train_cli import assert_clear, command  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
@@ -48,12 +47,12 @@ def naive_macs(network, side=32):
     return total
 
 
-def order_for(workshop, **changes):  # noqa: F811
+def order_for(workshop, **changes):
     settings = {"budget": 0.5, "method": "sls", "pictures": workshop / "images", "steps": 20, "patch": 8, "batch": 2}
     return Order(**settings | changes)
 
 
-def first_loss(workshop, tmp_path, share):  # noqa: F811
+def first_loss(workshop, tmp_path, share):
     chosen = recipe_for(small("ledsr", 2), workshop / "dense.safetensors", order_for(workshop, hr_share=share))
     with prepare(chosen, tmp_path / f"run{share}", False, "cpu") as run:
         run.network = phases(run)[0].begin(run.network)
@@ -62,7 +61,7 @@ def first_loss(workshop, tmp_path, share):  # noqa: F811
         return float(compute_gradients(run, phase, run.network)[0].detach()), run
 
 
-def test_the_target_is_the_dense_networks_output(workshop, tmp_path):  # noqa: F811
+def test_the_target_is_the_dense_networks_output(workshop, tmp_path):
     # Before the first step the network is the teacher: what learned from HR instead would not begin at 0.
     nothing, run = first_loss(workshop, tmp_path, 0.0)
     assert nothing < 1e-4
@@ -85,7 +84,7 @@ def test_the_loss_mixes_both_targets_and_ignores_hr_without_a_share():
 
 
 @pytest.mark.parametrize("method", ["sls", "nm", "channels"])
-def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method, workshop, tmp_path):  # noqa: F811
+def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method, workshop, tmp_path):
     order = order_for(workshop, method=method, unlabelled=True)
     start = workshop / "dense.safetensors"
     whole = prune(start, order, tmp_path / "whole", device="cpu")
@@ -131,7 +130,7 @@ def test_the_perceptual_share_is_structural_similarity():
     assert torch.allclose(distillation.loss(output, lr, None, teacher, 1.0, 0.8), mixed, rtol=1e-4)
 
 
-def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):  # noqa: F811
+def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):
     path = prune(workshop / "dense.safetensors", order_for(workshop, method="nm"), tmp_path / "run", device="cpu")
     card = json.loads(path.with_suffix(".json").read_text())
     lost = card["training"]["pruned_from"]
@@ -181,14 +180,14 @@ def test_gates_of_a_last_smaller_group_cost_what_they_hold():
     assert (costs / costs.sum()).tolist() == pytest.approx([2 / 50] * 18 + [1 / 50] * 14)
 
 
-def test_patterns_are_shared_in_training_too(workshop, tmp_path):  # noqa: F811
+def test_patterns_are_shared_in_training_too(workshop, tmp_path):
     order = order_for(workshop, shared=4, unlabelled=True)
     network, _ = checkpoint.load(prune(workshop / "dense.safetensors", order, tmp_path / "run", device="cpu"))
     kept = network.body[0].body[0].weight != 0
     assert not kept.all() and all(torch.equal(kept[i], kept[i // 4 * 4]) for i in range(len(kept)))
 
 
-def test_a_budget_of_time_is_met_by_the_table(workshop, tmp_path):  # noqa: F811
+def test_a_budget_of_time_is_met_by_the_table(workshop, tmp_path):
     network, _ = checkpoint.load(workshop / "dense.safetensors")
     # A weight costs nothing beyond 4 of 8: the dense kernel is as fast there. The tail costs as much as all the rest.
     names = list(sparse_convolutions(with_gates(network, 8)))
@@ -213,7 +212,7 @@ def learning(network):
     return [conv for conv in convolutions(network).values() if not isinstance(conv, ColourMap)]
 
 
-def test_a_budget_in_milliseconds_holds_by_the_costs_of_the_machine(workshop, tmp_path, monkeypatch):  # noqa: F811
+def test_a_budget_in_milliseconds_holds_by_the_costs_of_the_machine(workshop, tmp_path, monkeypatch):
     # A row costs a microsecond for every weight of a filter; 9 rows are 9 rows, the tail cannot be pruned.
     def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1):
         assert width == 16
@@ -267,7 +266,7 @@ def test_an_impossible_budget_is_refused(method):
         pruned_by(method, networks()["edsr"], 0.001)
 
 
-def test_networks_with_nothing_to_prune_are_refused(workshop, tmp_path):  # noqa: F811
+def test_networks_with_nothing_to_prune_are_refused(workshop, tmp_path):
     with pytest.raises(SparsrError, match="no convolution to prune"):
         recipe_for(build("edsr", 2, channels=2, blocks=1), tmp_path / "none", order_for(workshop))
     with pytest.raises(SparsrError, match="learned masks"):

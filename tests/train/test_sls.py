@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from test_loop import make_recipe, run_all, workshop  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
 from sparsr.runtime.errors import SparsrError
@@ -16,6 +15,7 @@ from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSet
 from sparsr.train.pruning.sls import OneShot, Sls, SrSte, deployed, with_gates
 from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, sparse_convolutions
 from sparsr.train.run import checkpoint
+from tests.train.workshop import make_recipe, run_all
 
 
 def random_conv(inputs, outputs, m, side=3, seed=0):
@@ -206,7 +206,7 @@ def test_sr_ste_is_the_published_update():
 
 
 @pytest.mark.parametrize("method", ["one_shot", "sr_ste", "sls"])
-def test_a_run_leaves_a_plain_network_with_n_of_m(workshop, tmp_path, method, capsys):  # noqa: F811
+def test_a_run_leaves_a_plain_network_with_n_of_m(workshop, tmp_path, method, capsys):
     chosen = make_recipe(workshop, method)
     run_all(chosen, tmp_path)
     network, card = checkpoint.load(tmp_path / "best.safetensors")

@@ -19,10 +19,11 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import read_image
 from sparsr.train.importers.models import load_model
 from tests.export import graphs
+from tests.export.layer_graphs import layer_graphs, native_layer_graphs
 from tests.runtime.native.native_models import keep_largest, kernels_of, native_run
 from tests.small_networks import EVERY_NETWORK, small
 
-LAYERS = {name: graph for name, graph in graphs.native_layer_graphs().items() if name != "masked"}
+LAYERS = {name: graph for name, graph in native_layer_graphs().items() if name != "masked"}
 NETWORKS = [entry for entry in EVERY_NETWORK if entry[0] != "smsr"]
 TOLERANCE = 8e-3  # of the largest value: sixteen times the rounding of one, for networks as deep as RRDB
 WITHOUT_FP16 = ("-cpu", "cortex-a53")
@@ -137,7 +138,7 @@ def test_processors_without_it_refuse_and_run_float():
 
 
 def test_masked_blocks_are_refused_by_name():
-    graph = graphs.layer_graphs()["masked"]
+    graph = layer_graphs()["masked"]
     with pytest.raises(AssertionError, match="the masked block block does not run in half precision"):
         half_model(graph).run(graphs.random_image(graph, 8, 8))
 

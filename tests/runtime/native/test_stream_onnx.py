@@ -23,11 +23,11 @@ from tests.export.graphs import (
     Foreign,
     chain,
     conv,
-    native_layer_graphs,
     random_image,
     small_network,
     torch_run,
 )
+from tests.export.layer_graphs import native_layer_graphs
 from tests.runtime.native.native_models import keep_largest
 from tests.small_networks import EVERY_NETWORK, small
 

@@ -16,7 +16,8 @@ from sparsr.runtime.engines import tflite
 from sparsr.runtime.engines.native.load import NativeModel, register_with_tflite
 from sparsr.runtime.engines.registry import load_engine
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import native_layer_graphs, random_image, small_network, torch_run
+from tests.export.graphs import random_image, small_network, torch_run
+from tests.export.layer_graphs import native_layer_graphs
 from tests.runtime.native.native_models import native_run
 from tests.small_networks import EVERY_NETWORK, small
 
