@@ -106,9 +106,10 @@ gate: $(VENV)/.linked
 	if qemu-aarch64 --version 2> /dev/null | grep -q 'version [78]\.' && command -v aarch64-linux-gnu-g++ > /dev/null; then \
 	  SPARSR_PLAN=estimate $(RUN) -m bench check .ci/budgets-arm64.toml; else echo "needs qemu-aarch64 7 or 8 and aarch64-linux-gnu-g++: not checked on arm64"; fi
 
-# Plants small faults in the training methods and asks whether the tests notice; SINCE=COMMIT: only where files changed.
+# Plants small faults in the training methods and asks whether the tests notice; SINCE=COMMIT: only where files changed,
+# MOST=N: no more than N of them.
 mutate: $(VENV)/.installed-tests
-	SPARSR_MUTATE_SINCE=$(SINCE) $(RUN) -m pytest -m mutation -n auto tests/train/test_mutations.py
+	SPARSR_MUTATE_SINCE=$(SINCE) SPARSR_MUTATE_MOST=$(MOST) $(RUN) -m pytest -m mutation -n auto tests/train/test_mutations.py
 
 # The native engine's tests, and those of its operators in ONNX Runtime and TFLite, under the sanitizers of addresses,
 # undefined behaviour and threads. The hosts are not instrumented; that of threads does not see how ONNX Runtime's pool

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -26,19 +28,24 @@ def test_the_list_is_up_to_date(mutant):
     assert (TESTS / mutant.tests).is_file()
 
 
-def selected(mutant: Mutant) -> bool:
-    """All of them; with SPARSR_MUTATE_SINCE, a commit, those in files or of tests that changed since."""
-    since = os.environ.get("SPARSR_MUTATE_SINCE")
-    if not since:
-        return True
-    changed = subprocess.run(
-        ["git", "diff", "--name-only", since, "--", "train", "tests/train"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
-    return f"train/{mutant.file}" in changed or f"tests/train/{mutant.tests}" in changed
+@functools.cache
+def selected() -> list[Mutant]:
+    """All of them; with SPARSR_MUTATE_SINCE, a commit, those in files or of tests that changed since.
+
+    With SPARSR_MUTATE_MOST only so many of these, others for every commit, so that in time all have their turn.
+    """
+    mutants = MUTANTS
+    if since := os.environ.get("SPARSR_MUTATE_SINCE"):
+        changed = _git("diff", "--name-only", since, "--", "train", "tests/train").split()
+        mutants = [m for m in MUTANTS if f"train/{m.file}" in changed or f"tests/train/{m.tests}" in changed]
+    if most := os.environ.get("SPARSR_MUTATE_MOST"):
+        order = random.Random(_git("rev-parse", "HEAD"))
+        mutants = order.sample(mutants, min(int(most), len(mutants)))
+    return mutants
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def outcome(folder: Path, tests: str) -> int:
@@ -66,7 +73,7 @@ def planted(mutant: Mutant, folder: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_fault_is_noticed(mutant, tmp_path):
-    if not selected(mutant):
-        pytest.skip("neither the file nor its tests changed")
+    if mutant not in selected():
+        pytest.skip("neither the file nor its tests changed, or it is not its turn")
     planted(mutant, tmp_path)
     assert outcome(tmp_path, mutant.tests) == 1, f"nobody noticed: {mutant.name}"
