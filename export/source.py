@@ -138,6 +138,7 @@ def _describe_graph(graph: DeployGraph, value_range: float) -> Description:
         gmacs_720p=round(dense / side**2 * _HD / graph.scale**2 / 1e9, 6),
         nonzero=round(kept / max(dense, 1), 6),
         training={"value_range": f"0..{value_range:g}", "works_on": colours},
+        task="super_resolution" if graph.scale > 1 else "restoration",
     )
 
 

@@ -34,6 +34,9 @@ OPTIONS = {
     "dncnn": {"channels": 8, "blocks": 2},
     "fsrcnn": {"channels": 8, "inner": 4, "blocks": 1},
     "espcn": {"channels": 8},
+    "unet": {"channels": 4},
+    "srn": {"channels": 4, "blocks": 1},
+    "dmphn": {"channels": 4, "levels": 3},
 }
 SCALES = {"compact": (1, 3), "rrdb": (1, 2, 4), "span": (2,), "spanf": (2,), "spanv2": (3,), "rlfn": (2,), "efdn": (2,)}
 SCALES |= {"pan": (3, 4), "fsrcnn": (2, 3), "espcn": (3,)}

@@ -1,4 +1,4 @@
-"""Command line: `python -m train run | prune | init | import | eval | costs | compare | list`."""
+"""Command line: `python -m train run | prune | init | import | eval | costs | shake | compare | list`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.train.data import shake
 from sparsr.train.importers.models import load_model
 from sparsr.train.importers.readings import assumption
 from sparsr.train.networks import ARCHITECTURES
@@ -60,7 +61,7 @@ def _list(_: argparse.Namespace) -> int:
     print("trained models")
     for path in sorted(ZOO.glob("*.safetensors")):
         card = load_model(path)[1]
-        quality = ", ".join(f"{name} {entry['psnr_y']:.2f} dB" for name, entry in card.metrics.items())
+        quality = ", ".join(f"{name} {comparison.psnr_in(entry):.2f} dB" for name, entry in card.metrics.items())
         print(f"  {path.relative_to(ZOO.parent.parent)}  {card.method} x{card.scale}  {quality}")
     return 0
 
@@ -98,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     importing.set_defaults(action=_import)
     evaluate.add_command(commands)
     layer_costs.add_command(commands)
+    shake.add_command(commands)
     comparison.add_command(commands)
     listing = commands.add_parser("list", help="architectures, recipes and trained models")
     listing.set_defaults(action=_list)

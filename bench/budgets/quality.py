@@ -18,10 +18,12 @@ def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     return picture.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255 + 16
 
 
-def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8], border: int) -> float:
-    """Peak signal-to-noise ratio of two pictures' luma in dB, without `border` pixels at each side; inf for equal."""
-    inner = slice(border, -border or None)
-    error = np.mean((luma(one)[inner, inner] - luma(other)[inner, inner]) ** 2)
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8], scale: int) -> float:
+    """Peak signal-to-noise ratio of two pictures in dB, inf for equal ones: of luma without `scale` pixels at each side,
+    at scale 1 (deblurring, denoising) of all colours of all pixels."""
+    inner = slice(scale, -scale)
+    planes = [image.astype(float) if scale == 1 else luma(image)[inner, inner] for image in (one, other)]
+    error = np.mean((planes[0] - planes[1]) ** 2)
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from sparsr.bench.budgets.quality import psnr
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
-from sparsr.runtime.media.images import list_images, read_image
+from sparsr.runtime.media.images import read_image
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.plot import Series, plot
 from sparsr.runtime.upscale.adaptive.upscaler import AdaptiveUpscaler
 from sparsr.runtime.upscale.tiling import Span
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
+from sparsr.train.data.folders import pairs
 
 ByteArray = NDArray[np.uint8]
 DEFAULT_BETAS = (0.02, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 3.0)
@@ -71,17 +72,17 @@ def measure_curve(
 
     Raises `SparsrError` for pictures that cannot be read.
     """
-    pairs = []
-    for path in list_images(folder):
-        hr = crop_to_multiple(read_image(path).rgb, upscaler.scale)
-        pairs.append((downscale(hr, upscaler.scale), hr))
+    images = []
+    for pair in pairs(folder, None, upscaler.scale):
+        hr = crop_to_multiple(read_image(pair.hr).rgb, upscaler.scale)
+        images.append((read_image(pair.lr).rgb if pair.lr else downscale(hr, upscaler.scale), hr))
     subjects = [*_singles(upscaler), *(_adaptive(upscaler, beta) for beta in betas)]
     for number in range(rounds):
         for subject in subjects:
-            for index, (lr, hr) in enumerate(pairs):
+            for index, (lr, hr) in enumerate(images):
                 _measure(subject, index, lr, hr, first=number == 0)
         report(f"round {number + 1} of {rounds}")
-    size = sum(hr.shape[0] * hr.shape[1] for _, hr in pairs) / _HD
+    size = sum(hr.shape[0] * hr.shape[1] for _, hr in images) / _HD
     points = [
         Point(s.name, s.beta, fmean(s.psnr), s.gmacs / size, 1e3 * sum(s.seconds.values()) / size) for s in subjects
     ]
@@ -200,6 +201,7 @@ def run_curve(
     record["points"] = [asdict(point) for point in points]
     write_text(out.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
     for against in ("work", "time"):
-        title = f"{upscaler.card.name} x{upscaler.scale} on {len(list_images(data))} pictures of {data.parent.name}"
+        count = len(pairs(data, None, upscaler.scale))
+        title = f"{upscaler.card.name} x{upscaler.scale} on {count} pictures of {data.parent.name}"
         write_text(out.with_name(f"{out.stem}_{against}.svg"), drawing(points, against, title))
     report(table(points))

@@ -13,7 +13,14 @@ import numpy as np
 from sparsr.export.exporter import export_model
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_folder
-from sparsr.runtime.model.adaptive_bundle import ESTIMATOR_NAME, AdaptiveBundle, AdaptiveCard, EstimatorFile, Network
+from sparsr.runtime.model.adaptive_bundle import (
+    ESTIMATOR_NAME,
+    AdaptiveBundle,
+    AdaptiveCard,
+    EstimatorFile,
+    Network,
+    cheapest,
+)
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import CARD_NAME, BundleCard
 from sparsr.runtime.upscale.adaptive import bicubic
@@ -44,7 +51,8 @@ def build_adaptive(
 ) -> AdaptiveCard:
     """Write the adaptive bundle `out` from checkpoints of networks of one scale and return its card.
 
-    The estimator is trained on the errors the networks make on the HR images in the folders `data`, or read from the
+    The estimator is trained on the errors the networks make on the HR images in the folders `data` (pairs at scale 1,
+    where leaving a patch as it is takes bicubic's place), or read from the
     file `estimator` of an earlier build with as many networks. patch: side of a patch in input pixels. formats: as of
     `export_model`. Raises `SparsrError` for bad input and `CheckFailedError` if parity fails; then there is no bundle,
     or still the one that was there.
@@ -105,7 +113,7 @@ def _bicubic(scale: int) -> Upscale:
 
 
 def _names(networks: Sequence[tuple[str, BundleCard]]) -> str:
-    return ",".join([*(name for name, _ in networks), "bicubic"])
+    return ",".join([*(name for name, _ in networks), cheapest(networks[0][1].scale)])
 
 
 def _card(name: str, networks: Sequence[tuple[str, BundleCard]], folder: Path, content: bytes) -> AdaptiveCard:

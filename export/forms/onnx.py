@@ -28,6 +28,10 @@ class OnnxForm:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], name, **attributes))
         return output
 
+    def several(self, operator: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **options: Any) -> None:
+        """Append a node called `name` that writes several tensors."""
+        self.nodes.append(helper.make_node(operator, list(inputs), list(outputs), name, **options))
+
     def inner(self, operator: str, name: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Append a node that writes a tensor of its own name: a step on the way to a layer's result."""
         return self.op(operator, name, inputs, name, **attributes)

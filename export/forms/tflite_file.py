@@ -34,6 +34,7 @@ _OPTIONS = {
     "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "DIV": "DivOptions",
     "FLOOR_MOD": "FloorModOptions",
+    "GATHER": "GatherOptions",
     "GELU": "GeluOptions",
     "GREATER": "GreaterOptions",
     "LEAKY_RELU": "LeakyReluOptions",
@@ -44,10 +45,12 @@ _OPTIONS = {
     "MIRROR_PAD": "MirrorPadOptions",
     "MUL": "MulOptions",
     "PAD": "PadOptions",
+    "RANGE": "RangeOptions",
     "REDUCE_MAX": "ReducerOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
+    "SPLIT": "SplitOptions",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
@@ -95,7 +98,7 @@ class TFLiteBuilder:
 
     def constant(self, name: str, values: Any, dtype: type = np.float32) -> int:
         """Append a constant tensor."""
-        array: NDArray[Any] = np.ascontiguousarray(values, dtype)
+        array: NDArray[Any] = np.asarray(values, dtype, order="C")
         buffer = _AlignedBuffer()
         buffer.data = array
         self._buffers.append(buffer)
@@ -106,9 +109,14 @@ class TFLiteBuilder:
 
         A name that no builtin operator has is that of a custom operator.
         """
+        self.several(name, inputs, [output], **options)
+        return output
+
+    def several(self, name: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any) -> None:
+        """As `operator`, for one that writes several tensors."""
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault(name, len(self._codes))
-        operator.inputs, operator.outputs = list(inputs), [output]
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
         if name in _OPTIONS:
             table = getattr(schema, f"{_OPTIONS[name]}T")()
             for field, value in options.items():
@@ -116,7 +124,6 @@ class TFLiteBuilder:
             operator.builtinOptions = table
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, _OPTIONS[name])
         self._operators.append(operator)
-        return output
 
     def finish(
         self, inputs: Mapping[str, int], outputs: Mapping[str, int], description: str, metadata: Mapping[str, str]

@@ -12,8 +12,9 @@ from sparsr.export.ir.operators.enlarging import DepthToSpace, Nearest
 from sparsr.export.ir.operators.global_pooling import GlobalMax, GlobalMean, GlobalStd
 from sparsr.export.ir.operators.masked_block import MaskedBlock
 from sparsr.export.ir.operators.normalisation import ChannelNorm, InstanceNorm
+from sparsr.export.ir.operators.parts import Join, Part
 from sparsr.export.ir.operators.pooling import AvgPool, MaxPool
-from sparsr.export.ir.operators.sizes import CropLike, PadToEven, ResizeLike
+from sparsr.export.ir.operators.sizes import CropLike, PadToEven, PadToMultiple, ResizeLike
 
 KINDS: tuple[type[Layer], ...] = (
     Activation,
@@ -30,6 +31,7 @@ KINDS: tuple[type[Layer], ...] = (
     GlobalMean,
     GlobalStd,
     InstanceNorm,
+    Join,
     MaskedBlock,
     MaxPool,
     Mul,
@@ -37,6 +39,8 @@ KINDS: tuple[type[Layer], ...] = (
     PadEdge,
     PadReflect,
     PadToEven,
+    PadToMultiple,
+    Part,
     ResizeLike,
     SliceChannels,
 )
@@ -58,6 +62,7 @@ __all__ = [
     "GlobalMean",
     "GlobalStd",
     "InstanceNorm",
+    "Join",
     "Layer",
     "MaskedBlock",
     "MaxPool",
@@ -66,6 +71,8 @@ __all__ = [
     "PadEdge",
     "PadReflect",
     "PadToEven",
+    "PadToMultiple",
+    "Part",
     "ResizeLike",
     "Shape",
     "SliceChannels",

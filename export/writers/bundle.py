@@ -62,6 +62,7 @@ class Description:
     nonzero: float
     """Share (0..1) of them whose weight is not zero."""
     training: dict[str, Any]
+    task: str = "super_resolution"
 
 
 def describe(network: SRNetwork, checkpoint: Card) -> Description:
@@ -76,6 +77,7 @@ def describe(network: SRNetwork, checkpoint: Card) -> Description:
         gmacs_720p=round(dense, 6),
         nonzero=round(gmacs_720p(plain, nonzero=True) / dense, 6),
         training=checkpoint.training | ({"metrics": checkpoint.metrics} if checkpoint.metrics else {}),
+        task=network.task,
     )
 
 
@@ -87,6 +89,7 @@ def metadata(graph: DeployGraph, about: Description) -> dict[str, str]:
         "sparsr.name": graph.name,
         "sparsr.architecture": about.architecture,
         "sparsr.method": about.method,
+        "sparsr.task": about.task,
         "sparsr.scale": str(graph.scale),
         "sparsr.value_range": f"{graph.value_range:g}",
         "sparsr.minimum_size": str(graph.minimum_size),
@@ -124,6 +127,7 @@ def make_card(
         masked=_masked_work(graph, about.gmacs_720p),
         kernels=dict(graph.kernels),
         proofs=tuple(proofs),
+        task=about.task,
     )
 
 

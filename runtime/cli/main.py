@@ -1,4 +1,4 @@
-"""The runtime's commands, a file each: `sparsr upscale | live | info | costs | doctor`, also `python -m runtime`."""
+"""The runtime's commands: `sparsr upscale | restore | live | info | costs | doctor`, also `python -m runtime`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ COMMANDS = (upscale, live, info, costs, doctor)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="sparsr", description="Upscale pictures and videos with a bundle.")
-    add_commands(parser.add_subparsers(required=True, metavar="upscale|live|info|costs|doctor"))
+    parser = argparse.ArgumentParser(
+        prog="sparsr", description="Upscale and restore pictures and videos with a bundle."
+    )
+    add_commands(parser.add_subparsers(required=True, metavar="upscale|restore|live|info|costs|doctor"))
     options = parser.parse_args(arguments)
     code: int = options.command(options)
     return code

@@ -1,4 +1,4 @@
-"""`sparsr upscale`: pictures, folders of them, and videos."""
+"""`sparsr upscale` and `sparsr restore`: pictures, folders of them, and videos."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, writt
 from sparsr.runtime.media.images import read_image, write_image
 from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM
 from sparsr.runtime.memory import format_bytes, parse_bytes
+from sparsr.runtime.model.contract import Model
 from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA
@@ -34,9 +35,23 @@ from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, PictureUpscaler
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to `sparsr`."""
+    """Add both commands to `sparsr`."""
     upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
     upscale.set_defaults(command=run)
+    _add_options(upscale, "IN_x2 and the like")
+    upscale.add_argument(
+        "--model", type=Path, default=GENERAL_X2, metavar="BUNDLE", help="default: the one SparSR comes with, x2"
+    )
+    restore = commands.add_parser("restore", help="deblur or denoise a picture, a folder of pictures, or a video")
+    restore.set_defaults(command=run_restore)
+    _add_options(restore, "IN_restored")
+    restore.add_argument(
+        "--model", type=Path, required=True, metavar="BUNDLE", help="of a network that keeps the picture's size"
+    )
+
+
+def _add_options(upscale: argparse.ArgumentParser, default_output: str) -> None:
+    """What both commands take."""
     upscale.add_argument(
         "input", type=Path, metavar="IN", help="picture, film, folder of them, or - for a picture on standard input"
     )
@@ -45,10 +60,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=Path,
         nargs="?",
         metavar="OUT",
-        help="file, - for standard output, or folder if IN is one (default: IN_x2 and the like)",
-    )
-    upscale.add_argument(
-        "--model", type=Path, default=GENERAL_X2, metavar="BUNDLE", help="default: the one SparSR comes with, x2"
+        help=f"file, - for standard output, or folder if IN is one (default: {default_output})",
     )
     upscale.add_argument("--engine", help=f"one of {', '.join(ENGINES)} (default: native, or what there is)")
     upscale.add_argument("--threads", type=int, help="default: one per core")
@@ -123,8 +135,21 @@ def millions(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Upscale what was named and say how it went; the exit code."""
     model = open_model(options.model)
+    return _process(options, model, f"_x{model.scale}")
+
+
+def run_restore(options: argparse.Namespace) -> int:
+    """As `run`, with a network that keeps the picture's size."""
+    model = open_model(options.model)
+    if model.scale != 1:
+        hint = "use `sparsr upscale`, or name a bundle of a deblurring or denoising network"
+        raise SparsrError(f"{options.model} enlarges x{model.scale}, `restore` keeps the size", hint)
+    return _process(options, model, "_restored")
+
+
+def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
     options.formats = parse_formats(options.format or [])
-    naming = Naming(options.suffix or f"_x{model.scale}", options.formats)
+    naming = Naming(options.suffix or suffix, options.formats)
     options.output = options.output or output_beside(options.input, naming, options.skip_existing)
     _check_paths(options)
     with warnings.catch_warnings(record=True) as remarks:

@@ -49,6 +49,11 @@ class EstimatorFile:
     """As of networks."""
 
 
+def cheapest(scale: int) -> str:
+    """What a patch can be given to in place of a network: at scale 1 to nobody."""
+    return "bicubic" if scale > 1 else "as it is"
+
+
 @dataclass(frozen=True)
 class AdaptiveCard:
     """What an adaptive bundle holds. Bicubic interpolation is always the last candidate and needs no file."""
@@ -67,8 +72,8 @@ class AdaptiveCard:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """Names of the networks and of bicubic interpolation, the dearest first."""
-        return (*(network.name for network in self.networks), "bicubic")
+        """Names of the networks and of what is cheaper than all, the dearest first."""
+        return (*(network.name for network in self.networks), cheapest(self.scale))
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -88,7 +93,7 @@ class AdaptiveCard:
         lines = [
             ("adaptive", f"{self.name}, x{self.scale}, patches of {self.patch}x{self.patch} input pixels"),
             *networks,
-            ("cheapest", f"bicubic, {self.bicubic_cost:.3f} GMACs"),
+            ("cheapest", f"{cheapest(self.scale)}, {self.bicubic_cost:.3f} GMACs"),
             ("estimator", f"{self.estimator.bytes / 1e3:.1f} kB, {self.estimator.cost:.4f} GMACs"),
         ]
         lines += [(name, str(self.training[name])) for name in ("data", "terms") if name in self.training]

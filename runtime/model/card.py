@@ -104,6 +104,8 @@ class BundleCard:
     """Layers of the native program whose fastest kernels would round too much, and those they are left to."""
     proofs: tuple[str, ...] = ()
     """What the network was asked to show besides: outputs or figures that somebody else had stated."""
+    task: str = ""
+    """What the network is for: super_resolution, deblurring, denoising or restoration; empty in older bundles."""
     schema: str = SCHEMA
 
     @property

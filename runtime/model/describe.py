@@ -21,13 +21,15 @@ def describe_card(card: BundleCard) -> str:
             "approximate (sees the whole picture)" if radius is None else f"exact with {radius} pixels around",
         ),
     ]
+    if card.task:
+        lines.insert(1, ("task", card.task.replace("_", " ")))
     if card.masked:
         work = card.masked
         text = (
             f"depends on the image: {work.best:.2f} GMACs with no pixel important, {work.typical:.2f} with half, "
             f"{work.worst:.2f} with all"
         )
-        lines.insert(2, ("speed", text))
+        lines.insert(-3, ("speed", text))
     for file in card.files:
         size = f"{file.bytes / 1e6:.2f} MB"
         if card.nonzero < 0.999:

@@ -39,12 +39,12 @@ def test_figures(bundle, images):
     assert [(p.name, p.beta) for p in points] == [("large", None), ("middle", None), ("bicubic", None),
                                                   ("adaptive", 0.02), ("adaptive", 1e6)]  # fmt: skip
     for point, network in zip(points, bundle.networks, strict=False):
-        assert point.psnr_y == pytest.approx(measure(Upscaler(network, "ort", 1), images, 2).mean.psnr_y)
+        assert point.psnr_y == pytest.approx(measure(Upscaler(network, "ort", 1), images, 2).mean.psnr)
         assert point.gmacs_720p == pytest.approx(network.card.gmacs_720p)
     assert points[4].psnr_y == pytest.approx(points[2].psnr_y)
     assert points[4].gmacs_720p == pytest.approx(bundle.card.bicubic_cost + bundle.card.estimator.cost)
     upscaler.beta = 0.02
-    assert points[3].psnr_y == pytest.approx(measure(upscaler, images, 2).mean.psnr_y)
+    assert points[3].psnr_y == pytest.approx(measure(upscaler, images, 2).mean.psnr)
     work = 0.0
     for path in images.iterdir():
         upscaler(downscale(np.asarray(Image.open(path)), 2))

@@ -160,6 +160,11 @@ _RULES = {
     L.AvgPool: lambda layer, x: F.avg_pool2d(x, layer.kernel, layer.stride),
     L.MaskedBlock: _masked,
     L.PadToEven: lambda layer, x: F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate"),
+    L.PadToMultiple: lambda layer, x: F.pad(
+        x, (0, -x.shape[3] % layer.columns, 0, -x.shape[2] % layer.rows), mode="replicate"
+    ),
+    L.Part: lambda layer, x: x.chunk(layer.count, 2 + layer.axis)[layer.index],
+    L.Join: lambda layer, *xs: torch.cat(xs, 2 + layer.axis),
     L.CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
     L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
     L.GlobalMax: lambda layer, x: x.amax((2, 3), keepdim=True),

@@ -119,6 +119,7 @@ def test_ranges_other_than_255_are_rescaled_at_both_ends_and_folded_away(archite
     left = {node.name.rpartition(".")[2] for node in optimised.nodes if isinstance(node.layer, ChannelAffine)}
     # A mean shift before a zero-padded convolution, SPAN's 1/2, RRDB's 0.2; before a padding, after a clip or crop.
     ends = {"efdn": {"to_image_range"}, "pan": {"to_network_range"}, "rrdb": {"to_network_range", "to_image_range"}}
+    ends |= {"srn": ends["rrdb"], "dmphn": {"to_image_range"}}
     assert left <= {"sub_mean", "sub", "mul"} | ends.get(architecture, set())
     if "to_image_range" not in left:
         assert isinstance(optimised.nodes[-1].layer, Conv | DepthToSpace | Add)

@@ -86,8 +86,14 @@ def test_every_filter_and_channel_belongs_to_exactly_one_unit(architecture, scal
         assert alone or sorted(read[name]) == list(range(conv.in_channels))
 
 
-@pytest.mark.parametrize(("architecture", "scale"), [case for case in EVERY_NETWORK if case[0] != "smsr"])
-def test_groups_agree_with_torch_pruning(architecture, scale):  # which fails on SMSR
+# It fails on SMSR, and from a skip to the convolution before a pixel shuffle it loses the shuffle's block.
+BEYOND_TORCH_PRUNING = ("smsr", "unet", "srn", "dmphn")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "scale"), [case for case in EVERY_NETWORK if case[0] not in BEYOND_TORCH_PRUNING]
+)
+def test_groups_agree_with_torch_pruning(architecture, scale):
     network = small(architecture, scale)
     oracle_network = copy.deepcopy(network).requires_grad_(True)  # it reads autograd's graph
     for module in oracle_network.modules():

@@ -48,7 +48,7 @@ def test_an_entry_holds_work_quality_time_and_what_is_kept(tmp_path):
     record_score(path, "B100", Score(29.0, 0.8))
     found = entry(path, 16, {"half": 0.25})
     assert found.method == "sls"
-    assert found.psnr_y == {"Set5": 30.1235, "B100": 29.0}
+    assert found.psnr == {"Set5": 30.1235, "B100": 29.0}
     assert found.milliseconds == 250
     assert set(found.n.values()) == {8}
     assert list(found.n) == ["body.0.body.0", "body.0.body.2", "body.1", "tail.0.0"]

@@ -71,7 +71,7 @@ def test_official_lr_give_the_figures_of_lr_made_here(shared_data):
     from sparsr.train.quality.evaluate import measure_pairs
 
     scores = [
-        measure_pairs(lambda image: bicubic.upscale(image, scale=2), images, 2).mean.psnr_y for images in (made, given)
+        measure_pairs(lambda image: bicubic.upscale(image, scale=2), images, 2).mean.psnr for images in (made, given)
     ]
     assert scores[0] == pytest.approx(scores[1], abs=2e-4)
 
@@ -131,7 +131,7 @@ def test_eval_with_the_ensemble(network, tmp_path, capsys):
     picture(tmp_path / "hr/a.png")
     checkpoint.save(tmp_path / "net.safetensors", network, card_for(network, "dense"))
     assert eval_command(tmp_path / "net.safetensors", "--data", tmp_path / "hr", "--ensemble") == 0
-    single = evaluate(network, tmp_path / "hr", 2).mean.psnr_y
+    single = evaluate(network, tmp_path / "hr", 2).mean.psnr
     printed = float(capsys.readouterr().out.splitlines()[-1].split()[-2])
     assert printed > single, "averaging takes noise away, even an untrained network's"
     with pytest.raises(SparsrError, match="flipped"):

@@ -49,12 +49,16 @@ def test_widths_that_do_not_fit_together(tmp_path):
 
 def test_files_that_are_no_checkpoints(tmp_path):
     (tmp_path / "empty.pth").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/card.json").write_text("{}")
     (tmp_path / "text.pth").write_text("hello")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a/readme", "nothing")
     for name, reason in [
         ("missing.pth", "does not exist"),
-        ("", "is a folder"),
+        ("folder", "holds 0 files with weights"),
+        ("bundle", "is a bundle, not a checkpoint"),
         ("empty.pth", "0 bytes"),
         ("text.pth", "not a whole"),
         ("other.zip", "without a PyTorch checkpoint"),

@@ -58,7 +58,14 @@ COUNTS = [
     ("dncnn", 1, {}, 555_137, None),
     ("fsrcnn", 2, {}, 12_464 + 173 + 172, None),  # the paper counts neither biases nor slopes
     ("espcn", 3, {}, 22_729, None),
+    ("unet", 1, {}, 4_946_243, 580.74),  # ours: the layout of SLS's UNet is not published
+    ("srn", 1, {}, 7_086_339, None),
+    ("dmphn", 1, {}, 8_052_876, 991.61),
+    ("dmphn", 1, {"shuffle": False}, 7_232_524, 916.1),
+    ("dmphn", 1, {"shuffle": False, "levels": 3}, 3 * (868_288 + 939_843), None),
 ]
+PUBLISHED_WITH_BIASES = [("dmphn", 994.484), ("srn", 1200.507)]
+"""Table 3 of SLS: 10^9 multiply-adds of 1280x720 pixels, an addition for every bias and every ReLU counted too."""
 WHOLE_PIXELS = {("imdn", 3): (240, 427), ("rfdn", 4): (180, 320)}  # LR sizes counted instead of 1280/s x 720/s
 
 
@@ -72,6 +79,23 @@ def test_counts_are_the_published_ones(name, scale, options, count, gmacs):
         size = WHOLE_PIXELS.get((name, scale))
         found = macs(network, *size) / 1e9 if size else gmacs_720p(network)
         assert round(found, decimals) == pytest.approx(gmacs)
+
+
+@pytest.mark.parametrize(("name", "published"), PUBLISHED_WITH_BIASES)
+def test_multiply_adds_are_those_of_sls_with_biases_and_relus(name, published):
+    with torch.device("meta"):
+        network = build(name, 1)
+    extra, weights = 0, macs(network, 720, 1280)
+
+    def count(module, inputs, output):
+        nonlocal extra
+        extra += output.numel() if isinstance(module, torch.nn.Conv2d | torch.nn.ReLU) else 0
+
+    for module in network.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.empty(1, 3, 720, 1280, device="meta"))
+    assert round((weights + extra) / 1e9, 3) == published
 
 
 def test_counts_cover_every_architecture():

@@ -18,6 +18,7 @@ from sparsr.runtime.media.images import list_images, read_image
 from sparsr.runtime.upscale.adaptive.estimator import FLOOR, KERNELS, LUMA, SPREAD, STRIDE
 from sparsr.runtime.upscale.adaptive.layout import FLAT
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
+from sparsr.train.data.folders import Pair, same_size_pairs
 from sparsr.train.quality.metrics import rgb_to_y
 
 ByteArray = NDArray[np.uint8]
@@ -65,22 +66,28 @@ class EstimatorNetwork(nn.Module):
 def error_maps(folders: Sequence[Path], candidates: Sequence[Upscale], scale: int, report: Report) -> list[ErrorMaps]:
     """Errors of all candidates on the HR images of the folders (searched recursively), at most `MAX_IMAGES` of them.
 
-    Raises `SparsrError` if there are none.
+    At scale 1 on the pairs there. Raises `SparsrError` if there are none, or the pictures of a pair differ in size.
     """
-    paths = [path for folder in folders for path in list_images(folder, recursive=True)]
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), MAX_IMAGES)).astype(int)]
+    pairs = [pair for folder in folders for pair in _pairs(folder, scale)]
+    chosen = [pairs[i] for i in np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_IMAGES)).astype(int)]
     maps = []
-    for count, path in enumerate(chosen, 1):
-        hr = _middle(crop_to_multiple(read_image(path).rgb, scale), scale * MAX_SIDE)
+    for count, pair in enumerate(chosen, 1):
+        hr = _middle(crop_to_multiple(read_image(pair.hr).rgb, scale), scale * MAX_SIDE)
+        lr = _middle(read_image(pair.lr).rgb, MAX_SIDE) if pair.lr else downscale(hr, scale) if hr.size else hr
+        if pair.lr and lr.shape != hr.shape:
+            raise SparsrError(f"{pair.lr} and {pair.hr} have different sizes, which is no pair", "leave them out")
         if min(hr.shape[:2]) >= scale:
-            maps.append(_error_map(hr, candidates, scale))
+            maps.append(_error_map(lr, hr, candidates, scale))
         if count % 100 == 0 or count == len(chosen):
             report(f"errors of the candidates: {count} of {len(chosen)} images")
     return maps
 
 
-def _error_map(hr: ByteArray, candidates: Sequence[Upscale], scale: int) -> ErrorMaps:
-    lr = downscale(hr, scale)
+def _pairs(folder: Path, scale: int) -> list[Pair]:
+    return same_size_pairs(folder) if scale == 1 else [Pair(path) for path in list_images(folder, recursive=True)]
+
+
+def _error_map(lr: ByteArray, hr: ByteArray, candidates: Sequence[Upscale], scale: int) -> ErrorMaps:
     truth = rgb_to_y(hr)
     height, width = lr.shape[:2]
     errors = [

@@ -2,7 +2,9 @@
 
 Known shapes: a flat folder of HR images (Manga109, B100); pairs in one folder, told apart by `_HR` and `_LR`
 (Urban100 as published); HR and LR in folders of their own, LR files named as HR's with or without `x2` behind
-(DIV2K, Flickr2K, the Set5 and Set14 that come with them), in `X2` folders or not.
+(DIV2K, Flickr2K, the Set5 and Set14 that come with them), in `X2` folders or not. For networks that keep the size:
+inputs and targets in folders called `blur` and `sharp`, anywhere below the one named (GoPro), or `noisy` and `clean`,
+`input` and `target`.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from sparsr.runtime.media.images import list_images
 
 _LR_FOLDER = re.compile(r"(^|[_-])LR([_-]|$)|^X\d$", re.IGNORECASE)
 _LR_FILE = re.compile(r"^(?P<stem>.*?)(?:[_-]LR|x\d)$", re.IGNORECASE)
+_INPUTS = ("blur", "blurred", "noisy", "input", "lq")
+_TARGETS = ("sharp", "clean", "target", "gt", "hq")
 _HR_FILE = re.compile(r"^(?P<stem>.*?)[_-]HR$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and what it is made from."""
+    """An image and what it is made from. At scale 1 that is a blurred or noisy one."""
 
     hr: Path
     lr: Path | None = None
@@ -46,8 +50,10 @@ def _is_lr(path: Path, root: Path, stems: set[tuple[Path, str]]) -> bool:
 def pairs(hr: Path, lr: Path | None, scale: int) -> list[Pair]:
     """The images of the folder `hr` and, with `lr`, a folder, or in pairs, the LR image of each.
 
-    Raises `SparsrError` if a folder is missing or an image has no LR.
+    At scale 1 as `same_size_pairs`. Raises `SparsrError` if a folder is missing or an image has no LR.
     """
+    if scale == 1:
+        return same_size_pairs(hr, lr)
     found = list_images(hr / "HR" if (hr / "HR").is_dir() else hr)
     root = found[0].parent
     high, low = without_lr(found, root)
@@ -71,3 +77,38 @@ def pairs(hr: Path, lr: Path | None, scale: int) -> list[Pair]:
 def _core(stem: str, pattern: re.Pattern[str]) -> str:
     found = pattern.match(stem)
     return found["stem"] if found else stem
+
+
+def same_size_pairs(folder: Path, inputs: Path | None = None) -> list[Pair]:
+    """Inputs and targets of one size below `folder`: those in folders called `blur` and `sharp` and the like that have
+    the same path but for that. With `inputs`: its images and those of `folder`, by their paths below them.
+
+    Raises `SparsrError` if there are none, or one has no partner.
+    """
+    if inputs is None:
+        found = list_images(folder, recursive=True)
+        targets, given = (_by_place(found, folder, names) for names in (_TARGETS, _INPUTS))
+    else:
+        targets, given = (_by_place(list_images(root, recursive=True), root) for root in (folder, inputs))
+    if not targets or not given:
+        raise SparsrError(
+            f"{folder} holds no pairs of an input and a target, which a network of scale 1 needs",
+            "put blurred pictures into a folder `blur` and sharp ones, called alike, into `sharp` beside it",
+        )
+    if alone := [*(targets[key] for key in targets.keys() - given), *(given[key] for key in given.keys() - targets)]:
+        more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+        raise SparsrError(f"{min(alone)}{more} has no partner", "both pictures of a pair have the same name")
+    return [Pair(targets[key], given[key]) for key in sorted(targets)]
+
+
+def _by_place(paths: Sequence[Path], root: Path, names: Sequence[str] = ()) -> dict[tuple[str, ...], Path]:
+    """The images by their paths below `root` without suffix; with `names` those in a folder of such a name, which the
+    path is given without."""
+    result = {}
+    for path in paths:
+        *parts, _ = path.relative_to(root).parts
+        at = [i for i, part in enumerate(parts) if part.lower() in names]
+        if at or not names:
+            place = parts if not names else parts[: at[-1]] + parts[at[-1] + 1 :]
+            result[(*place, path.stem)] = path
+    return result

@@ -24,7 +24,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.images import MAX_PIXELS, list_images, read_image
 from sparsr.train.data.bicubic import crop_to_multiple, downscale
-from sparsr.train.data.folders import without_lr
+from sparsr.train.data.folders import Pair, same_size_pairs, without_lr
 
 Report = Callable[[str], None]
 IntArray = NDArray[np.int64]
@@ -52,8 +52,9 @@ class _Images:
 class PatchData:
     """Random LR/HR patches from folders of HR images, searched recursively.
 
-    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. With `unlabelled` the images are LR
-    themselves and there is no HR. `patch` is a patch's side in LR pixels. `holdout` images, spread evenly over the
+    HR is cropped to multiples of `scale`; LR is made from it by MATLAB's bicubic. At scale 1 the folders hold pairs
+    (`same_size_pairs`): LR is the input, HR the target. With `unlabelled` the images are LR themselves and there is no
+    HR. `patch` is a patch's side in LR pixels. `holdout` images, spread evenly over the
     sorted list, are kept out of the patches: see `validation`. `cache` is a folder for the decoded images; files that
     change on disk are decoded again. `data_range` takes the images from the first to the second number of every
     folder, counted from 1. Images that cannot be used, LR images among HR ones too, are named through `report`. Raises
@@ -74,8 +75,9 @@ class PatchData:
         data_range: tuple[int, int] | None = None,
     ) -> None:
         self.scale, self.patch, self.device, self.unlabelled = scale, patch, device, unlabelled
-        paths = [path for folder in folders for path in _chosen(Path(folder), unlabelled, data_range, report)]
-        images = _load(paths, None if unlabelled else scale, cache, max_pixels, report)
+        own = None if unlabelled else scale
+        pairs = [pair for folder in folders for pair in _chosen(Path(folder), own, data_range, report)]
+        images = _load(pairs, None if unlabelled else scale, cache, max_pixels, report)
         self._lr, self._hr = images.lr.to(device), images.hr.to(device)
         self._sizes = images.sizes.numpy()
         areas = self._sizes.prod(1)
@@ -156,19 +158,22 @@ class PatchData:
         return pixels[start : start + area].reshape(height * scale, width * scale, 3).permute(2, 0, 1).contiguous()
 
 
-def _chosen(folder: Path, unlabelled: bool, data_range: tuple[int, int] | None, report: Report) -> list[Path]:
-    """The images of a folder, searched recursively, that are trained on."""
-    paths = list_images(folder, recursive=True)
-    if not unlabelled:
-        paths, misplaced = without_lr(paths, folder)
+def _chosen(folder: Path, scale: int | None, data_range: tuple[int, int] | None, report: Report) -> list[Pair]:
+    """The images of a folder, searched recursively, that are trained on; without a scale they are inputs."""
+    if scale == 1:
+        pairs = same_size_pairs(folder)
+    else:
+        paths = list_images(folder, recursive=True)
+        paths, misplaced = without_lr(paths, folder) if scale else (paths, [])
         if misplaced:
             report(f"left out: {len(misplaced)} LR images among the HR ones, the first is {misplaced[0]}")
+        pairs = [Pair(path) for path in paths]
     if data_range is None:
-        return paths
+        return pairs
     first, last = data_range
-    if last > len(paths):
-        raise SparsrError(f"{folder} has {len(paths)} images, not {last}", "change data.data_range")
-    return paths[first - 1 : last]
+    if last > len(pairs):
+        raise SparsrError(f"{folder} has {len(pairs)} images, not {last}", "change data.data_range")
+    return pairs[first - 1 : last]
 
 
 def _spread(count: int, chosen: int) -> list[int]:
@@ -178,17 +183,18 @@ def _spread(count: int, chosen: int) -> list[int]:
     return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)]
 
 
-def _load(paths: Sequence[Path], scale: int | None, cache: Path | None, max_pixels: int, report: Report) -> _Images:
+def _load(pairs: Sequence[Pair], scale: int | None, cache: Path | None, max_pixels: int, report: Report) -> _Images:
     """The images from the cache if it is whole and current, else decoded; without a scale they are inputs."""
     if cache is None:
-        return _decode(paths, scale, max_pixels, report)
+        return _decode(pairs, scale, max_pixels, report)
+    paths = [path for pair in pairs for path in (pair.hr, pair.lr) if path]
     files = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     names = json.dumps([name for name, _, _ in files])
     file = cache / f"{f'x{scale}' if scale else 'inputs'}-{hashlib.sha256(names.encode()).hexdigest()[:12]}.safetensors"
     key = hashlib.sha256(json.dumps([_CACHE_FORMAT, scale, max_pixels, files]).encode()).hexdigest()
     images = _read_cache(file, key)
     if images is None:
-        images = _decode(paths, scale, max_pixels, report)
+        images = _decode(pairs, scale, max_pixels, report)
         try:
             with atomic_file(file) as temporary:
                 save_file(vars(images), temporary, {"key": key})
@@ -208,29 +214,39 @@ def _read_cache(file: Path, key: str) -> _Images | None:
         return None
 
 
-def _decode(paths: Sequence[Path], scale: int | None, max_pixels: int, report: Report) -> _Images:
+def _decode(pairs: Sequence[Pair], scale: int | None, max_pixels: int, report: Report) -> _Images:
     """Decode all images and make their LR; those that cannot be used are reported and left out."""
     lr: list[Tensor] = []
     hr: list[Tensor] = []
     sizes: list[tuple[int, ...]] = []
-    for count, path in enumerate(paths, 1):
-        if count % _REPORT_EVERY == 0 or count == len(paths):
-            report(f"decoding images: {count}/{len(paths)}")
+    for count, pair in enumerate(pairs, 1):
+        if count % _REPORT_EVERY == 0 or count == len(pairs):
+            report(f"decoding images: {count}/{len(pairs)}")
         try:
-            whole = crop_to_multiple(read_image(path, max_pixels).rgb, scale or 1)
+            small, whole = _images_of(pair, scale, max_pixels)
         except SparsrError as error:
             report(f"left out: {error}")
             continue
-        if whole.size == 0:
-            report(f"left out: {path} is smaller than {scale} pixels")
-            continue
-        small = downscale(whole, scale) if scale else whole
         sizes.append(small.shape[:2])
         lr.append(_rows(small))
-        hr.append(_rows(whole if scale else whole[:0]))
+        hr.append(_rows(whole))
     if not sizes:
         raise SparsrError("none of the training images can be used", "the lines above say why")
     return _Images(torch.cat(lr), torch.cat(hr), torch.tensor(sizes))
+
+
+def _images_of(pair: Pair, scale: int | None, max_pixels: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(LR, HR) of a pair; HR has no rows if the image is an input. Raises `SparsrError` if it cannot be used."""
+    whole = crop_to_multiple(read_image(pair.hr, max_pixels).rgb, scale or 1)
+    if whole.size == 0:
+        raise SparsrError(f"{pair.hr} is smaller than {scale} pixels")
+    if pair.lr:
+        small = read_image(pair.lr, max_pixels).rgb
+        if small.shape != whole.shape:
+            sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (small, whole))
+            raise SparsrError(f"{pair.lr} and {pair.hr} have {sizes} pixels, which is no pair")
+        return small, whole
+    return (downscale(whole, scale), whole) if scale else (whole, whole[:0])
 
 
 def _rows(image: np.ndarray) -> Tensor:

@@ -14,6 +14,7 @@ from sparsr.train.networks import SRNetwork
 from sparsr.train.run import checkpoint
 from sparsr.train.run.checkpoint import CARD, Card
 
+_BUNDLE_CARD = "card.json"
 _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
 
 
@@ -22,14 +23,29 @@ def load_model(
 ) -> tuple[SRNetwork, Card]:
     """The network, on the CPU in eval mode, and its card, from a checkpoint of ours or an official one.
 
-    `scale` chooses from an official file for several scales, `assume` decides what such a file leaves open. Raises
-    `SparsrError` if the file is missing, damaged, hostile, not recognised, ambiguous, or of another scale.
+    `path` may be a folder with a file per module, as DMPHN's authors give their weights. `scale` chooses from an
+    official file for several scales, `assume` decides what such a file leaves open. Raises `SparsrError` if the file is
+    missing, damaged, hostile, not recognised, ambiguous, or of another scale.
     """
     path = Path(path)
+    foreign = _is_foreign(path)
+    if assume and not foreign:
+        raise SparsrError(f"{path} is a checkpoint of SparSR, whose card leaves nothing open", "leave out --assume")
+    network, card = import_official(path, scale, assume) if foreign else checkpoint.load(path)
+    if scale is not None and scale != network.scale:
+        raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
+    return network, card
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether other authors' rules hold for it. Raises `SparsrError` for what is no checkpoint at all."""
+    if path.is_dir():
+        if (path / _BUNDLE_CARD).exists():
+            raise SparsrError(f"{path} is a bundle, not a checkpoint", "give the checkpoint it was exported from")
+        return True
     if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "does not exist"
         raise SparsrError(
-            f"the checkpoint {path} {reason}", "check the path; `sparsr train list` names the trained models"
+            f"the checkpoint {path} does not exist", "check the path; `sparsr train list` names the trained models"
         )
     with path.open("rb") as file:
         start = file.read(9)
@@ -38,10 +54,4 @@ def load_model(
     if what := mistaken_for(path):
         raise SparsrError(f"{path} is {what}, not a checkpoint", "download the file itself")
     ours = is_safetensors(path) and CARD in metadata(path)
-    foreign = not ours and (is_safetensors(path) or is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS))
-    if assume and not foreign:
-        raise SparsrError(f"{path} is a checkpoint of SparSR, whose card leaves nothing open", "leave out --assume")
-    network, card = import_official(path, scale, assume) if foreign else checkpoint.load(path)
-    if scale is not None and scale != network.scale:
-        raise SparsrError(f"{path} enlarges x{network.scale}, not x{scale}", "give the checkpoint of that scale")
-    return network, card
+    return not ours and (is_safetensors(path) or is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS))

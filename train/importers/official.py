@@ -11,7 +11,7 @@ import torch
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
 from sparsr.train.importers.readings import ARCHITECTURE, Candidate, most_plausible, readings
-from sparsr.train.importers.weights_file import read_weights
+from sparsr.train.importers.weights_file import read_weights, weight_files
 from sparsr.train.networks import ARCHITECTURES, SRNetwork, build
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.recognition import SCALE, Found, MisfitError, State
@@ -39,8 +39,8 @@ class UnknownNetworkError(SparsrError):
 def import_official(
     path: str | Path, scale: int | None = None, assume: Mapping[str, Any] | None = None
 ) -> tuple[SRNetwork, Card]:
-    """Rebuild the network of other authors' checkpoint, PyTorch or safetensors, on the CPU: any architecture of the
-    registry (`sparsr train list`), dense, slimmed or with the masks of SLS.
+    """Rebuild the network of other authors' checkpoint, PyTorch or safetensors, or of a folder of them, on the CPU: any
+    architecture of the registry (`sparsr train list`), dense, slimmed or with the masks of SLS.
 
     `scale` chooses from a file for several scales. Weight normalisation and re-parameterised branches are merged, mean
     shifts keep their stored values, and a value range other than the architecture's is converted; masks of SLS become
@@ -63,8 +63,13 @@ def import_official(
             about = options if len(found) == 1 else {ARCHITECTURE: architecture} | options
             candidates.append(Candidate(about, _build(architecture, what, options, path), what.tolerance))
     network = most_plausible(candidates, path)
-    record = {"imported_from": path.name, "sha256": sha256(path)} | weights.record()
+    record = {"imported_from": path.name, "sha256": _fingerprint(path)} | weights.record()
     return network.eval(), card_for(network, "imported", training=record)
+
+
+def _fingerprint(path: Path) -> str | dict[str, str]:
+    """SHA-256 of the file, or of each of a folder's."""
+    return {file.name: sha256(file) for file in weight_files(path)} if path.is_dir() else sha256(path)
 
 
 def _recognised(state: State, path: Path, scale: int | None) -> dict[str, Found]:

@@ -1,9 +1,9 @@
-"""What every super-resolution network has in common, and the blocks several of them share."""
+"""What every restoration network has in common, and the blocks several of them share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, in 0..1; the EDSR framework's constant
 LUMA = (0.299, 0.587, 0.114)  # BT.601, full range
+
+Task = Literal["super_resolution", "deblurring", "denoising", "restoration"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class SRNetwork(nn.Module):
@@ -21,12 +24,16 @@ class SRNetwork(nn.Module):
     """
 
     architecture: str
+    task: Task = "super_resolution"
+    """What it is for; of an instance of scale 1 `restoration` unless its class or its recipe says more."""
     value_range: float = 255.0
     minimum_size: int = 1
 
     def __init__(self, scale: int, **options: Any) -> None:
         super().__init__()
         self.scale = scale
+        if scale == 1 and self.task == "super_resolution":
+            self.task = "restoration"
         self.options = options
         """Keyword arguments the network was built with, for its card."""
 

@@ -25,6 +25,7 @@ class DnCNN(LumaNetwork):
     """x - f(x) at the image's size, f a chain of 3x3 convolutions and ReLUs. `residual` off: f(x) itself."""
 
     architecture = "dncnn"
+    task = "denoising"
     value_range = 1.0
 
     def __init__(

@@ -2,8 +2,9 @@
 
 A rule is called like the torch function it stands for, with `TensorRef`s in place of tensors, and returns the kind,
 the tensors read and the kind's options: leaky_relu has slope; clip low and high; affine factor and offset; slice start
-and stop; avg_pool and max_pool kernel and stride; nearest, bilinear and bicubic factor; pixel_shuffle and
-pixel_unshuffle block. Functions that return several tensors have a list of these.
+and stop; part axis, index and count; join axis; pad_to_multiple rows and columns; crop_like most; avg_pool and
+max_pool kernel and stride; nearest, bilinear and bicubic factor; pixel_shuffle and pixel_unshuffle block. Functions
+that return several tensors have a list of these.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sparsr.train.networks.base import ChannelAffine
-from sparsr.train.networks.sparse_masks import CropLike, PadToEven, SparseMaskBlock
+from sparsr.train.networks.sparse_masks import CropLike, PadToEven, PadToMultiple, SparseMaskBlock
 
 Kind = Literal[
     "conv",
@@ -38,11 +39,14 @@ Kind = Literal[
     "mul",
     "concat",
     "slice",
+    "part",
+    "join",
     "mean",
     "std",
     "avg_pool",
     "max_pool",
     "pad_to_even",
+    "pad_to_multiple",
     "crop_like",
     "resize",
     "nearest",
@@ -154,8 +158,16 @@ def _div(input: TensorRef, other: float) -> Meaning:
 
 
 def _concat(tensors: Sequence[TensorRef], dim: int = 0) -> Meaning:
-    require(dim in (1, -3), f"it joins along dimension {dim}, only channels (1) are handled")
+    dim %= 4
+    if dim in _AXES:
+        require(len({tensor.channels for tensor in tensors}) == 1, "its inputs have different channel counts")
+        return "join", list(tensors), {"axis": _AXES[dim]}
+    require(dim == 1, f"it joins along dimension {dim}, only channels (1), rows (2) and columns (3) are handled")
     return "concat", list(tensors), {}
+
+
+_AXES = {2: 0, 3: 1}
+"""Dimensions of pixels: rows are axis 0, columns axis 1."""
 
 
 def slice_channels(x: TensorRef, index: Any) -> Meaning:
@@ -180,6 +192,9 @@ def _split(tensor: TensorRef, split_size_or_sections: int | Sequence[int], dim: 
 
 
 def _chunk(input: TensorRef, chunks: int, dim: int = 0) -> list[Meaning]:
+    if dim % 4 in _AXES:  # equal parts: sizes that do not divide are the network's to avoid
+        options = {"axis": _AXES[dim % 4], "count": chunks}
+        return [("part", [input], options | {"index": index}) for index in range(chunks)]
     return _split(input, -(-input.channels // chunks), dim)
 
 
@@ -230,6 +245,10 @@ def _avg_pool2d(module: nn.AvgPool2d, input: TensorRef) -> Meaning:
     require(plain, "padding, ceil_mode and divisor_override are not handled")
     kernel, step = _square(module.kernel_size), _square(module.stride or module.kernel_size)
     return "avg_pool", [input], {"kernel": kernel, "stride": step}
+
+
+def _avg_pool2d_function(input: TensorRef, kernel_size: int | tuple[int, int], **others: Any) -> Meaning:
+    return _avg_pool2d(nn.AvgPool2d(kernel_size, **others), input)  # type: ignore[arg-type]
 
 
 def _square(size: int | tuple[int, int]) -> int:
@@ -296,6 +315,7 @@ FUNCTIONS: dict[Any, Callable[..., Meaning | list[Meaning]]] = {
     **dict.fromkeys((torch.std, "std"), _std),
     F.adaptive_avg_pool2d: _adaptive_avg_pool2d,
     **dict.fromkeys((F.max_pool2d, torch.max_pool2d), _max_pool2d),
+    F.avg_pool2d: _avg_pool2d_function,
     F.interpolate: _interpolate,
     **dict.fromkeys((F.pixel_shuffle, torch.pixel_shuffle), _pixel_shuffle),
     **dict.fromkeys((F.pixel_unshuffle, torch.pixel_unshuffle), _pixel_unshuffle),
@@ -307,8 +327,9 @@ MODULES: dict[type[nn.Module], Callable[..., Meaning]] = {
     nn.ConvTranspose2d: lambda module, x: ("conv_transpose", [x], {}),
     SparseMaskBlock: lambda module, *inputs: ("masked", inputs, {}),
     PadToEven: lambda module, x: ("pad_to_even", [x], {}),
-    CropLike: lambda module, x, like: ("crop_like", [x, like], {}),
     ChannelAffine: _channel_affine,
+    PadToMultiple: lambda module, x: ("pad_to_multiple", [x], {"rows": module.rows, "columns": module.columns}),
+    CropLike: lambda module, x, like: ("crop_like", [x, like], {"most": module.most}),
     nn.AvgPool2d: _avg_pool2d,
     nn.ReLU: lambda module, x: _relu(x),
     nn.LeakyReLU: lambda module, x: _leaky_relu(x, module.negative_slope),

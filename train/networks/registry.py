@@ -11,6 +11,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import (
     carn,
     compact,
+    dmphn,
     dncnn,
     edsr,
     efdn,
@@ -25,6 +26,8 @@ from sparsr.train.networks import (
     span,
     spanf,
     spanv2,
+    srn,
+    unet,
 )
 from sparsr.train.networks.base import SRNetwork
 from sparsr.train.networks.recognition import Recogniser
@@ -85,6 +88,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         fsrcnn.FSRCNN, (2, 3, 4), "FSRCNN: narrow convolutions, one transposed convolution", fsrcnn.recognise
     ),
     "espcn": Architecture(espcn.ESPCN, _ANY, "ESPCN: three or four convolutions, pixel shuffle", espcn.recognise),
+    "unet": Architecture(unet.UNet, (1,), "UNet for deblurring: residual blocks at three sizes", unet.recognise),
+    "srn": Architecture(srn.SRN, (1,), "SRN without LSTM: one encoder-decoder, three times", srn.recognise),
+    "dmphn": Architecture(dmphn.DMPHN, (1,), "DMPHN: parts of the picture deblurred, then the whole", dmphn.recognise),
 }
 
 

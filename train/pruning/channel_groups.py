@@ -223,6 +223,9 @@ class _Channels:
                     self._unite(self.slopes.setdefault(operation.module, inputs[0]), inputs[0])
             case "add" | "sub" | "mul":
                 self._unite(*inputs)
+            case "join":
+                for other in inputs[1:]:
+                    self._unite(inputs[0], other)
             case "concat":
                 return [channel for tensor in inputs for channel in tensor]
             case "slice":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ class Entry:
     """As in the card; `sls-time` for SLS with measured costs."""
     gmacs_720p: float
     """Multiply-adds (10^9) of the weights that are not zero, for a 1280x720 output."""
-    psnr_y: dict[str, float]
-    """dB by data set."""
+    psnr: dict[str, float]
+    """dB by data set, of luma; at scale 1 of all colours."""
     n: dict[str, int]
     """Weights kept in a group of M inputs, by layer."""
     milliseconds: float | None
@@ -52,10 +53,15 @@ class Entry:
 def entry(path: Path, m: int, seconds: dict[str, float]) -> Entry:
     """What a checkpoint of ours brings to the comparison; `seconds` by the checkpoints' names."""
     network, card = checkpoint.load(path)
-    psnr = {name: scores["psnr_y"] for name, scores in card.metrics.items()}
+    psnr = {name: psnr_in(scores) for name, scores in card.metrics.items()}
     name = path.stem
     time = 1e3 * seconds[name] if name in seconds else None
     return Entry(name, _method(card), gmacs_720p(network, nonzero=True), psnr, kept_weights(network, m), time)
+
+
+def psnr_in(scores: Mapping[str, float]) -> float:
+    """PSNR of a card's metrics on one data set, whatever was compared."""
+    return next(value for name, value in scores.items() if name.startswith("psnr_"))
 
 
 def _method(card: Card) -> str:
@@ -89,7 +95,7 @@ def read_times(path: Path) -> dict[str, float]:
 
 def drawings(entries: list[Entry], data: str) -> dict[str, str]:
     """The plots as SVG, by file name: N by layer (SLS, Fig. 6), PSNR on `data` against work, and against time."""
-    quality = f"Y-PSNR on {data}, dB"
+    quality = f"PSNR on {data}, dB"
     learned = [Series(one.name, [*enumerate(one.n.values(), 1)]) for one in entries if one.method.startswith("sls")]
     by_work = _curves([(one, one.gmacs_720p) for one in entries], data)
     by_time = _curves([(one, one.milliseconds) for one in entries if one.milliseconds], data)
@@ -108,19 +114,19 @@ def drawings(entries: list[Entry], data: str) -> dict[str, str]:
 def _curves(points: list[tuple[Entry, float]], data: str) -> list[Series]:
     """A line per method, from the cheapest network to the dearest."""
     return [
-        Series(title, sorted((x, one.psnr_y[data]) for one, x in points if one.method == method and data in one.psnr_y))
+        Series(title, sorted((x, one.psnr[data]) for one, x in points if one.method == method and data in one.psnr))
         for method, title in _TITLES.items()
-        if any(one.method == method and data in one.psnr_y for one, _ in points)
+        if any(one.method == method and data in one.psnr for one, _ in points)
     ]
 
 
 def table(entries: list[Entry]) -> str:
     """The figures as a Markdown table, sorted as given."""
-    sets = list(dict.fromkeys(name for one in entries for name in one.psnr_y))
+    sets = list(dict.fromkeys(name for one in entries for name in one.psnr))
     lines = [f"| network | GMACs | ms | {' | '.join(sets)} |", "|---|" + "---|" * (len(sets) + 2)]
     for one in entries:
         time = f"{one.milliseconds:.1f}" if one.milliseconds else "-"
-        values = [f"{one.psnr_y[name]:.3f}" if name in one.psnr_y else "-" for name in sets]
+        values = [f"{one.psnr[name]:.3f}" if name in one.psnr else "-" for name in sets]
         lines.append(f"| {one.name} | {one.gmacs_720p:.2f} | {time} | {' | '.join(values)} |")
     return "\n".join(lines)
 

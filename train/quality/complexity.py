@@ -62,6 +62,8 @@ def macs(network: SRNetwork, height: int, width: int, nonzero: bool = False) -> 
 def gmacs_720p(network: SRNetwork, nonzero: bool = False) -> float:
     """10^9 multiply-adds (see `macs`) for a 1280x720 output, with the exact (fractional for x3) input width as in the
     papers."""
+    if network.scale == 1:  # the whole picture: some networks continue one to multiples of 16
+        return macs(network, 720, 1280, nonzero) / 1e9
     side = 120
     per_pixel = macs(network, side, side, nonzero) / side**2
     return per_pixel * (1280 / network.scale) * (720 / network.scale) / 1e9

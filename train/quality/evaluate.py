@@ -1,4 +1,5 @@
-"""Quality of a network by the super-resolution protocol: LR made from HR, one forward pass, luma PSNR and SSIM."""
+"""Quality of a network: by the super-resolution protocol LR is made from HR and luma compared; networks of scale 1
+(deblurring, denoising) are given pairs, and all colours are compared. One forward pass."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,11 +28,12 @@ from sparsr.train.data import bicubic
 from sparsr.train.data.folders import Pair, pairs
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
-from sparsr.train.quality.metrics import psnr_y, ssim_y
+from sparsr.train.quality.metrics import psnr_rgb, psnr_y, ssim_rgb, ssim_y
 from sparsr.train.run import checkpoint
 from sparsr.train.smsr.report import MaskReport, mask_report
 
 ByteArray = NDArray[np.uint8]
+Colours = Literal["y", "rgb"]
 Upscale = Callable[[ByteArray], ByteArray]
 """uint8 RGB [h, w, 3] -> [s*h, s*w, 3]."""
 
@@ -40,9 +42,16 @@ Upscale = Callable[[ByteArray], ByteArray]
 class Score:
     """Quality of one image, or the mean over several."""
 
-    psnr_y: float
+    psnr: float
     """dB."""
-    ssim_y: float
+    ssim: float
+    colours: Colours = "y"
+    """What was compared: luma, or red, green and blue."""
+
+    def to_json(self) -> dict[str, float | None]:
+        """{"psnr_y", "ssim_y"} or {"psnr_rgb", "ssim_rgb"}; an infinite PSNR is null."""
+        psnr = None if math.isinf(self.psnr) else self.psnr
+        return {f"psnr_{self.colours}": psnr, f"ssim_{self.colours}": self.ssim}
 
 
 Report = Callable[[str, Score], None]
@@ -60,13 +69,13 @@ class Evaluation:
     @property
     def mean(self) -> Score:
         """Mean of the per-image values, as papers report it."""
-        scores = self.images.values()
-        return Score(fmean(score.psnr_y for score in scores), fmean(score.ssim_y for score in scores))
+        scores = list(self.images.values())
+        return Score(fmean(score.psnr for score in scores), fmean(score.ssim for score in scores), scores[0].colours)
 
     def to_json(self) -> dict[str, Any]:
-        """{"mean": {"psnr_y", "ssim_y"}, "images": {name: ...}, "left_out": {name: why}}; an infinite PSNR is null."""
-        images = {name: _plain(score) for name, score in self.images.items()}
-        return {"mean": _plain(self.mean), "images": images, "left_out": self.left_out}
+        """{"mean": `Score.to_json`, "images": {name: ...}, "left_out": {name: why}}."""
+        images = {name: score.to_json() for name, score in self.images.items()}
+        return {"mean": self.mean.to_json(), "images": images, "left_out": self.left_out}
 
 
 def evaluate(
@@ -128,8 +137,24 @@ def _score(upscaler: Upscale, pair: Pair, scale: int, max_pixels: int) -> Score:
         if (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
             sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (lr, hr))
             raise SparsrError(f"LR and HR have {sizes} pixels, not 1:{scale}", f"look at {pair.lr}")
-    sr = upscaler(lr)
+    return compare(upscaler(lr), hr, scale)
+
+
+def colours_of(scale: int) -> Colours:
+    """What is compared of networks of that scale, by the papers' protocols."""
+    return "y" if scale > 1 else "rgb"
+
+
+def compare(sr: ByteArray, hr: ByteArray, scale: int) -> Score:
+    """The score of a network's result, uint8 RGB [h, w, 3] as `hr`, by the protocol of its scale."""
+    if colours_of(scale) == "rgb":
+        return Score(psnr_rgb(sr, hr), ssim_rgb(sr, hr), "rgb")
     return Score(psnr_y(sr, hr, scale), ssim_y(sr, hr, scale))
+
+
+def psnr_of(sr: ByteArray, hr: ByteArray, scale: int) -> float:
+    """Its PSNR alone."""
+    return psnr_rgb(sr, hr) if colours_of(scale) == "rgb" else psnr_y(sr, hr, scale)
 
 
 def upscale(network: SRNetwork, image: ByteArray, ensemble: bool = False) -> ByteArray:
@@ -149,16 +174,16 @@ def upscale(network: SRNetwork, image: ByteArray, ensemble: bool = False) -> Byt
 
 
 def validate(network: SRNetwork, pairs: Iterable[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    """Mean luma PSNR in dB over (LR, HR) pairs of uint8 [3, h, w] and [3, s*h, s*w] tensors.
+    """Mean PSNR in dB over (LR, HR) pairs of uint8 [3, h, w] and [3, s*h, s*w] tensors.
 
-    The network must be on `device`; it keeps its train or eval mode.
+    By the protocol of the network's scale. The network must be on `device`; it keeps its train or eval mode.
     """
     values = []
     with _exact_inference(network):
         for lr, hr in pairs:
             sr = _rounded(_enlarged(network, lr.to(device)))
             images = [image.permute(1, 2, 0).cpu().numpy() for image in (sr, hr)]
-            values.append(psnr_y(images[0], images[1], network.scale))
+            values.append(psnr_of(images[0], images[1], network.scale))
     return fmean(values)
 
 
@@ -166,8 +191,12 @@ def add_command(commands: Any) -> None:
     """Add `eval` to the subparsers of `python -m train`."""
     parser = commands.add_parser("eval", help="PSNR and SSIM of a model on a folder of images")
     parser.add_argument("model", help="a checkpoint, ours or an official one, or the word bicubic")
-    parser.add_argument("--data", required=True, type=Path, help="folder of HR images, or of pairs *_HR and *_LR")
-    parser.add_argument("--lr", type=Path, help="folder of their LR images (default: made from HR by MATLAB's bicubic)")
+    parser.add_argument(
+        "--data", required=True, type=Path, help="folder of HR images, of pairs *_HR and *_LR, or of `blur` and `sharp`"
+    )
+    parser.add_argument(
+        "--lr", type=Path, help="folder of their LR or blurred images (default: LR by MATLAB's bicubic)"
+    )
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and rotations, 8 times the work")
     parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -191,10 +220,11 @@ def run_command(arguments: argparse.Namespace) -> int:
     width = max(len(name) for name in [*(pair.hr.name for pair in images), "image"])
 
     def row(name: str, score: Score) -> None:
-        print(f"{name:{width}s}  {score.psnr_y:8.3f}  {score.ssim_y:7.5f}", flush=True)
+        print(f"{name:{width}s}  {score.psnr:8.3f}  {score.ssim:7.5f}", flush=True)
 
     with _mask_report(network, arguments.masks) as masks:
-        print(f"{arguments.model} x{scale}: luma, border of {scale} pixels left out")
+        compared = f"luma, border of {scale} pixels left out" if colours_of(scale) == "y" else "RGB, whole pictures"
+        print(f"{arguments.model} x{scale}: {compared}")
         print(f"{'image':{width}s}   PSNR dB     SSIM")
 
         def report(name: str, score: Score) -> None:
@@ -223,7 +253,8 @@ def run_command(arguments: argparse.Namespace) -> int:
 def record_score(path: Path, name: str, score: Score) -> None:
     """Write a score into the card of a checkpoint of ours, beside the others. Raises `SparsrError` for other files."""
     network, card = checkpoint.load(path)
-    metrics = card.metrics | {name: {"psnr_y": round(score.psnr_y, 4), "ssim_y": round(score.ssim_y, 5)}}
+    rounded = Score(round(score.psnr, 4), round(score.ssim, 5), score.colours)
+    metrics = card.metrics | {name: rounded.to_json()}
     checkpoint.save(path, network, replace(card, metrics=metrics))
 
 
@@ -236,12 +267,15 @@ def _mask_report(network: SRNetwork | None, folder: Path | None) -> AbstractCont
 
 
 def _bicubic(scale: int) -> Upscale:
-    return partial(bicubic.upscale, scale=scale)
+    """At scale 1 the picture as it is."""
+    return partial(bicubic.upscale, scale=scale) if scale > 1 else lambda image: image
 
 
 def _bicubic_scale(scale: int | None) -> int:
-    if scale not in (2, 3, 4):
-        raise SparsrError("bicubic needs a scale of 2, 3 or 4", "add for example --scale 2")
+    if scale not in (1, 2, 3, 4):
+        raise SparsrError(
+            "bicubic needs a scale of 2, 3 or 4, or 1 for pictures as they are", "add for example --scale 2"
+        )
     return scale
 
 
@@ -286,7 +320,3 @@ def _ensemble(network: SRNetwork, image: Tensor) -> Tensor:
 
 def _rounded(image: Tensor) -> Tensor:
     return image.clamp(0, 255).round().to(torch.uint8)
-
-
-def _plain(score: Score) -> dict[str, float | None]:
-    return {"psnr_y": None if math.isinf(score.psnr_y) else score.psnr_y, "ssim_y": score.ssim_y}

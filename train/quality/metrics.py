@@ -1,4 +1,5 @@
-"""PSNR and SSIM by the super-resolution protocol: on luma, borders cropped, SR rounded to 8 bits before."""
+"""PSNR and SSIM of 8-bit images: by the super-resolution protocol on luma, borders cropped, and by that of deblurring
+and denoising on all three colours of the whole image."""
 
 from __future__ import annotations
 
@@ -28,9 +29,7 @@ def psnr_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
 
     border: pixels left out on every side, by the protocol the scale. Raises `SparsrError` as `cropped_luma`.
     """
-    difference = cropped_luma(sr, hr, border)
-    mse = float(np.mean((difference[0] - difference[1]) ** 2))
-    return 10 * math.log10(255**2 / mse) if mse else math.inf
+    return _psnr(*cropped_luma(sr, hr, border))
 
 
 def ssim_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
@@ -39,10 +38,32 @@ def ssim_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
     Gaussian window 11x11 with sigma 1.5, only where it lies inside. Raises `SparsrError` as `cropped_luma`, and
     for images smaller than the window.
     """
-    x, y = cropped_luma(sr, hr, border)
+    return _ssim(*cropped_luma(sr, hr, border))
+
+
+def psnr_rgb(restored: ByteArray, truth: ByteArray) -> float:
+    """As `psnr_y`, over all values of two [h, w, 3] images. Raises `SparsrError` if their sizes differ."""
+    _check_sizes(restored, truth)
+    return _psnr(restored.astype(np.float64), truth.astype(np.float64))
+
+
+def ssim_rgb(restored: ByteArray, truth: ByteArray) -> float:
+    """As `ssim_y`, the mean over the colours of two whole [h, w, 3] images. Raises `SparsrError` likewise."""
+    _check_sizes(restored, truth)
+    colours = (image.astype(np.float64).transpose(2, 0, 1) for image in (restored, truth))
+    return float(np.mean([_ssim(x, y) for x, y in zip(*colours, strict=True)]))
+
+
+def _psnr(x: DoubleArray, y: DoubleArray) -> float:
+    mse = float(np.mean((x - y) ** 2))
+    return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def _ssim(x: DoubleArray, y: DoubleArray) -> float:
+    """Of two [h, w] planes."""
     if min(x.shape) < _WINDOW:
-        height, width = sr.shape[:2]
-        raise SparsrError(f"SSIM needs {_WINDOW} pixels per side, {width}x{height} less its borders is smaller")
+        height, width = x.shape
+        raise SparsrError(f"SSIM needs {_WINDOW} pixels per side, {width}x{height} are compared here")
     mean_x, mean_y = _blur(x), _blur(y)
     var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
     covariance = _blur(x * y) - mean_x * mean_y
@@ -50,13 +71,17 @@ def ssim_y(sr: ByteArray, hr: ByteArray, border: int) -> float:
     return float(np.mean(similarity / ((mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2))))
 
 
+def _check_sizes(a: ByteArray, b: ByteArray) -> None:
+    if a.shape != b.shape:
+        raise SparsrError(f"images of different sizes cannot be compared: {a.shape[:2]} and {b.shape[:2]}")
+
+
 def cropped_luma(sr: ByteArray, hr: ByteArray, border: int) -> tuple[DoubleArray, DoubleArray]:
     """Luma of both images without `border` pixels on every side.
 
     Raises `SparsrError` if the sizes differ or nothing is left.
     """
-    if sr.shape != hr.shape:
-        raise SparsrError(f"images of different sizes cannot be compared: {sr.shape[:2]} and {hr.shape[:2]}")
+    _check_sizes(sr, hr)
     height, width = sr.shape[:2]
     if min(height, width) <= 2 * border:
         raise SparsrError(f"an image of {width}x{height} pixels has nothing inside a border of {border}")

@@ -20,6 +20,7 @@ from safetensors.torch import save as to_bytes
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file, write_text
 from sparsr.train.networks import SRNetwork, build
+from sparsr.train.networks.base import TASKS
 from sparsr.train.networks.graph import GraphNetwork
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
 from sparsr.train.networks.widths import Widths, fit_slopes, resize, widths
@@ -47,13 +48,15 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     """Recipe, steps, data and terms; what the training run knows."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """Measured quality: {data set: {"psnr_y": dB, "ssim_y": ...}}."""
+    """Measured quality: {data set: {"psnr_y": dB, "ssim_y": ...}}, at scale 1 psnr_rgb and ssim_rgb."""
     gates: int = 0
     """M while the convolutions carry the gates of N:M training; 0 for plain ones."""
     shared: int = 1
     """How many filters share one pattern of these gates."""
     layers: Sequence[Mapping[str, Any]] = ()
     """What a network that came as a graph is made of; see `networks/graph.py`."""
+    task: str = ""
+    """What the network is for; empty in cards of before, which then says its class."""
     schema: str = SCHEMA
 
 
@@ -72,6 +75,7 @@ def card_for(network: SRNetwork, method: str, **record: Any) -> Card:
         gates=gates,
         shared=shared,
         layers=_layers(network),
+        task=network.task,
         **record,
     )
 
@@ -132,6 +136,8 @@ def parse_card(text: str, path: Path) -> Card:
         card = Card(**raw)
         if not isinstance(card.options, dict) or not all(isinstance(v, int | float) for v in card.options.values()):
             raise TypeError("options must be numbers")
+        if card.task and card.task not in TASKS:
+            raise ValueError(f"there is no task {card.task!r}")
         if any(v > MAX_OPTION for v in card.options.values()):
             raise ValueError("options are out of range")
     except SparsrError:
@@ -145,6 +151,7 @@ def skeleton(card: Card) -> SRNetwork:
     """The card's network without memory behind it, so that a hostile card costs nothing."""
     with torch.device("meta"):
         network = _of_layers(card) if card.layers else build(card.architecture, card.scale, **card.options)
+        network.task = card.task or network.task  # type: ignore[assignment]
         resize(network, card.widths)
         if card.weight_norm:
             add_weight_norm(network)

@@ -78,18 +78,18 @@ class RunLog:
             {"step": total, "phase": phase, "loss": round(loss_mean, 5), "penalty": round(penalty_mean, 5), "lr": rate}
         )
 
-    def validation(self, total: int, phase: str, psnr: float) -> None:
-        """Note a measurement on the held-out images (Y-PSNR, dB)."""
+    def validation(self, total: int, phase: str, measure: str, psnr: float) -> None:
+        """Note a measurement on the held-out images in dB; `measure` is psnr_y or psnr_rgb."""
         if math.isnan(psnr):
             return
         print(f"{phase:9s} {total:>7d}/{self._total}  held-out images {psnr:.3f} dB", flush=True)
-        self._write({"step": total, "phase": phase, "psnr_y": round(psnr, 4)})
+        self._write({"step": total, "phase": phase, measure: round(psnr, 4)})
 
     def _write(self, entry: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         if self._board:
-            for key in ("loss", "penalty", "lr", "psnr_y"):
+            for key in ("loss", "penalty", "lr", "psnr_y", "psnr_rgb"):
                 if key in entry:
                     self._board.add_scalar(key, entry[key], entry["step"])
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from sparsr.train.networks import SRNetwork
 from sparsr.train.pruning.method import Method, Phase
-from sparsr.train.quality.evaluate import validate
+from sparsr.train.quality.evaluate import colours_of, validate
 from sparsr.train.run import checkpoint, distillation, state
 from sparsr.train.run.checkpoint import Card, card_for
 from sparsr.train.run.distributed import Team
@@ -185,7 +185,7 @@ def _validate(run: Run, phase: Phase, log: RunLog, last: bool) -> None:
         return
     psnr = validate(run.network, run.holdout, run.team.device) if run.holdout else math.nan
     run.network.train()
-    log.validation(run.position.total, phase.name, psnr)
+    log.validation(run.position.total, phase.name, f"psnr_{colours_of(run.network.scale)}", psnr)
     state.check_finite(run.network, run.position.total)
     network = run.method.deployed(run.network)
     card = _card(run, network, phase, psnr)
@@ -207,7 +207,7 @@ def _card(run: Run, network: SRNetwork, phase: Phase, psnr: float) -> Card:
     if run.method.kept:
         record["kept"] = run.method.kept
     compared = "held-out, to the dense network" if run.learns_from_teacher_alone else "held-out"
-    metrics = {} if math.isnan(psnr) else {compared: {"psnr_y": round(psnr, 4)}}
+    metrics = {} if math.isnan(psnr) else {compared: {f"psnr_{colours_of(network.scale)}": round(psnr, 4)}}
     return card_for(network, run.method_name, training=record, metrics=metrics)
 
 

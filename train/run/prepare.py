@@ -62,8 +62,13 @@ def first_network(recipe: Recipe) -> SRNetwork:
     """
     settings = recipe.network
     start = recipe.prune.start if recipe.prune else "built"
-    if start == "trained" or (start == "optional" and settings.start):
-        return _trained(settings)
+    trained = start == "trained" or (start == "optional" and bool(settings.start))
+    network = _trained(settings) if trained else _built(settings)
+    network.task = settings.task or network.task
+    return network
+
+
+def _built(settings: NetworkSettings) -> SRNetwork:
     sizes = {"channels": settings.channels, "blocks": settings.blocks}
     chosen = {key: value for key, value in sizes.items() if value} | settings.options
     network = build(settings.architecture, settings.scale, **chosen)

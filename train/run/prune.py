@@ -27,8 +27,7 @@ from sparsr.train.pruning import time_budget
 from sparsr.train.pruning.settings import FilterSettings
 from sparsr.train.pruning.time_budget import TimeBudget
 from sparsr.train.quality.complexity import layer_macs, macs
-from sparsr.train.quality.evaluate import upscale
-from sparsr.train.quality.metrics import psnr_y
+from sparsr.train.quality.evaluate import psnr_of, upscale
 from sparsr.train.run import checkpoint
 from sparsr.train.run.loop import Run, train
 from sparsr.train.run.prepare import prepare
@@ -221,14 +220,14 @@ def _finish(path: Path, order: Order, run: Run) -> None:
 
 
 def _quality(dense: SRNetwork, pruned: SRNetwork, pairs: list[tuple[Tensor, Tensor | None]]) -> dict[str, float]:
-    """Luma PSNR in dB of the pruned network to the dense one, and of both to HR where there is one."""
+    """PSNR in dB of the pruned network to the dense one, and of both to HR where there is one."""
     values: dict[str, list[float]] = {"psnr_to_dense": [], "psnr_dense": [], "psnr_pruned": []}
     for lr, hr in pairs:
         images = [upscale(network, _pixels(lr)) for network in (dense, pruned)]
-        values["psnr_to_dense"].append(psnr_y(images[1], images[0], dense.scale))
+        values["psnr_to_dense"].append(psnr_of(images[1], images[0], dense.scale))
         if hr is not None:
             for key, image in zip(("psnr_dense", "psnr_pruned"), images, strict=True):
-                values[key].append(psnr_y(image, _pixels(hr), dense.scale))
+                values[key].append(psnr_of(image, _pixels(hr), dense.scale))
     # Equal pictures have an infinite PSNR, which JSON cannot hold.
     return {key: round(min(fmean(numbers), 999.0), 4) for key, numbers in values.items() if numbers}
 

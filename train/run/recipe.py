@@ -31,6 +31,8 @@ class NetworkSettings:
     """Number of blocks; 0: the architecture's own."""
     options: dict[str, bool | int] = field(default_factory=dict)
     """What else the architecture takes, for example SMSR's `spatial` and `channel`, or RFDN's `attention`."""
+    task: Literal["", "deblurring", "denoising", "restoration"] = ""
+    """What a network of scale 1 learns from its pairs; empty: what the architecture is for."""
     start: str = ""
     """Checkpoint to start from; layers whose shape differs (the tail of another scale) keep their random weights.
     Empty: random weights. Methods that prune a trained network need it."""
@@ -38,10 +40,12 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Training images. HR folders; LR is made by the MATLAB-exact bicubic."""
+    """Training images. HR folders; LR is made by the MATLAB-exact bicubic. At scale 1 folders of pairs."""
 
     folders: list[str] = field(default_factory=list)
-    """Searched recursively. Environment variables and ~ are expanded. LR images among them are left out and named."""
+    """Searched recursively. Environment variables and ~ are expanded. LR images among them are left out and named. At
+    scale 1 each holds folders `blur` and `sharp` (or `noisy` and `clean`, `input` and `target`) with pictures of one
+    size under the same names."""
     data_range: str = ""
     """Which images of every folder, FIRST-LAST in the order of their names: `1-800` of DIV2K's 900. Empty: all."""
     patch: int = 48
@@ -245,6 +249,10 @@ def _check(recipe: Recipe, where: str) -> None:
             f"{where}: data.folders names no training images", "for example --set data.folders='[\"photos\"]'"
         )
     first_and_last(recipe.data.data_range)
+    if recipe.network.task and recipe.network.scale != 1:
+        raise SparsrError(
+            f"{where}: network.task is {recipe.network.task} at scale {recipe.network.scale}", "it is for scale 1"
+        )
     if recipe.prune:
         recipe.prune.check()
     if recipe.prune and recipe.prune.start == "trained" and not recipe.network.start:

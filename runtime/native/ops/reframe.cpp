@@ -1,4 +1,4 @@
-// Padding to even sides and cropping to another map's size: the pixel at the same place, or the nearest one.
+// Padding to even sides or other multiples and cropping to another map's size: the pixel at the same place, or the nearest one.
 #include <algorithm>
 
 #include "error.h"
@@ -11,6 +11,27 @@ namespace {
 
 Size even_size(const Layer&, const std::vector<Size>& inputs) {
     return {inputs[0].height + inputs[0].height % 2, inputs[0].width + inputs[0].width % 2};
+}
+
+constexpr int most_multiple = 1024;
+
+struct Multiple : Options {
+    int rows = 1, columns = 1;
+};
+
+int read_multiple(Layer& layer, const Entry& entry) {
+    auto multiple = std::make_shared<Multiple>();
+    multiple->rows = entry.integer("rows", 1, most_multiple);
+    multiple->columns = entry.integer("columns", 1, most_multiple);
+    layer.options = std::move(multiple);
+    return entry.channels()[0];
+}
+
+int rounded_up(int side, int multiple) { return (side + multiple - 1) / multiple * multiple; }
+
+Size multiple_size(const Layer& layer, const std::vector<Size>& inputs) {
+    const auto& multiple = layer.as<Multiple>();
+    return {rounded_up(inputs[0].height, multiple.rows), rounded_up(inputs[0].width, multiple.columns)};
 }
 
 Size size_of_second(const Layer& layer, const std::vector<Size>& inputs) {
@@ -48,6 +69,14 @@ Operator pad_to_even_operator();
 Operator pad_to_even_operator() {
     Operator row{"PadToEven", 1, 1, read_nothing, make_plain<PlainReframe>, even_size, padded_rows};
     row.view_if_same_size = true;
+    return row;
+}
+
+Operator pad_to_multiple_operator();
+Operator pad_to_multiple_operator() {
+    Operator row{"PadToMultiple", 1, 1, read_multiple, make_plain<PlainReframe>, multiple_size, padded_rows};
+    row.view_if_same_size = true;
+    row.reframes = true;
     return row;
 }
 

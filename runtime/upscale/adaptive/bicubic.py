@@ -1,4 +1,4 @@
-"""The cheapest candidate: bicubic interpolation (Keys 1981, a = -0.5), by Pillow."""
+"""The cheapest candidate: bicubic interpolation (Keys 1981, a = -0.5), by Pillow; at scale 1 the picture as it is."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Bicubic:
 
     def window(self, window: Samples, rows: Span, columns: Span) -> Samples:
         """What is kept of the enlarged window: [h, w, 3 or 4] -> [s*rows, s*columns, same]."""
+        if self.scale == 1:
+            return window[kept(rows, 1), kept(columns, 1)]
         height, width = window.shape[:2]
         size = (width * self.scale, height * self.scale)
         if window.dtype == BYTE:
@@ -37,4 +39,6 @@ class Bicubic:
 
 def gmacs_720p(scale: int) -> float:
     """Multiply-adds (10^9) for a 1280x720 output: rows at the full width, then columns at the full size. Our count."""
+    if scale == 1:
+        return 0.0
     return _TAPS * _COLOURS * _OUTPUT_PIXELS * (1 + 1 / scale) / 1e9
