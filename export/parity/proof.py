@@ -18,7 +18,7 @@ from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.parity.certificate import Report, Run, to_8bit
 from sparsr.runtime.errors import CheckFailedError, SparsrError
 from sparsr.runtime.media.images import read_image
-from sparsr.train.quality.metrics import psnr_y
+from sparsr.train.quality.evaluate import colours_of, psnr_of
 
 MOST_DIFFERING = 1e-3
 """Share of 8-bit values that may differ from the stated output, and then by one level."""
@@ -86,8 +86,11 @@ def _same(statement: Statement, found: NDArray[np.uint8], truth: NDArray[np.uint
 
 def _as_near(statement: Statement, results: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], scale: int) -> str:
     assert statement.decibels is not None
-    measured = float(np.mean([psnr_y(found, truth, scale) for found, truth in results]))
-    sentence = f"{statement.given.name} to {statement.expected.name}, {len(results)} pictures: {measured:.3f} dB on Y"
+    measured = float(np.mean([psnr_of(found, truth, scale) for found, truth in results]))
+    on = colours_of(scale).upper()
+    sentence = (
+        f"{statement.given.name} to {statement.expected.name}, {len(results)} pictures: {measured:.3f} dB on {on}"
+    )
     if not abs(measured - statement.decibels) <= FIGURE_TOLERANCE + 1e-9:
         raise CheckFailedError(
             f"{sentence}, not the {statement.decibels:g} stated",

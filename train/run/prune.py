@@ -19,6 +19,7 @@ from torch import Tensor
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
 from sparsr.runtime.media.images import list_images, write_image
+from sparsr.train.data.folders import same_size_pairs
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
@@ -56,7 +57,8 @@ class Order:
     """One of `METHODS`."""
     pictures: Path
     unlabelled: bool = False
-    """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking."""
+    """The pictures are network inputs as they are; otherwise inputs are made of them by shrinking, or at scale 1 they
+    are pairs (`same_size_pairs`)."""
     costs: str = ""
     """Table of measured costs (`sparsr train costs`) for SLS: the budget is a share of these layers' time."""
     shared: int = 1
@@ -90,7 +92,7 @@ def recipe_for(network: SRNetwork, dense: Path, order: Order) -> Recipe:
         "network": {"architecture": network.architecture, "scale": network.scale, "start": str(dense)},
         "data": {
             "folders": [str(order.pictures)],
-            "unlabelled": order.unlabelled,
+            "unlabelled": _inputs_alone(network, order),
             "patch": max(order.patch, network.minimum_size),
             "batch": order.batch,
             "holdout": min(_HELD_OUT, max(1, pictures // 10)),
@@ -107,6 +109,19 @@ def recipe_for(network: SRNetwork, dense: Path, order: Order) -> Recipe:
         "distill": {"share": 1 - order.hr_share, "perceptual": order.perceptual},
     }
     return parse(raw, "sparsr prune")
+
+
+def _inputs_alone(network: SRNetwork, order: Order) -> bool:
+    """Whether nothing is to be made of the pictures: at scale 1 those without targets are inputs as they are."""
+    if order.unlabelled or network.scale > 1:
+        return order.unlabelled
+    try:
+        same_size_pairs(order.pictures)
+    except SparsrError:
+        if order.hr_share:
+            raise
+        return True
+    return False
 
 
 def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str, Any]:
