@@ -19,8 +19,10 @@ def luma(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8], scale: int) -> float:
-    """Peak signal-to-noise ratio of two pictures in dB, inf for equal ones: of luma without `scale` pixels at each side,
-    at scale 1 (deblurring, denoising) of all colours of all pixels."""
+    """Peak signal-to-noise ratio of two pictures in dB, inf for equal ones.
+
+    Of luma without `scale` pixels at each side; at scale 1 (deblurring, denoising) of all colours of all pixels.
+    """
     inner = slice(scale, -scale)
     planes = [image.astype(float) if scale == 1 else luma(image)[inner, inner] for image in (one, other)]
     error = np.mean((planes[0] - planes[1]) ** 2)

@@ -119,7 +119,7 @@ def test_psnr_is_what_scikit_image_says_of_the_luma():
     other = np.clip(one + rng.integers(-9, 9, one.shape), 0, 255).astype(np.uint8)
     expected = peak_signal_noise_ratio(luma(one)[4:-4, 4:-4], luma(other)[4:-4, 4:-4], data_range=255)
     assert psnr(one, other, 4) == pytest.approx(expected)
-    assert psnr(one, one, 0) == float("inf")
+    assert psnr(one, one, 4) == float("inf")
     white, black = np.full((4, 4, 3), 255, np.uint8), np.zeros((4, 4, 3), np.uint8)
     assert luma(white)[0, 0] == pytest.approx(235, abs=0.01) and luma(black)[0, 0] == 16
 
