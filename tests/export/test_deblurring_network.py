@@ -50,7 +50,7 @@ def test_every_engine_computes_the_authors_network(deblur, crops, tmp_path):
     card = export_model(deblur / "checkpoints/DMPHN_1_2_4", tmp_path / "bundle", report=lambda _: None)
     assert {file.format for file in card.files} == {"onnx", "tflite", "tflite-sparse", "native"}
     blurred, expected = crops[0]
-    for engine in ("native", "ort", "tflite"):
+    for engine in ("native", "ort", "litert"):
         found = Upscaler(tmp_path / "bundle", engine, 1, 2**33)(blurred)
         assert np.abs(found - expected.clip(0, 255)).max() < 0.51, engine
 
