@@ -32,10 +32,13 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, else removed.
 
     The temporary name keeps the suffix, because encoders choose their format by it, and nothing else of the name, which
-    may be as long as names can be. A link stays a link: what it names is replaced.
+    may be as long as names can be. A link stays a link: what it names is replaced. Raises `SparsrError` for what is no
+    file, such as a device: root would replace it for all the system.
     """
     target = Path(path)
     target = target.resolve() if target.is_symlink() else target
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise SparsrError(f"{path} is a device or a pipe, not a file that can be replaced", "name a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(_temporary_name(target.suffix))
     try:
