@@ -26,25 +26,32 @@ size_t bytes_beyond_caches() {
     return size_t(std::clamp(bytes, 8L << 20, 64L << 20));
 }
 
-Buffer make_buffer(int channels, int rows, int vectors, const Margin& margin, const KernelSet& kernels, int pixel = 0) {
+// A buffer with all its rows in a memory of its own.
+struct Rows {
     Buffer buffer;
-    buffer.pixel = pixel;
-    buffer.channels = channels;
-    buffer.height = rows;
-    buffer.real_bytes = kernels.real_bytes;
-    buffer.lanes = kernels.lanes;
-    buffer.vectors = vectors;
-    buffer.width = vectors * kernels.lanes;
-    buffer.top = margin.top;
-    buffer.bottom = margin.bottom;
-    buffer.left = margin.left;
-    buffer.right = margin.right;
-    buffer.capacity = margin.top + rows + margin.bottom;
-    buffer.lay_out();
-    buffer.allocate();
-    std::fill_n(buffer.memory.data(), buffer.bytes() / sizeof(float), 0.5f);  // as halves 0 and 1.75
-    return buffer;
-}
+    Mapping memory;
+
+    Rows(int channels, int rows, int vectors, const Margin& margin, const KernelSet& kernels, int pixel = 0) {
+        buffer.pixel = pixel;
+        buffer.channels = channels;
+        buffer.height = rows;
+        buffer.real_bytes = kernels.real_bytes;
+        buffer.lanes = kernels.lanes;
+        buffer.vectors = vectors;
+        buffer.width = vectors * kernels.lanes;
+        buffer.top = margin.top;
+        buffer.bottom = margin.bottom;
+        buffer.left = margin.left;
+        buffer.right = margin.right;
+        buffer.capacity = buffer.whole();
+        buffer.lay_out();
+        memory = Mapping(buffer.bytes());
+        buffer.lie_at(memory.data());
+        std::fill_n(memory.data(), memory.bytes() / sizeof(float), 0.5f);  // as halves 0 and 1.75
+    }
+
+    View view() const { return {&buffer, 0, buffer.channels}; }
+};
 
 // Reads memory so that it is in the caches, and what was there is not.
 void read_all(const float* data, size_t bytes) {
@@ -69,7 +76,7 @@ double peak(const KernelSet& kernels, double vectors, Call call) {
 double peak_in_place(void (*multiply_adds)(const void*, int64_t, void*), const KernelSet& kernels) {
     constexpr int64_t rounds = 200'000;
     const size_t bytes = peak_sums * size_t(kernels.lanes * kernels.real_bytes);
-    const Mapping memory(2 * bytes, false);  // zeros
+    const Mapping memory(2 * bytes);  // zeros
     return peak(kernels, double(peak_sums * rounds),
                 [&] { multiply_adds(memory.data(), rounds, memory.data<char>() + bytes); });
 }
@@ -85,7 +92,7 @@ double peak_at_taps(int channels, const KernelSet& kernels) {
     std::vector<ZeroTap> taps(count);
     for (ZeroTap& tap : taps) tap = {any(side) * row + any(channels) * line + any(side) * vector, 0};
     const int sums = sparse_rows * kernels.sparse_vectors;
-    const Mapping in(size_t(row * (sparse_rows + side - 1)), false), out(size_t(sums * vector), false);
+    const Mapping in(size_t(row * (sparse_rows + side - 1))), out(size_t(sums * vector));
     std::fill_n(in.data<char>(), in.bytes(), char(0));  // pages never written all lie in one place
     return peak(kernels, double(count * rounds * sums),
                 [&] { kernels.tap_multiply_adds({in.data(), row, taps.data(), count, rounds, out.data()}); });
@@ -100,7 +107,7 @@ double thread_seconds() {
 }
 
 Meter::Meter(const KernelSet& kernels) : kernels_(kernels), flush_bytes_(bytes_beyond_caches()) {
-    flush_ = Mapping(flush_bytes_, false);
+    flush_ = Mapping(flush_bytes_);
     std::fill_n(flush_.data(), flush_bytes_ / sizeof(float), 0.5f);  // pages never written all lie in one place
 }
 
@@ -110,10 +117,10 @@ double Meter::seconds(const Op& op, const Choice& choice, int channels, int vect
     const Layer& layer = *op.layer;
     const int rows = choice.step / op.block, above = layer.borders.empty() ? 0 : 1;  // few rows are at a border
     const int in_rows = (rows + 2 * above) * layer.stride + layer.kernel_h, first = above * op.block;
-    const Buffer in = make_buffer(channels, in_rows, vectors * layer.stride, choice.margin, kernels_);
-    const Buffer out = make_buffer(layer.outputs / (op.block * op.block), choice.step + 2 * first, vectors * op.block, {}, kernels_);
+    const Rows in(channels, in_rows, vectors * layer.stride, choice.margin, kernels_);
+    const Rows out(layer.outputs / (op.block * op.block), choice.step + 2 * first, vectors * op.block, {}, kernels_);
     Packing packing;
-    Operands operands{{{&in, 0, channels}}, {&out, 0, out.channels}, {}, &packing};
+    Operands operands{{in.view()}, out.view(), {}, &packing};
     return least(alone, choice, std::move(operands), first) / rows;
 }
 
@@ -123,25 +130,25 @@ double Meter::masked_seconds(const Op& op, int vectors, bool important) const {
     const int channels = int(parts_of(op)[0].order.size());
     const int pixel = (channels + kernels_.lanes - 1) / kernels_.lanes * kernels_.lanes;
     const bool fuse = op.kind == Kind::masked_fuse;
-    const Buffer in = make_buffer(channels, choice.step, vectors, choice.margin, kernels_, pixel);
-    const Buffer mask = make_buffer(1, choice.step, vectors, {}, kernels_, 1);
-    std::memset(mask.start, important ? 0xf : 0, mask.bytes());
-    const Buffer out = make_buffer(fuse ? layer.outputs : channels, choice.step, vectors, {}, kernels_, fuse ? 0 : pixel);
+    const Rows in(channels, choice.step, vectors, choice.margin, kernels_, pixel);
+    const Rows mask(1, choice.step, vectors, {}, kernels_, 1);
+    std::memset(mask.memory.data(), important ? 0xf : 0, mask.memory.bytes());
+    const Rows out(fuse ? layer.outputs : channels, choice.step, vectors, {}, kernels_, fuse ? 0 : pixel);
     Packing packing;
-    Operands operands{{}, {&out, 0, out.channels}, {}, &packing};
-    operands.inputs.assign(fuse ? parts_of(op).size() : 1, {&in, 0, channels});
-    operands.inputs.push_back({&mask, 0, 1});
+    Operands operands{{}, out.view(), {}, &packing};
+    operands.inputs.assign(fuse ? parts_of(op).size() : 1, in.view());
+    operands.inputs.push_back(mask.view());
     return least(op, choice, std::move(operands), 0) / choice.step;
 }
 
 double Meter::least(const Op& op, const Choice& choice, Operands operands, int first) const {
     const Buffer& in = *operands.inputs[0].buffer;
     const auto work = operator_of(op.kind, kernels_).work(op, choice, std::move(operands), kernels_);
-    const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float), false);
+    const Mapping scratch(std::max<size_t>(work->scratch(), 1) * sizeof(float));
     double best = 1e9, spent = 0;
     for (int i = 0; i < most_tries && spent < long_enough; ++i) {
         read_all(flush_.data(), flush_bytes_);
-        read_all(static_cast<const float*>(in.start), in.bytes());
+        read_all(reinterpret_cast<const float*>(in.rows[0]), in.bytes());
         const double begin = thread_seconds();
         work->run(first, first + choice.step, scratch.data());
         const double seconds = thread_seconds() - begin;

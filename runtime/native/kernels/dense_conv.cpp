@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "kernels/simd.h"
+#include "kernels/taps.h"
 
 namespace sparsr::SPARSR_ISA {
 
@@ -8,9 +8,10 @@ namespace {
 
 // The products of some taps.
 template <int Outputs, int P, int S>
-SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Real* weights, const int32_t* offset, int taps) {
-    for (int tap = 0; tap < taps; ++tap, weights += dense_outputs) {
-        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + offset[tap]);
+SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Real* weights, const int32_t* offset, const int32_t* end) {
+    asm("" : "+r"(in));  // one sum for all taps
+    for (; offset != end; ++offset, weights += dense_outputs) {
+        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + *offset);
         // Whichever are fewer wait in registers.
         if constexpr (P < Outputs) {
             Vector x[P];
@@ -33,35 +34,28 @@ SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Rea
     }
 }
 
-template <int Outputs, int P, int S>
-SPARSR_INLINE void add_all_taps(Vector (&sum)[Outputs][P], const DenseConv& conv, const Real* in, const Real* weights) {
-    if constexpr (!summed_taps) return add_taps<Outputs, P, S>(sum, in, weights, conv.offsets, conv.taps);
-    add_taps<Outputs, P, S>(sum, in, weights, conv.offsets, conv.taps < summed_taps ? conv.taps : summed_taps);
-    for (int tap = summed_taps; tap < conv.taps; tap += summed_taps) {
-        Vector part[Outputs][P] = {};
-        const int taps = conv.taps - tap < summed_taps ? conv.taps - tap : summed_taps;
-        add_taps<Outputs, P, S>(part, in, weights + tap * dense_outputs, conv.offsets + tap, taps);
-#pragma GCC unroll 24
-        for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] += part[i / P][i % P];
-    }
-}
-
 // P vectors of `Outputs` outputs of a group: every input vector is loaded once and used for all of them. S is the stride.
 template <int Outputs, int P, int S>
-void tile(const DenseConv& conv, const Store& store, const Real* in, int first, int vector) {
+void tile(const DenseConv& conv, int row, int first, int vector) {
     Vector sum[Outputs][P];
 #pragma GCC unroll 24
     for (int i = 0; i < Outputs * P; ++i) sum[i / P][i % P] = broadcast(Real(conv.bias[first + i / P]));
-    add_all_taps<Outputs, P, S>(sum, conv, in, conv.weights + static_cast<ptrdiff_t>(first) * conv.taps);
+    const InRow* in = conv.in + row * S;
+    const ptrdiff_t at = static_cast<ptrdiff_t>(vector) * S * lanes;
+    const Real* weights = conv.weights + static_cast<ptrdiff_t>(first) * conv.starts[conv.kernel];
+    add_all_taps(sum, conv.starts, conv.kernel, [&](auto& to, int k, int32_t begin, int32_t end) {
+        add_taps<Outputs, P, S>(to, in[k].first + at, weights + begin * dense_outputs, conv.offsets + begin, conv.offsets + end);
+    });
+    const Store store = conv.store;
 #pragma GCC unroll 16
     for (int o = 0; o < Outputs; ++o) {
-        Real* out = store.out + store.offsets[first + o] + vector * store.step;
+        Real* out = place(store, first + o, row, vector);
+        const Real* add = store.residual ? residual(store, first + o, row, vector) : nullptr;
         const Vector slope = broadcast(Real(store.slopes[first + o]));
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             Vector value = sum[o][p];
-            if (store.residual)
-                value += load(store.residual + (first + o) * store.residual_channel + (vector + p) * lanes);
+            if (add) value += load(add + p * lanes);
             save(out + p * store.step, leaky(value, slope));
         }
     }
@@ -71,21 +65,15 @@ void tile(const DenseConv& conv, const Store& store, const Real* in, int first, 
 // many sums as registers hold beside the inputs and weights they come from: fewer outputs leave room for wider tiles.
 template <int Outputs, int S, int... P>
 void columns(const DenseConv& conv, int first, std::integer_sequence<int, P...>) {
-    using Tile = void (*)(const DenseConv&, const Store&, const Real*, int, int);
+    using Tile = void (*)(const DenseConv&, int, int, int);
     static constexpr Tile tiles[] = {tile<Outputs, P + 1, S>...};
     constexpr int widest = sizeof...(P);
-    const int count = (conv.vectors + widest - 1) / widest;
+    const int vectors = conv.last - conv.first, count = (vectors + widest - 1) / widest;
     for (int i = 0; i < count; ++i) {
-        const int start = conv.vectors * i / count, end = conv.vectors * (i + 1) / count;
-        const Real* in = conv.in + start * S * lanes;
-        Store store = conv.store;
-        for (int row = 0; row < conv.rows; ++row) {
+        const int start = vectors * i / count, end = vectors * (i + 1) / count;
+        for (int row = 0; row < conv.rows; ++row)
             for (int output = first; output + Outputs <= conv.outputs; output += Outputs)
-                tiles[end - start - 1](conv, store, in, output, start);
-            in += conv.in_row;
-            store.out += store.row;
-            if (store.residual) store.residual += store.residual_row;
-        }
+                tiles[end - start - 1](conv, row, output, conv.first + start);
     }
 }
 

@@ -7,29 +7,37 @@
 
 namespace sparsr::SPARSR_REAL {
 
-// One weight: where it reads, in bytes from the input pointer, and its value.
+// One weight: where it reads, in bytes from the first column of a row's first channel, and its value.
 struct Tap {
     int32_t offset;
     Real weight;
 };
 static_assert(sizeof(Tap) == sizeof(ZeroTap));
 
-// Where results go: output o, row r, vector j at out + offsets[o] + r * row + j * step; before that the residual is added
-// and negative values are multiplied by the output's slope.
+// Where results go: output o, row r, vector j at rows[r * block + phases[o]] + offsets[o] + j * step; before that the residual
+// at residual[r] + residuals[o] + j * lanes is added, and negative values are multiplied by the output's slope.
 struct Store {
-    Real* out;
+    Real* const* rows;
+    int block;            // rows of the output that one of the convolution becomes
+    const int32_t* phases;
     const ptrdiff_t* offsets;
-    ptrdiff_t row, step;
-    const Real* residual;  // or null
-    ptrdiff_t residual_channel, residual_row;
+    ptrdiff_t step;
+    const Real* const* residual;  // or null
+    const ptrdiff_t* residuals;
     const float* slopes;  // of every output
 };
 
-// Rows of a convolution, weight by weight. Output o of channel block b has the taps
-// starts[b * outputs + o] <= i < starts[b * outputs + o + 1].
+// A row of inputs, and how far behind it the one lies that the next output row reads in its place; rows lie anywhere.
+struct InRow {
+    const Real* first;
+    ptrdiff_t next;
+};
+
+// Rows of a convolution, weight by weight. Row k of the kernel at output row r reads in[r * stride + k]. Output o of channel block b has for it the taps
+// starts[(b * outputs + o) * kernel + k] <= i < starts[(b * outputs + o) * kernel + k + 1].
 struct SparseConv {
-    const Real* in;
-    ptrdiff_t in_row;  // from the inputs of an output row to those of the next one
+    const InRow* in;
+    int kernel;        // rows of it
     int stride;        // 1 or 2 vectors from the inputs of an output vector to those of the next one
     int rows, vectors, outputs, blocks;
     const Tap* taps;
@@ -41,14 +49,16 @@ struct SparseConv {
     ptrdiff_t in_channel;
 };
 
-// The same with all outputs sharing the taps' places: weight of tap t and output o at
-// weights[(o / dense_outputs * taps + t) * dense_outputs + o % dense_outputs], zeros up to a full group.
+// The same with all outputs sharing the taps' places, of vectors first <= j < last: weight of tap t and output o at
+// weights[(o / dense_outputs * taps + t) * dense_outputs + o % dense_outputs], zeros up to a full group. Row k of the kernel
+// has the taps starts[k] <= t < starts[k + 1].
 struct DenseConv {
-    const Real* in;
-    ptrdiff_t in_row;
+    const InRow* in;
+    int kernel;
     int stride;
-    int rows, vectors, outputs, taps;
+    int rows, first, last, outputs;
     const int32_t* offsets;
+    const int32_t* starts;
     const Real* weights;
     const float* bias;
     Store store;
@@ -60,8 +70,8 @@ enum { sparse_sums = 16, dense_outputs = 4, sum_width = 16 };
 struct WinogradConv {
     int side;        // of a filter: 3 or 5
     int points;      // 8 or 6; a tile has 9 - side rows of points + 1 - side results
-    const Real* in;  // what the first tap of vector 0 reads
-    ptrdiff_t in_row, in_channel;
+    const InRow* in;  // the rows that the kernel reads at the first row, and so on
+    ptrdiff_t in_channel;
     int rows;            // 1..2 * (9 - side) to be stored
     int vectors;         // of a line, at least a tile's
     int first, columns;  // tiles of a row lie side by side from vector `first` on; what would go beyond the line ends with it

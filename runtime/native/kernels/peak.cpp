@@ -39,10 +39,13 @@ void tap_multiply_adds(const TapProducts& products) {
     const Real* in = static_cast<const Real*>(products.in);
     const ptrdiff_t in_row = products.in_row / ptrdiff_t(sizeof(Real));
     const Tap* taps = reinterpret_cast<const Tap*>(products.taps);
+    const int32_t starts[] = {0, products.count};
     Vector sum[sparse_rows][SPARSR_SPARSE_VECTORS] = {};
     for (int64_t round = 0; round < products.rounds; ++round) {
         asm volatile("" : : : "memory");
-        add_all_taps<sparse_rows, SPARSR_SPARSE_VECTORS, 1>(sum, in, in_row, taps, taps + products.count);
+        add_all_taps(sum, starts, 1, [=](auto& to, int, int32_t first, int32_t last) {
+            add_taps<sparse_rows, SPARSR_SPARSE_VECTORS, 1>(to, in, in_row, taps + first, taps + last);
+        });
     }
     Real* out = static_cast<Real*>(products.out);
 #pragma GCC unroll 16

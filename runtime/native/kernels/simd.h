@@ -43,6 +43,14 @@ SPARSR_INLINE Vector leaky(Vector x, Vector slope) {
 #endif
 }
 
+// Where vector j of row r of an output goes, and what is added to it.
+SPARSR_INLINE Real* place(const Store& store, int output, int row, int vector) {
+    return store.rows[row * store.block + store.phases[output]] + store.offsets[output] + vector * store.step;
+}
+SPARSR_INLINE const Real* residual(const Store& store, int output, int row, int vector) {
+    return store.residual[row] + store.residuals[output] + vector * lanes;
+}
+
 // Every set provides these under its own namespace.
 void sparse_conv(const SparseConv&);
 void dense_conv(const DenseConv&);

@@ -7,58 +7,58 @@ namespace sparsr::SPARSR_ISA {
 namespace {
 
 template <int R, int P>
-SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int vector) {
-    Real* out = store.out + store.offsets[output] + vector * store.step;
+SPARSR_INLINE void store_sums(const Vector (&sum)[R][P], const Store& store, int output, int row, int vector) {
     const Vector slope = broadcast(Real(store.slopes[output]));
-    const Real* residual = store.residual;
-    if (residual) residual += output * store.residual_channel + vector * lanes;
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) {
+        Real* out = place(store, output, row + r, vector);
+        const Real* add = store.residual ? residual(store, output, row + r, vector) : nullptr;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             Vector value = sum[r][p];
-            if (residual) value += load(residual + r * store.residual_row + p * lanes);
-            save(out + r * store.row + p * store.step, leaky(value, slope));
+            if (add) value += load(add + p * lanes);
+            save(out + p * store.step, leaky(value, slope));
         }
+    }
 }
 
 // Begins to load an output's share of what the tile to the right will read.
 template <int R, int P, int S>
-SPARSR_INLINE void fetch_ahead(const SparseConv& conv, const Real* in, int output) {
+SPARSR_INLINE void fetch_ahead(const SparseConv& conv, const InRow* in, ptrdiff_t at, int output) {
     const int last = conv.far_inputs * (output + 1) / conv.outputs;
     for (int channel = conv.far_inputs * output / conv.outputs; channel < last; ++channel)
 #pragma GCC unroll 16
         for (int i = 0; i < R * P; ++i)
-            __builtin_prefetch(in + channel * conv.in_channel + i / P * conv.in_row + (P + i % P) * S * lanes, 0, 2);
+            __builtin_prefetch(in[i / P * S].first + at + channel * conv.in_channel + (P + i % P) * S * lanes, 0, 2);
 }
 
 template <int R, int P, int S>
 void tile(const SparseConv& conv, int row, int vector) {
-    const Real* in = conv.in + row * conv.in_row + vector * S * lanes;
-    Store store = conv.store;
-    store.out += row * store.row;
-    if (store.residual) store.residual += row * store.residual_row;
-    for (int block = 0; block < conv.blocks; ++block) {
-        const int32_t* starts = conv.starts + static_cast<ptrdiff_t>(block) * conv.outputs;
-        for (int output = 0; output < conv.outputs; ++output) {
+    const InRow* in = conv.in + row * S;
+    const ptrdiff_t at = static_cast<ptrdiff_t>(vector) * S * lanes;
+    const int32_t* starts = conv.starts;
+    const Store store = conv.store;
+    for (int block = 0; block < conv.blocks; ++block)
+        for (int output = 0; output < conv.outputs; ++output, starts += conv.kernel) {
             Vector sum[R][P];
             Real* waiting = conv.sums + static_cast<ptrdiff_t>(output) * R * P * lanes;
             const Vector start = block ? Vector{} : broadcast(Real(conv.bias[output]));
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) sum[i / P][i % P] = block && !summed_taps ? load(waiting + i * lanes) : start;
-            if (conv.far_inputs && block == 0) fetch_ahead<R, P, S>(conv, in, output);
-            add_all_taps<R, P, S>(sum, in, conv.in_row, conv.taps + starts[output], conv.taps + starts[output + 1]);
+            if (conv.far_inputs && block == 0) fetch_ahead<R, P, S>(conv, in, at, output);
+            add_all_taps(sum, starts, conv.kernel, [&](auto& to, int k, int32_t first, int32_t last) {
+                add_taps<R, P, S>(to, in[k].first + at, in[k].next, conv.taps + first, conv.taps + last);
+            });
             if (block && summed_taps)
 #pragma GCC unroll 16
                 for (int i = 0; i < R * P; ++i) sum[i / P][i % P] += load(waiting + i * lanes);
             if (block == conv.blocks - 1) {
-                store_sums(sum, store, output, vector);
+                store_sums(sum, store, output, row, vector);
                 continue;
             }
 #pragma GCC unroll 16
             for (int i = 0; i < R * P; ++i) save(waiting + i * lanes, sum[i / P][i % P]);
         }
-    }
 }
 
 template <int R, int S, int... P>

@@ -56,17 +56,15 @@ struct Shape {
 
 // Where a tile's rows begin in channel 0.
 struct TileRows {
-    ptrdiff_t at[points];
+    const float* at[points];
 };
 
 // Below the rows that stored results need the last one is repeated.
 TileRows rows_of(const WinogradConv& conv, Place place) {
     const int last = conv.rows + conv.side - 2;
     TileRows rows;
-    for (int i = 0; i < points; ++i) {
-        const int row = place.row + i < last ? place.row + i : last;
-        rows.at[i] = row * conv.in_row + place.vector * lanes;
-    }
+    for (int i = 0; i < points; ++i)
+        rows.at[i] = conv.in[place.row + i < last ? place.row + i : last].first + place.vector * lanes;
     return rows;
 }
 
@@ -74,7 +72,7 @@ template <class Shape, int T>
 void transform_tile(const WinogradConv& conv, const TileRows& tile, int channel, float* to) {
     const float* rows[Shape::Rows];
 #pragma GCC unroll 8
-    for (int row = 0; row < Shape::Rows; ++row) rows[row] = opaque(conv.in + channel * conv.in_channel + tile.at[row]);
+    for (int row = 0; row < Shape::Rows; ++row) rows[row] = opaque(tile.at[row] + channel * conv.in_channel);
     if (channel + 1 < conv.inputs)
 #pragma GCC unroll 8
         for (int row = 0; row < Shape::Rows; ++row)
@@ -143,23 +141,18 @@ void transform_products(const WinogradConv& conv, const Place* places, int first
     for (int output = first; output < first + count; ++output) {
         const Vector bias = broadcast(conv.bias[output]), slope = broadcast(store.slopes[output]);
         for (int tile = 0; tile < T; ++tile, from += lanes) {
-            const Place place = places[tile];
-            const int rows = conv.rows - place.row < Shape::OutRows ? conv.rows - place.row : Shape::OutRows;
-            float* out = store.out + store.offsets[output] + place.row * store.row + place.vector * store.step;
-            const float* residual = store.residual;
-            if (residual) residual += output * store.residual_channel + place.row * store.residual_row + place.vector * lanes;
-            if (output + 2 < conv.outputs) {
-                const float* next = out + store.offsets[output + 2] - store.offsets[output];
+            const Place at = places[tile];
+            const int rows = conv.rows - at.row < Shape::OutRows ? conv.rows - at.row : Shape::OutRows;
+            if (output + 2 < conv.outputs)
                 for (int row = 0; row < rows; ++row)
-                    along<Shape::OutColumns>(next + row * store.row, store.step,
+                    along<Shape::OutColumns>(place(store, output + 2, at.row + row, at.vector), store.step,
                                              [](int, const float* to) { __builtin_prefetch(to); });
-            }
             const auto transform = [&](auto stored) {
                 transform_outputs<Shape::Rows, Shape::Columns, Shape::OutRows, Shape::OutColumns>(
                     stored, [=](int row, int column) { return load(from + (row * Shape::Columns + column) * plane(T)); },
                     [=](int row, Vector* x) {
-                        const float* add = residual ? opaque(residual + row * store.residual_row) : nullptr;
-                        along<Shape::OutColumns>(out + row * store.row, store.step, [&](int i, float* to) {
+                        const float* add = store.residual ? opaque(residual(store, output, at.row + row, at.vector)) : nullptr;
+                        along<Shape::OutColumns>(place(store, output, at.row + row, at.vector), store.step, [&](int i, float* to) {
                             x[i] += bias;
                             if (add) x[i] += load(add + i * lanes);
                             save(to, leaky(x[i], slope));

@@ -6,7 +6,7 @@ const float* Packing::weights(const Layer& layer, int part, size_t floats, const
     const std::lock_guard<std::mutex> lock(mutex_);
     auto found = weights_.find({&layer, part});
     if (found == weights_.end()) {
-        Mapping memory(floats * sizeof(float), false);
+        Mapping memory(floats * sizeof(float));
         fill(memory.data<float>());
         found = weights_.emplace(std::pair(&layer, part), std::move(memory)).first;
     }

@@ -61,7 +61,7 @@ public:
             high_[place] = in_.buffer->columns[size_t(between.high)];
             share_[place] = between.share;
         }
-        for (Mapping& wide : wide_) wide = Mapping(size_t(out_.channels) * size_t(n_) * sizeof(Real), false);
+        for (Mapping& wide : wide_) wide = Mapping(size_t(out_.channels) * size_t(n_) * sizeof(Real));
     }
 
     void run(int first, int last, float*) override {

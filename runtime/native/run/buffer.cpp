@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <numeric>
 #include <utility>
 
 #include <sys/mman.h>
@@ -13,101 +12,35 @@ namespace sparsr {
 
 namespace {
 
-constexpr size_t crowded_bytes = 512;
-
-void* reserve(size_t bytes, int protection) {
-    void* place = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (place == MAP_FAILED) throw std::bad_alloc();
-    return place;
-}
-
-#ifdef MFD_CLOEXEC
-bool map_twice(char* place, size_t bytes) {
-    const int file = memfd_create("sparsr", MFD_CLOEXEC);
-    if (file < 0) return false;
-    const int flags = MAP_SHARED | MAP_FIXED, access = PROT_READ | PROT_WRITE;
-    const bool done = ftruncate(file, off_t(bytes)) == 0 &&
-                      mmap(place, bytes, access, flags, file, 0) != MAP_FAILED &&
-                      mmap(place + bytes, bytes, access, flags, file, 0) != MAP_FAILED;
-    close(file);
-    return done;
-}
-#else
-bool map_twice(char*, size_t) { return false; }
-#endif
+constexpr size_t cache_line = 64, crowded_bytes = 512;
 
 }  // namespace
 
-Mapping::Mapping(size_t bytes, bool mirrored) : bytes_(bytes), length_(mirrored ? 2 * bytes : bytes) {
-    data_ = reserve(length_, mirrored ? PROT_NONE : PROT_READ | PROT_WRITE);
+Mapping::Mapping(size_t bytes) : bytes_(bytes) {
+    data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data_ == MAP_FAILED) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-    if (!mirrored) madvise(data_, length_, MADV_HUGEPAGE);  // a wish: large maps need fewer address translations
+    madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: large maps need fewer address translations
 #endif
-    if (mirrored && !map_twice(static_cast<char*>(data_), bytes)) {
-        munmap(data_, length_);
-        throw std::bad_alloc();
-    }
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
-      length_(std::exchange(other.length_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
-    std::swap(length_, other.length_);
     return *this;
 }
 
 Mapping::~Mapping() {
-    if (data_) munmap(data_, length_);
+    if (data_) munmap(data_, bytes_);
 }
 
 size_t Mapping::page() { return size_t(sysconf(_SC_PAGESIZE)); }
 
-bool Mapping::can_mirror() {
-    static const bool possible = [] {
-        try {
-            Mapping probe(page(), true);
-            return true;
-        } catch (const std::bad_alloc&) {
-            return false;
-        }
-    }();
-    return possible;
-}
-
-void Spares::add(Mapping mapping) {
-    if (mapping.data()) mappings_.push_back(std::move(mapping));
-}
-
-Mapping Spares::take(size_t least, size_t most) {
-    auto best = mappings_.end();
-    for (auto it = mappings_.begin(); it != mappings_.end(); ++it) {
-        const bool fits = it->bytes() >= least && it->bytes() <= most;
-        if (fits && (best == mappings_.end() || it->bytes() < best->bytes())) best = it;
-    }
-    if (best == mappings_.end()) return {};
-    Mapping taken = std::move(*best);
-    mappings_.erase(best);
-    return taken;
-}
-
-void Spares::keep(size_t bytes) {
-    auto first = mappings_.begin();
-    for (size_t all = this->bytes(); all > bytes; ++first) all -= first->bytes();
-    mappings_.erase(mappings_.begin(), first);
-}
-
-size_t Spares::bytes() const {
-    return std::accumulate(mappings_.begin(), mappings_.end(), size_t(0),
-                           [](size_t sum, const Mapping& mapping) { return sum + mapping.bytes(); });
-}
-
 void Buffer::lay_out() {
-    // A mirrored ring ends with a page; rows of pixels begin with a line of the cache.
-    const size_t unit = (pixel ? 64 : Mapping::page()) / size_t(real_bytes);
+    const size_t unit = cache_line / size_t(real_bytes);  // rows begin with one
     size_t line = size_t(left + vectors + right) * size_t(lanes);
     // Lines at such distances would share a few places of the first cache.
     if (line * size_t(real_bytes) % crowded_bytes == 0) line += size_t(lanes);
@@ -122,25 +55,13 @@ void Buffer::lay_out() {
 
 void View::clear(int y) const {
     const size_t count = buffer->pixel ? buffer->row_stride : stride() * size_t(channels);
-    const size_t begin = buffer->place(y) + size_t(first) * stride();
     const auto bytes = size_t(buffer->real_bytes);
-    std::memset(static_cast<char*>(buffer->start) + begin * bytes, 0, count * bytes);
-}
-
-void Buffer::use(Mapping mapping) {
-    memory = std::move(mapping);
-    start = memory.data<void>();
-    period = memory.bytes() / size_t(real_bytes);
+    std::memset(buffer->rows[size_t(y + buffer->top)] + size_t(first) * stride() * bytes, 0, count * bytes);
 }
 
 void Buffer::lie_at(void* place) {
-    start = place;
-    period = bytes() / size_t(real_bytes);
-}
-
-void Buffer::lie_in(const Buffer& other) {
-    start = other.start;
-    period = other.period;
+    rows.resize(size_t(whole()));
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<char*>(place) + i % size_t(capacity) * row_bytes();
 }
 
 bool Buffer::like(const Buffer& other) const {

@@ -13,12 +13,11 @@
 
 namespace sparsr {
 
-// Memory of its own, or a ring whose bytes appear a second time right behind it, so that a window that runs over the end
-// is contiguous all the same.
+// Pages of memory, zeros at first.
 class Mapping {
 public:
     Mapping() = default;
-    Mapping(size_t bytes, bool mirrored);  // throws std::bad_alloc
+    explicit Mapping(size_t bytes);  // throws std::bad_alloc
     Mapping(Mapping&& other) noexcept;
     Mapping& operator=(Mapping&& other) noexcept;
     ~Mapping();
@@ -27,27 +26,12 @@ public:
     T* data() const {
         return static_cast<T*>(data_);
     }
-    size_t bytes() const { return bytes_; }  // a ring's counted once
+    size_t bytes() const { return bytes_; }
     static size_t page();
-    static bool can_mirror();  // whether this system has such rings
 
 private:
     void* data_ = nullptr;
-    size_t bytes_ = 0, length_ = 0;
-};
-
-// Rings that are not needed any more, to be used again: a new one costs a fault per page.
-class Spares {
-public:
-    void add(Mapping mapping);
-    // The smallest of `least` to `most` bytes, or one without memory if there is none.
-    Mapping take(size_t least, size_t most);
-    // Frees those that have been there longest until the rest has at most so many bytes.
-    void keep(size_t bytes);
-    size_t bytes() const;
-
-private:
-    std::vector<Mapping> mappings_;  // the oldest first
+    size_t bytes_ = 0;
 };
 
 struct Buffer {
@@ -58,28 +42,21 @@ struct Buffer {
     int top = 0, bottom = 0;  // rows of zeros above and below the image
     int capacity = 0;         // rows held at once
     size_t channel_stride = 0, row_stride = 0;
-    size_t period = 1;        // after that much a ring begins anew
     std::vector<int> columns;  // offset of every image column from vector 0
     std::vector<int> dead;     // offsets of the places beyond the last column
-    Mapping memory;
-    void* start = nullptr;  // of this memory or one elsewhere
+    std::vector<char*> rows;   // where each begins, from row -top on: kernels take none to lie beside another
 
     // Sets strides and tables from the sizes.
     void lay_out();
     // What is left of the first column.
     size_t margin() const { return size_t(left) * size_t(pixel ? pixel : lanes); }
+    size_t row_bytes() const { return row_stride * size_t(real_bytes); }
     // Bytes it needs with its present capacity.
-    size_t bytes() const { return row_stride * size_t(capacity) * size_t(real_bytes); }
+    size_t bytes() const { return row_bytes() * size_t(capacity); }
+    // Whether rows take the places of those that nobody needs any more.
     bool ring() const { return capacity < whole(); }
-    // Whether its rows must seem to go on behind the end. Kernels take every row of pixels for itself.
-    bool mirrored() const { return ring() && !pixel; }
-    void allocate() { use(Mapping(bytes(), mirrored())); }
-    // Takes as many bytes there, which are not mirrored.
+    // Takes as many bytes there.
     void lie_at(void* place);
-    // Takes memory of at least as many bytes, mirrored if it must be.
-    void use(Mapping mapping);
-    // Lies where `other` lies, which takes at least as many bytes.
-    void lie_in(const Buffer& other);
     // Rows with the places above and below the image.
     int whole() const { return top + height + bottom; }
     // Whether rows of both can lie in the same places once their margins are the same.
@@ -88,12 +65,10 @@ struct Buffer {
     // Gives both the larger margins, and one length; returns whether that changed anything.
     bool even_out(Buffer& other);
 
-    // Where a row -top <= y < height + bottom begins.
-    size_t place(int y) const { return size_t(y + top) * row_stride % period; }
-    // Vector 0 of channel 0. T: what activations are.
+    // Vector 0 of channel 0 of a row -top <= y < height + bottom. T: what activations are.
     template <class T = float>
     T* row(int y) const {
-        return static_cast<T*>(start) + place(y) + margin();
+        return reinterpret_cast<T*>(rows[size_t(y + top)]) + margin();
     }
 };
 

@@ -45,7 +45,6 @@ Size Executor::output_size(Size input) const { return tensor_sizes(*program_, in
 void Executor::prepare(Size size) {
     if (size == size_) return;
     size_ = {0, 0};  // stays so if anything fails
-    memory_.take_back(pipeline_.maps);
     pipeline_ = Pipeline();
     pipeline_ = lay_out(size, costs_);
     require(map_bytes(pipeline_.maps) <= memory_.most(),
@@ -97,7 +96,7 @@ void Executor::make_works() {
     const size_t page = Mapping::page() / sizeof(float);
     scratch_floats_ = (scratch_floats_ + page - 1) / page * page;
     const size_t scratch_bytes = scratch_floats_ * size_t(threads()) * sizeof(float);
-    if (scratch_.bytes() < scratch_bytes) scratch_ = Mapping(scratch_bytes, false);
+    if (scratch_.bytes() < scratch_bytes) scratch_ = Mapping(scratch_bytes);
 }
 
 // ---- running

@@ -67,7 +67,7 @@ public:
 
     // Of the size last prepared: the images', bytes of feature maps and of what is kept of those before, and the operations.
     Size size() const { return size_; }
-    size_t buffer_bytes() const { return memory_.bytes(pipeline_.maps); }
+    size_t buffer_bytes() const { return memory_.bytes(); }
     std::vector<Report> report() const;
 
 private:

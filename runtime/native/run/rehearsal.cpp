@@ -76,8 +76,7 @@ void rehearse(Pipeline& pipeline, int workers) {
         Map& map = pipeline.maps[index];
         Buffer& buffer = map.buffer;
         const int held = rehearsal.held(index) + (workers > 1 ? slack(pipeline, map) : 0);
-        const bool ring = Mapping::can_mirror() && held < buffer.height;
-        buffer.capacity = ring ? std::min(held, buffer.whole()) : buffer.whole();
+        buffer.capacity = held < buffer.height ? std::min(held, buffer.whole()) : buffer.whole();
         if (buffer.vectors == 0) buffer.vectors = (buffer.width + buffer.lanes - 1) / buffer.lanes;
     }
 }

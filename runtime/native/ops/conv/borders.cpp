@@ -88,7 +88,7 @@ void Borders::see(const std::vector<Weight>& places, int y, int x, float* seen) 
 
 void Borders::correct_row(const Border& border, int y) const {
     const int vectors = out_.vectors() / op_.block, lanes = kernels_.lanes;
-    const Mapping memory(size_t(vectors * lanes) * sizeof(Real), false);
+    const Mapping memory(size_t(vectors * lanes) * sizeof(Real));
     Real* sums = memory.data<Real>();
     for (int o = 0; o < op_.layer->outputs; ++o) {
         if (border.first[size_t(o)] == border.first[size_t(o) + 1] && border.bias[size_t(o)] == 0) continue;

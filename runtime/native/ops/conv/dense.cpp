@@ -1,5 +1,6 @@
 // Convolutions whose outputs read the same places: all of them, or a few at a time.
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "ops/conv/work.h"
@@ -11,8 +12,9 @@ namespace {
 // Outputs that read the same places, and these.
 struct Family {
     std::vector<int> outputs;
-    std::vector<int32_t> taps;
-    std::vector<ptrdiff_t> offsets;  // where the outputs go
+    std::vector<int32_t> taps, starts;  // starts: of every row of the kernel, and the end
+    std::vector<ptrdiff_t> offsets, residuals;  // where the outputs go
+    std::vector<int32_t> phases;
     std::vector<float> bias, slopes;
     std::vector<Real> weights;
 };
@@ -37,15 +39,20 @@ private:
         std::map<std::tuple<int, int, int>, size_t> places;  // of row, channel, column among the taps
         for (const int o : family.outputs)
             for_weights(o, [&](const Weight& weight) { places[{weight.row, weight.channel, weight.column}]; });
+        family.starts.assign(size_t(layer_.kernel_h) + 1, 0);
         for (auto& [place, tap] : places) {
             tap = family.taps.size();
-            family.taps.push_back(offset(std::get<1>(place), std::get<0>(place), std::get<2>(place)));
+            family.taps.push_back(offset(std::get<1>(place), std::get<2>(place)));
+            ++family.starts[size_t(std::get<0>(place)) + 1];
         }
+        std::partial_sum(family.starts.begin(), family.starts.end(), family.starts.begin());
         const size_t count = family.outputs.size(), blocks = (count + dense_outputs - 1) / dense_outputs;
         family.weights.assign(blocks * dense_outputs * places.size(), 0);
         for (size_t i = 0; i < count; ++i) {
             const int o = family.outputs[i];
             family.offsets.push_back(offsets_[size_t(o)]);
+            family.residuals.push_back(residuals_[size_t(o)]);
+            family.phases.push_back(phases_[size_t(o)]);
             family.bias.push_back(layer_.bias[size_t(o)]);
             family.slopes.push_back(slopes_[size_t(o)]);
             Real* const to = &family.weights[i / dense_outputs * places.size() * dense_outputs + i % dense_outputs];
@@ -65,23 +72,18 @@ private:
     void compute(int first, int rows, float*) override {
         const int widest = kernels_.shared_vectors * dense_outputs / layer_.shared;
         const int tiles = shared_ ? (vectors() + widest - 1) / widest : 1;
-        for (int tile = 0; tile < tiles; ++tile) compute(first, rows, vectors() * tile / tiles, vectors() * (tile + 1) / tiles);
-    }
-
-    // Vectors begin <= v < end of the rows.
-    void compute(int first, int rows, int begin, int end) const {
-        const Real* in = in_rows(first) + begin * layer_.stride * kernels_.lanes;
-        for (const Family& family : families_) {
-            Store to = store(first);
-            to.out += begin * to.step;
-            if (to.residual) to.residual += begin * kernels_.lanes;
-            to.offsets = family.offsets.data();
-            to.slopes = family.slopes.data();
-            // Families of phases have no residuals, those of groups lie behind each other.
-            if (to.residual) to.residual += family.outputs[0] * to.residual_channel;
-            kernels_.dense_conv({in, in_row(), layer_.stride, rows, end - begin, int(family.outputs.size()),
-                                 int(family.taps.size()), family.taps.data(), family.weights.data(), family.bias.data(), to});
-        }
+        const InRow* in = in_rows(first, rows);
+        Store to = store(first, rows);
+        for (int tile = 0; tile < tiles; ++tile)
+            for (const Family& family : families_) {
+                to.phases = family.phases.data();
+                to.offsets = family.offsets.data();
+                to.residuals = family.residuals.data();
+                to.slopes = family.slopes.data();
+                kernels_.dense_conv({in, layer_.kernel_h, layer_.stride, rows, vectors() * tile / tiles,
+                                     vectors() * (tile + 1) / tiles, int(family.outputs.size()), family.taps.data(),
+                                     family.starts.data(), family.weights.data(), family.bias.data(), to});
+            }
     }
 
     bool shared_;

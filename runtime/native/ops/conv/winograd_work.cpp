@@ -61,13 +61,16 @@ private:
 
     void compute(int first, int rows, float* scratch) override {
         const int step = 2 * winograd_results(winograd_points, side_);
-        for (int row = first; row < first + rows; row += step)
+        for (int row = first; row < first + rows; row += step) {
+            const int count = std::min(first + rows - row, step);
+            const InRow* read = in_rows(row, count);
+            const Store to = store(row, count);
             for (size_t i = 0; i < cover_.size(); ++i)
                 if (cover_[i].count)
-                    kernels_.winograd_conv({side_, cover_[i].points, in_rows(row), in_row(), ptrdiff_t(in().stride()),
-                                            std::min(first + rows - row, step), vectors(), cover_[i].first, cover_[i].count,
-                                            int(inputs_), layer_.outputs, weights_[i], layer_.bias.data(), scratch,
-                                            scratch + planes(inputs_), store(row)});
+                    kernels_.winograd_conv({side_, cover_[i].points, read, ptrdiff_t(in().stride()), count, vectors(),
+                                            cover_[i].first, cover_[i].count, int(inputs_), layer_.outputs, weights_[i],
+                                            layer_.bias.data(), scratch, scratch + planes(inputs_), to});
+        }
     }
 
     int side_;

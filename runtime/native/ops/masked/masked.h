@@ -41,7 +41,7 @@ inline const uint8_t* mask_row(const View& mask, int y) { return reinterpret_cas
 inline int tiles_of(int width) { return (width + mask_side - 1) / mask_side; }
 inline int vectors_of(int channels, int lanes) { return (channels + lanes - 1) / lanes; }
 // Zeros, aligned for vectors.
-inline Mapping zeros(size_t floats) { return Mapping(std::max(floats, size_t(1)) * sizeof(float), false); }
+inline Mapping zeros(size_t floats) { return Mapping(std::max(floats, size_t(1)) * sizeof(float)); }
 
 std::unique_ptr<Work> make_mask(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels);
 std::unique_ptr<Work> make_to_pixels(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels);

@@ -23,7 +23,7 @@ MaskedPart read_part(const Layer& layer, const StoredTensor& stored, const Json&
     std::iota(part.order.begin(), part.order.end(), 0);
     const auto end = std::stable_partition(part.order.begin(), part.order.end(), [&](int c) { return wanted[size_t(c)]; });
     part.dense = int(end - part.order.begin());
-    part.weights = Mapping(9 * channels * row * sizeof(float), false);
+    part.weights = Mapping(9 * channels * row * sizeof(float));
     float* to = part.weights.data();
     for (size_t tap = 0; tap < 9; ++tap)
         for (size_t k = 0; k < channels; ++k, to += row)
@@ -35,7 +35,7 @@ MaskedPart read_part(const Layer& layer, const StoredTensor& stored, const Json&
 void pack_fuse(Masked& masked, const std::vector<float>& weights) {
     const size_t channels = masked.parts[0].order.size(), inputs = masked.parts.size() * channels;
     const size_t row = size_t(masked_row(int(masked.bias.size())));
-    masked.fuse = Mapping(inputs * row * sizeof(float), false);
+    masked.fuse = Mapping(inputs * row * sizeof(float));
     float* to = masked.fuse.data();
     for (size_t part = 0; part < masked.parts.size(); ++part)
         for (int channel : masked.parts[part].order) {

@@ -39,31 +39,16 @@ TEST_CASE("every column has a place of its own") {
 }
 
 TEST_CASE("a ring's rows come again") {
-    if (!Mapping::can_mirror()) return;
     Buffer ring = buffer(2, 100, 40, 8);
     ring.top = 1;
     ring.capacity = 7;
     ring.lay_out();
-    REQUIRE(ring.mirrored());
-    ring.allocate();
-    for (int y = 0; y < 50; ++y) {
+    REQUIRE(ring.ring());
+    const Mapping memory(ring.bytes());
+    ring.lie_at(memory.data());
+    for (int y = -1; y < 50; ++y) {
         ring.row<float>(y)[3] = float(y);
-        // The period is at least the capacity: these rows are all there.
-        for (int old = std::max(0, y - ring.capacity + 1); old <= y; ++old) CHECK(ring.row<float>(old)[3] == float(old));
+        // As many rows as it holds are all there.
+        for (int old = std::max(-1, y - ring.capacity + 1); old <= y; ++old) CHECK(ring.row<float>(old)[3] == float(old));
     }
-    // What runs over the end goes on at the beginning.
-    const auto period = ptrdiff_t(ring.period);
-    auto* start = static_cast<float*>(ring.start);
-    start[5] = 42;
-    CHECK(start[period + 5] == 42);
-}
-
-TEST_CASE("spares give the smallest that fits and are bounded") {
-    Spares spares;
-    const size_t page = Mapping::page();
-    for (size_t pages : {8, 2, 4}) spares.add(Mapping(pages * page, false));
-    CHECK(spares.take(3 * page, 100 * page).bytes() == 4 * page);
-    CHECK(spares.take(3 * page, 7 * page).data() == nullptr);
-    spares.keep(9 * page);
-    CHECK(spares.bytes() == 2 * page);  // the oldest goes first
 }
