@@ -196,7 +196,7 @@ def _export(
         if streams:
             graph = _with_kernels(graph, images, report)
         about = metadata(graph, source.description)
-        files = [_write(kind, graph, about, report) for kind in _expressible(formats, graph, report)]
+        files = _written(_expressible(formats, graph, report), graph, about, report)
         expected = [source.run(image.image) for image in images]
         trial = parity.Trial(images, expected, graph.value_range, source.settle, source.origin)
         differences = parity.certify(trial, stages.graph_stages(source.graph, graph), report)
@@ -204,7 +204,7 @@ def _export(
         differences += found
         for line in parity.table(differences):
             report(line)
-        card = make_card(graph, source.description, files, parity.certificate(differences), proofs)
+        card = make_card(graph, source.description, files, parity.certificate(differences), proofs, trial.wrong)
         write_bundle(folder, files, card, stored_reference(source.graph, source.run))
     return card
 
@@ -250,6 +250,21 @@ def _streams(graph: DeployGraph, report: Report) -> bool:
         report(f"not checked with libsparsr: {error}")
         return False
     return True
+
+
+def _written(kinds: Sequence[Format], graph: DeployGraph, about: Mapping[str, str], report: Report) -> list[ModelFile]:
+    """The files, without those whose format cannot express the network. Raises `SparsrError` if none can."""
+    files: list[ModelFile] = []
+    failure = SparsrError("no format given")
+    for kind in kinds:
+        try:
+            files.append(_write(kind, graph, about, report))
+        except SparsrError as error:
+            report(f"no {kind.name} file: {error}")
+            failure = error
+    if not files:
+        raise failure
+    return files
 
 
 def _write(kind: Format, graph: DeployGraph, about: Mapping[str, str], report: Report) -> ModelFile:

@@ -111,7 +111,7 @@ def _from_onnx(
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
     probe = Probe(model, image_channels(model), source)
-    graph = lower_probed(model, probe, name, source, scale, value_range)
+    graph = lower_probed(probe, name, source, scale, value_range)
     run = stages.onnx_run(model.SerializeToString(), graph, value_range, probe.multiple)
     about = _describe_graph(graph, value_range)
     if graph.input_channels == 1:

@@ -28,13 +28,12 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
     value_range: 1 or 255, what the model's own image and result hold. `scale`: what the user says it is; it is found by
     running the model. Raises `SparsrError` naming node, operator and reason for what the layers cannot express.
     """
-    return lower_probed(model, Probe(model, image_channels(model), source), name, source, scale, value_range)
+    return lower_probed(Probe(model, image_channels(model), source), name, source, scale, value_range)
 
 
-def lower_probed(
-    model: onnx.ModelProto, probe: Probe, name: str, source: str, scale: int | None, value_range: float
-) -> DeployGraph:
+def lower_probed(probe: Probe, name: str, source: str, scale: int | None, value_range: float) -> DeployGraph:
     """The same of a model that has been run already."""
+    model = probe.model
     channels = probe.channels(probe.image)
     found = _scale(probe, model.graph.output[0].name, channels, source)
     if scale not in (None, found):

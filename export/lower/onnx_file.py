@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
+from sparsr.export.lower.onnx_layout import with_channels_first
 from sparsr.runtime.errors import SparsrError
 
 OLDEST_OPSET = 9
@@ -146,6 +147,8 @@ def _free_image(model: onnx.ModelProto, source: str) -> None:
         if kind.elem_type != TensorProto.FLOAT:
             raise SparsrError(f"{source} {what} no floating-point image", "export it without decoding and casting")
     dimensions = images[0].type.tensor_type.shape.dim
+    if len(dimensions) == 4 and dimensions[3].dim_value in (1, 3) and dimensions[1].dim_value not in (1, 3):
+        with_channels_first(model)
     if len(dimensions) != 4 or dimensions[1].dim_value not in (0, 1, 3) or dimensions[0].dim_value not in (0, 1):
         text = " x ".join(dim.dim_param or str(dim.dim_value) for dim in dimensions)
         raise SparsrError(

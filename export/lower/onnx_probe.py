@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sparsr.export.lower.multiples import MULTIPLES
 from sparsr.export.lower.onnx_file import fixed_size
+from sparsr.export.lower.onnx_layout import channels_first
 from sparsr.runtime.errors import SparsrError
 
 _STEPS = ((9, 26), (14, 14), (31, 12))  # above the smallest size: odd and even, square and not
@@ -35,6 +36,7 @@ class Probe:
     """Every tensor of a model for several image sizes, and the smallest size that works."""
 
     def __init__(self, model: onnx.ModelProto, channels: int, source: str) -> None:
+        self.model = model = channels_first(model)
         self.constants: dict[str, NDArray[Any]] = {}
         """Weights, and all that is computed from nothing but weights."""
         self.values: dict[str, list[NDArray[Any]]] = {}

@@ -248,6 +248,13 @@ def one_pixel(site: Site) -> str:
     return site.map()
 
 
+def transposed(site: Site) -> str:
+    """Transpose of one pixel. Pairs around what works on channels last are gone: `onnx_layout`, `onnx_moves`."""
+    if not site.probe.is_vector(site.output):
+        (site.first_without_twin() or site).refuse("with channels last, or axes exchanged, it is not handled")
+    return one_pixel(site)
+
+
 def gemm(site: Site) -> str:
     """Gemm of the channels of one pixel and weights."""
     plain = site.attributes.get("alpha", 1.0) == site.attributes.get("beta", 1.0) == 1 and not site.attributes.get(
@@ -319,6 +326,7 @@ RULES: dict[str, Rule] = {
     "Sub": sub,
     "Sum": total,
     "Tanh": activation("tanh"),
+    "Transpose": transposed,
     "Unsqueeze": one_pixel,
     "Upsample": pixels.resize,
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sparsr.export.ir.graph import Node
 from sparsr.export.ir.layers import Activation, Add, Layer
 from sparsr.export.lower import phases
+from sparsr.export.lower.onnx_layout import twin_of
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
@@ -24,16 +25,16 @@ class Lowered:
     def __init__(self, model: onnx.ModelProto, probe: Probe, source: str) -> None:
         self.probe, self.source = probe, source
         self.producers = {name: node for node in model.graph.node for name in node.output}
-        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        self.readers: dict[str, list[onnx.NodeProto]] = {}
         for node in model.graph.node:
             for name in node.input:
-                self._readers.setdefault(name, []).append(node)
+                self.readers.setdefault(name, []).append(node)
         self.nodes: list[Node] = []
         self.tensors: dict[str, str] = {probe.image: probe.image}
 
     def joined_by_next(self, node: onnx.NodeProto) -> bool:
         """Whether nothing reads the node but some of the same operator, whose rule takes both together."""
-        readers = self._readers.get(node.output[0], [])
+        readers = self.readers.get(node.output[0], [])
         return node.op_type == "Slice" and {reader.op_type for reader in readers} == {"Slice"}
 
     def append(self, name: str, layer: Layer, inputs: Sequence[str]) -> str:
@@ -143,6 +144,18 @@ class Site:
         for suffix, layer in steps:
             source = self.emit(layer, [source], suffix)
         return source
+
+    def first_without_twin(self) -> Site | None:
+        """The first node that reads this one's result, or what is made of it, and has no form with channels first."""
+        open_ends, seen = [self.output], set[str]()
+        while open_ends:
+            name = open_ends.pop(0)
+            for reader in self._lowered.readers.get(name, []):
+                if reader.op_type != "Transpose" and twin_of(reader.output[0]) not in self._lowered.producers:
+                    return Site(reader, self._lowered)
+                open_ends += [output for output in reader.output if output not in seen]
+                seen.update(reader.output)
+        return None
 
     def chain_of(self, operator: str) -> list[Site]:
         """The nodes of that operator that end here and are lowered together, this one last."""

@@ -107,6 +107,7 @@ def file_stages(kind: ModelFormat, model: bytes, with_sparsr: bool) -> list[Stag
             f"{kind} ({engine.name})",
             functools.partial(_engine_run, engine.name, kind, model),
             optional=engine.optional,
+            engine=engine.name,
         )
         for engine in engines
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -104,8 +104,10 @@ def make_card(
     files: Sequence[ModelFile],
     parity: Sequence[ParityEntry],
     proofs: Sequence[str] = (),
+    wrong_engines: Mapping[str, str] | None = None,
 ) -> BundleCard:
-    """The card of a bundle that holds `files`, all written from `graph`; `proofs` are sentences on what was shown."""
+    """The card of a bundle that holds `files`, all written from `graph`; `proofs` are sentences on what was shown,
+    `wrong_engines` those that compute something else from a file, and what."""
     side = max(_PROBE_SIDE, graph.minimum_size)
     return BundleCard(
         name=graph.name,
@@ -128,6 +130,7 @@ def make_card(
         kernels=dict(graph.kernels),
         proofs=tuple(proofs),
         task=about.task,
+        wrong_engines=dict(wrong_engines or {}),
     )
 
 

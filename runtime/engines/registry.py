@@ -178,6 +178,9 @@ def load_engine(name: str, model: bytes, threads: int | None = None, precision: 
 def open_engine(bundle: Bundle, name: str, threads: int | None = None, precision: Precision = "fp32") -> RowEngine:
     """The engine `name` with the bundle's model file for it; see `load_engine`, which says what is raised."""
     kind = engine_kind(name)
+    if name in bundle.card.wrong_engines:
+        problem = f"the engine {name} computes something else from {bundle.card.name}, as its export found"
+        raise SparsrError(problem, f"use another: {', '.join(ENGINES)}")
     file, model = bundle.file(kind.format), bundle.model(kind.format)
     threads = available_cores() if threads is None else threads
 

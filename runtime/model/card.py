@@ -106,6 +106,8 @@ class BundleCard:
     """What the network was asked to show besides: outputs or figures that somebody else had stated."""
     task: str = ""
     """What the network is for: super_resolution, deblurring, denoising or restoration; empty in older bundles."""
+    wrong_engines: dict[str, str] = field(default_factory=dict)
+    """Engines that compute something else from a file here, which others run rightly; and what was seen."""
     schema: str = SCHEMA
 
     @property

@@ -6,10 +6,12 @@ from onnx import TensorProto, helper, numpy_helper
 RNG = np.random.default_rng(0)
 
 
-def model(*nodes, weights=None, channels=3, opset=17, outputs=("y",), size=(None, None)):
+def model(*nodes, weights=None, channels=3, opset=17, outputs=("y",), size=(None, None), last=False):
     """A model of nodes (operator, inputs, output, attributes); the image is `x`, the result `y`."""
     made = [helper.make_node(kind, inputs, [result], result, **options) for kind, inputs, result, options in nodes]
-    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, *size])
+    image = helper.make_tensor_value_info(
+        "x", TensorProto.FLOAT, [1, *size, channels] if last else [1, channels, *size]
+    )
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "c", "h", "w"]) for name in outputs]
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in (weights or {}).items()]
     body = helper.make_graph(made, "made", [image], ends, tensors)

@@ -220,3 +220,16 @@ def test_the_table_shows_the_worst_figures_and_the_values_behind_them():
     assert lines[-1].startswith("largest: torch -> other")
     worst = max(differences, key=lambda difference: difference.max_abs)
     assert worst.worst in lines[-1] and worst.worst.count("/") >= 1
+
+
+def test_an_optional_engine_that_is_wrong_costs_itself_alone():
+    image = np.full((1, 3, 4, 4), 100.0, np.float32)
+    trial = parity.Trial([Probe("flat", image, True)], [image], 255.0)
+    stages = [
+        Stage("onnx (ort)", lambda: lambda x: x, engine="ort"),
+        Stage("onnx (opencv)", lambda: lambda x: x + 9, optional=True, engine="opencv"),
+    ]
+    lines = []
+    assert [found.hop for found in parity.certify(trial, stages, lines.append)] == ["torch -> onnx (ort)"]
+    assert list(trial.wrong) == ["opencv"] and "parity failed" in trial.wrong["opencv"]
+    assert any("not for opencv" in line for line in lines)

@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sparsr.runtime.cli.doctor import self_check_model
-from sparsr.runtime.engines.registry import ENGINES, engine_kind, load_engine
+from sparsr.runtime.engines.registry import ENGINES, engine_kind, load_engine, open_engine
 from sparsr.runtime.errors import SparsrError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,3 +114,9 @@ def test_a_missing_package_is_named(name):
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"needs the package {kind.package}" in output
     assert f"| {kind.remedy}" in output
+
+
+def test_an_engine_that_its_export_found_wrong_is_refused(bundle):
+    card = replace(bundle.card, wrong_engines={"opencv": "parity failed"})
+    with pytest.raises(SparsrError, match="opencv computes something else"):
+        open_engine(replace(bundle, card=card), "opencv")
