@@ -196,7 +196,7 @@ def _export(
         if streams:
             graph = _with_kernels(graph, images, report)
         about = metadata(graph, source.description)
-        files = _written(_expressible(formats, graph, report), graph, about, report)
+        files = _written(_expressible(formats, graph, report), formats, graph, about, report)
         expected = [source.run(image.image) for image in images]
         trial = parity.Trial(images, expected, graph.value_range, source.settle, source.origin)
         differences = parity.certify(trial, stages.graph_stages(source.graph, graph), report)
@@ -252,8 +252,10 @@ def _streams(graph: DeployGraph, report: Report) -> bool:
     return True
 
 
-def _written(kinds: Sequence[Format], graph: DeployGraph, about: Mapping[str, str], report: Report) -> list[ModelFile]:
-    """The files, without those whose format cannot express the network. Raises `SparsrError` if none can."""
+def _written(
+    kinds: Sequence[Format], asked: Sequence[str], graph: DeployGraph, about: Mapping[str, str], report: Report
+) -> list[ModelFile]:
+    """The files whose formats can express the network. Raises `SparsrError` if none can of those asked for."""
     files: list[ModelFile] = []
     failure = SparsrError("no format given")
     for kind in kinds:
@@ -262,7 +264,7 @@ def _written(kinds: Sequence[Format], graph: DeployGraph, about: Mapping[str, st
         except SparsrError as error:
             report(f"no {kind.name} file: {error}")
             failure = error
-    if not files:
+    if not any(file.format in asked for file in files):
         raise failure
     return files
 

@@ -26,6 +26,8 @@ from sparsr.train.pruning.slimming import slim
 from tests.export.exporting import export, store
 from tests.small_networks import EVERY_NETWORK, disturb, image, random_kept, small
 
+REFERENCE = ("reference.json", "reference.rgb")
+
 pytestmark = pytest.mark.usefixtures("small_images")
 
 
@@ -80,7 +82,7 @@ def test_what_tflite_cannot_express_is_said_and_the_rest_is_written(tmp_path, ar
         exporter.export_model(model, tmp_path / "bundle", formats=("tflite",), report=lambda line: None)
     lines = []
     card = exporter.export_model(model, tmp_path / "bundle", report=lines.append)
-    assert [file.format for file in card.files] == ["onnx", "native"]
+    assert [file.format for file in card.files] == ["onnx", "native", "tflite-sparse"]
     assert any("no tflite file: " in line and "TFLite takes PadToEven only" in line for line in lines)
     assert max(entry.max_abs for entry in card.parity) <= 1e-4
 
@@ -110,6 +112,7 @@ def test_the_command_writes_a_bundle_and_says_what_it_did(tmp_path, checkpoint, 
         "model.tflite",
         "model.sparse.tflite",
         "model.safetensors",
+        *REFERENCE,
         CARD_NAME,
     }
     for stage in STAGES:
@@ -133,11 +136,11 @@ def test_exporting_again_gives_the_same_bytes(tmp_path, checkpoint):
 def test_single_formats_and_names(tmp_path, checkpoint, capsys):
     out = tmp_path / "bundle"
     assert export(checkpoint, "--out", out, "--format", "tflite", "--name", "mine", capsys=capsys)[0] == 0
-    assert {path.name for path in out.iterdir()} == {"model.tflite", "model.sparse.tflite", CARD_NAME}
+    assert {path.name for path in out.iterdir()} == {"model.tflite", "model.sparse.tflite", *REFERENCE, CARD_NAME}
     assert json.loads((out / CARD_NAME).read_text())["name"] == "mine"
     # A bundle may take the place of a bundle.
     assert export(checkpoint, "--out", out, "--format", "onnx", capsys=capsys)[0] == 0
-    assert {path.name for path in out.iterdir()} == {"model.onnx", CARD_NAME}
+    assert {path.name for path in out.iterdir()} == {"model.onnx", *REFERENCE, CARD_NAME}
 
 
 def test_without_a_compiler_the_certificate_leaves_libsparsr_out_and_says_so(tmp_path, checkpoint, monkeypatch, capsys):
