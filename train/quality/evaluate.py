@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +28,7 @@ from sparsr.train.data import bicubic
 from sparsr.train.data.folders import Pair, pairs
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
+from sparsr.train.quality.further import FURTHER, Metric, open_metric
 from sparsr.train.quality.metrics import psnr_rgb, psnr_y, ssim_rgb, ssim_y
 from sparsr.train.run import checkpoint
 from sparsr.train.smsr.report import MaskReport, mask_report
@@ -47,11 +48,13 @@ class Score:
     ssim: float
     colours: Colours = "y"
     """What was compared: luma, or red, green and blue."""
+    further: Mapping[str, float] = field(default_factory=dict)
+    """By the metrics asked for besides; NaN where a picture is too small for one."""
 
     def to_json(self) -> dict[str, float | None]:
-        """{"psnr_y", "ssim_y"} or {"psnr_rgb", "ssim_rgb"}; an infinite PSNR is null."""
-        psnr = None if math.isinf(self.psnr) else self.psnr
-        return {f"psnr_{self.colours}": psnr, f"ssim_{self.colours}": self.ssim}
+        """{"psnr_y", "ssim_y"} or {"psnr_rgb", "ssim_rgb"}, and further ones; what is no number is null."""
+        values = {f"psnr_{self.colours}": self.psnr, f"ssim_{self.colours}": self.ssim, **self.further}
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 Report = Callable[[str, Score], None]
@@ -70,7 +73,9 @@ class Evaluation:
     def mean(self) -> Score:
         """Mean of the per-image values, as papers report it."""
         scores = list(self.images.values())
-        return Score(fmean(score.psnr for score in scores), fmean(score.ssim for score in scores), scores[0].colours)
+        further = {name: fmean(score.further[name] for score in scores) for name in scores[0].further}
+        psnr, ssim = fmean(score.psnr for score in scores), fmean(score.ssim for score in scores)
+        return Score(psnr, ssim, scores[0].colours, further)
 
     def to_json(self) -> dict[str, Any]:
         """{"mean": `Score.to_json`, "images": {name: ...}, "left_out": {name: why}}."""
@@ -105,13 +110,17 @@ def measure_pairs(
     report: Report | None = None,
     refused: Callable[[str], None] | None = None,
     max_pixels: int = MAX_PIXELS,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
-    """As `measure`, for images whose LR may be given. `refused` is told of those that cannot be measured, and the rest
-    goes on; without it they raise `SparsrError`, and so does a folder of nothing else."""
+    """As `measure`, by further `metrics` too, for images whose LR may be given.
+
+    `refused` is told of those that cannot be measured, and the rest goes on; without it they raise `SparsrError`, and
+    so does a folder of nothing else.
+    """
     scores, left_out = {}, {}
     for pair in images:
         try:
-            score = _score(upscaler, pair, scale, max_pixels)
+            score = _score(upscaler, pair, scale, max_pixels, metrics or {})
         except SparsrError as error:
             text = str(error)
             text = text if text.startswith(str(pair.hr)) else f"{pair.hr}: {text}"
@@ -128,7 +137,7 @@ def measure_pairs(
     return Evaluation(scores, left_out)
 
 
-def _score(upscaler: Upscale, pair: Pair, scale: int, max_pixels: int) -> Score:
+def _score(upscaler: Upscale, pair: Pair, scale: int, max_pixels: int, metrics: Mapping[str, Metric]) -> Score:
     hr = bicubic.crop_to_multiple(read_image(pair.hr, max_pixels).rgb, scale)
     if pair.lr is None:
         lr = bicubic.downscale(hr, scale)
@@ -137,7 +146,8 @@ def _score(upscaler: Upscale, pair: Pair, scale: int, max_pixels: int) -> Score:
         if (lr.shape[0] * scale, lr.shape[1] * scale) != hr.shape[:2]:
             sizes = " and ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (lr, hr))
             raise SparsrError(f"LR and HR have {sizes} pixels, not 1:{scale}", f"look at {pair.lr}")
-    return compare(upscaler(lr), hr, scale)
+    sr = upscaler(lr)
+    return replace(compare(sr, hr, scale), further={name: metric(sr, hr) for name, metric in metrics.items()})
 
 
 def colours_of(scale: int) -> Colours:
@@ -198,6 +208,13 @@ def add_command(commands: Any) -> None:
         "--lr", type=Path, help="folder of their LR or blurred images (default: LR by MATLAB's bicubic)"
     )
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and rotations, 8 times the work")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        choices=list(FURTHER),
+        help="besides, of whole RGB pictures; what cannot be had here is said and left out",
+    )
     parser.add_argument("--scale", type=int, help="needed for bicubic and for files that hold several scales")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--record", metavar="NAME", help="also write the mean into the checkpoint's card, as NAME")
@@ -217,15 +234,17 @@ def run_command(arguments: argparse.Namespace) -> int:
         raise SparsrError("bicubic gives the same for a flipped image", "leave out --ensemble")
     upscaler = partial(upscale, network, ensemble=arguments.ensemble) if network else _bicubic(scale)
     images = pairs(arguments.data, arguments.lr, scale)
+    metrics = _further(arguments.metric)
     width = max(len(name) for name in [*(pair.hr.name for pair in images), "image"])
 
     def row(name: str, score: Score) -> None:
-        print(f"{name:{width}s}  {score.psnr:8.3f}  {score.ssim:7.5f}", flush=True)
+        further = "".join(f"  {value:8.5f}" for value in score.further.values())
+        print(f"{name:{width}s}  {score.psnr:8.3f}  {score.ssim:7.5f}{further}", flush=True)
 
     with _mask_report(network, arguments.masks) as masks:
         compared = f"luma, border of {scale} pixels left out" if colours_of(scale) == "y" else "RGB, whole pictures"
         print(f"{arguments.model} x{scale}: {compared}")
-        print(f"{'image':{width}s}   PSNR dB     SSIM")
+        print(f"{'image':{width}s}   PSNR dB     SSIM" + "".join(f"  {name:>8s}" for name in metrics))
 
         def report(name: str, score: Score) -> None:
             row(name, score)
@@ -235,7 +254,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         def refused(reason: str) -> None:
             print(f"left out: {reason}", file=sys.stderr, flush=True)
 
-        evaluation = measure_pairs(upscaler, images, scale, report, refused)
+        evaluation = measure_pairs(upscaler, images, scale, report, refused, metrics=metrics)
         row(f"mean of {len(evaluation.images)}", evaluation.mean)
     if masks:
         print(masks.finish())
@@ -248,6 +267,17 @@ def run_command(arguments: argparse.Namespace) -> int:
             raise SparsrError("a mean without all images is not recorded", "mend or remove what was left out")
         record_score(Path(arguments.model), arguments.record, evaluation.mean)
     return 2 if evaluation.left_out else 0
+
+
+def _further(names: Sequence[str]) -> dict[str, Metric]:
+    """Those of the metrics asked for that can be had here; why not of the others."""
+    metrics = {}
+    for name in names:
+        try:
+            metrics[name] = open_metric(name)
+        except SparsrError as error:
+            print(f"left out: {error} ({error.hint})", file=sys.stderr, flush=True)
+    return metrics
 
 
 def record_score(path: Path, name: str, score: Score) -> None:
