@@ -92,8 +92,8 @@ class DMPHN(SRNetwork):
             dim = self.cuts[level - 1]
             joined = [torch.cat(features[k : k + 2], dim) for k in range(0, len(features), 2)]
             residuals = [self.decoders[level](feature) for feature in joined]
-        (features,) = self._features(0, parts[0], residuals, joined)
-        return self.crop(self.decoders[0](features) + 0.5, centred)
+        whole = self._features(0, parts[0], residuals, joined)[0]
+        return self.crop(self.decoders[0](whole) + 0.5, centred)
 
     def _features(self, level: int, parts: list[Tensor], residuals: list[Tensor], joined: list[Tensor]) -> list[Tensor]:
         """Of every part of a level, with what the level below has found."""

@@ -248,7 +248,7 @@ def _avg_pool2d(module: nn.AvgPool2d, input: TensorRef) -> Meaning:
 
 
 def _avg_pool2d_function(input: TensorRef, kernel_size: int | tuple[int, int], **others: Any) -> Meaning:
-    return _avg_pool2d(nn.AvgPool2d(kernel_size, **others), input)  # type: ignore[arg-type]
+    return _avg_pool2d(nn.AvgPool2d(kernel_size, **others), input)
 
 
 def _square(size: int | tuple[int, int]) -> int:
