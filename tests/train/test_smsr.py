@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import build
+from sparsr.train.networks.sizes import CropLike, PadToEven
 from sparsr.train.networks.smsr import mask_blocks
-from sparsr.train.networks.sparse_masks import CropLike, PadToEven, Relaxation, SparseMaskBlock, spatial_mask
+from sparsr.train.networks.sparse_masks import Relaxation, SparseMaskBlock, spatial_mask
 from sparsr.train.networks.tracing import trace
 from sparsr.train.pruning.channel_groups import channel_groups
 from sparsr.train.smsr.training import Smsr, SmsrSettings

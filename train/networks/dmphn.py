@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparsr.train.networks.base import ResBlock, SRNetwork, conv3x3
 from sparsr.train.networks.recognition import Found, State
-from sparsr.train.networks.sparse_masks import CropLike, PadToMultiple
+from sparsr.train.networks.sizes import CropLike, PadToMultiple
 
 _REDUCED = 4  # side of the block of pixels that a pixel of the deepest features stands for
 _ROWS, _COLUMNS = 2, 3  # dimensions

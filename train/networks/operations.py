@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from sparsr.train.networks.base import ChannelAffine
-from sparsr.train.networks.sparse_masks import CropLike, PadToEven, PadToMultiple, SparseMaskBlock
+from sparsr.train.networks.sizes import CropLike, PadToEven, PadToMultiple
+from sparsr.train.networks.sparse_masks import SparseMaskBlock
 
 Kind = Literal[
     "conv",

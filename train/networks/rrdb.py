@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from sparsr.train.networks.base import SRNetwork, conv3x3
 from sparsr.train.networks.recognition import VALUE_RANGES, Found, MisfitError, State, count, renamed
-from sparsr.train.networks.sparse_masks import CropLike, PadToEven
+from sparsr.train.networks.sizes import CropLike, PadToEven
 
 _SLOPE = 0.2
 _SHARE = 0.2  # of every residual

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from sparsr.train.networks.base import MeanShift, SRNetwork, conv1x1, conv3x3
 from sparsr.train.networks.recognition import Found, State, count, tail_scale
-from sparsr.train.networks.sparse_masks import LAYERS, CropLike, PadToEven, SparseMaskBlock
+from sparsr.train.networks.sizes import CropLike, PadToEven
+from sparsr.train.networks.sparse_masks import LAYERS, SparseMaskBlock
 
 _REDUCTION = 16  # channels per channel of the attention's bottleneck
 

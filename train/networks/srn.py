@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from sparsr.train.networks.base import SRNetwork, conv3x3
 from sparsr.train.networks.recognition import Found, State
-from sparsr.train.networks.sparse_masks import CropLike, PadToMultiple
+from sparsr.train.networks.sizes import CropLike, PadToMultiple
 
 _HALF = 2
 _REDUCED = 16  # side of the block of pixels that a pixel of the deepest features of the smallest picture stands for

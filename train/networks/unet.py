@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from sparsr.train.networks.base import ResBlock, SRNetwork, conv3x3
 from sparsr.train.networks.recognition import Found, State
-from sparsr.train.networks.sparse_masks import CropLike
+from sparsr.train.networks.sizes import CropLike
 
 _FIRST_SHARE = 0.1  # of a usual exit's weights: training starts near the picture itself
 
