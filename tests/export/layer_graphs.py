@@ -134,7 +134,7 @@ def _arithmetic(rng):
             ("top", L.Part(0, 0, 3), ["columns"]),
             ("middle", L.Part(0, 1, 3), ["columns"]),
             ("bottom", L.Part(0, 2, 3), ["columns"]),
-            ("c", conv(rng, 5, 5, activation=RELU), ["middle"]),
+            ("c", conv(rng, 5, 5), ["middle"]),
             ("rows", L.Join(0), ["top", "c", "bottom"]),
             ("d", conv(rng, 5, 3), ["rows"]),
             (L.CropLike(5), ["d", "image"]),

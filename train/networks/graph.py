@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsr.train.networks.base import ChannelAffine, LumaNetwork
+from sparsr.train.networks.sizes import CropLike, PadToEven, PadToMultiple
 
 MAX_LAYERS = 4096
 MAX_NUMBER = 1 << 14  # no attribute of a real network comes near; a hostile card must not exhaust memory
@@ -170,6 +171,11 @@ def _slice(layer: GraphLayer) -> nn.Module:
     return _Function(lambda x: x[:, start:stop])
 
 
+def _part(layer: GraphLayer) -> nn.Module:
+    axis, index, count = (layer.options[name] for name in ("axis", "index", "count"))
+    return _Function(lambda x: torch.chunk(x, count, 2 + axis)[index])
+
+
 def _pool(function: Callable[..., Tensor]) -> Callable[[GraphLayer], nn.Module]:
     return lambda layer: _Function(lambda x: function(x, layer.options["kernel"], layer.options["stride"]))
 
@@ -191,18 +197,21 @@ KINDS: dict[str, Callable[[GraphLayer], nn.Module]] = {
     "Concat": _plain(lambda *inputs: torch.cat(inputs, 1)),
     "Conv": _conv,
     "Crop": _crop,
-    "CropLike": _plain(lambda x, like: x[:, :, : like.shape[2], : like.shape[3]]),
+    "CropLike": lambda layer: CropLike(layer.options.get("most", 1)),
     "DepthToSpace": _depth_to_space,
     "GlobalMax": _plain(lambda x: x.amax((2, 3), keepdim=True)),
     "GlobalMean": _plain(lambda x: x.mean((2, 3), keepdim=True)),
     "GlobalStd": _plain(lambda x: x.std((2, 3), correction=0, keepdim=True)),
     "InstanceNorm": lambda layer: _Norm(layer, (2, 3)),
+    "Join": lambda layer: _Function(lambda *parts: torch.cat(parts, 2 + layer.options["axis"])),
     "MaxPool": _pool(F.max_pool2d),
     "Mul": _plain(torch.mul),
     "Nearest": lambda layer: _Function(lambda x: F.interpolate(x, scale_factor=layer.options["factor"])),
     "PadEdge": _pad("replicate"),
     "PadReflect": _pad("reflect"),
-    "PadToEven": _plain(lambda x: F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), "replicate")),
+    "PadToEven": lambda layer: PadToEven(),
+    "PadToMultiple": lambda layer: PadToMultiple(layer.options["rows"], layer.options["columns"]),
+    "Part": _part,
     "ResizeLike": _plain(_resize_like),
     "SliceChannels": _slice,
 }
