@@ -46,15 +46,6 @@ long __wrap_sysconf(int question) {
     }
 }
 
-// From Android 11 on; asking the kernel itself may end a process of an older one.
-int memfd_create(const char* name, unsigned flags) {
-    using Create = int (*)(const char*, unsigned);
-    static const auto create = reinterpret_cast<Create>(dlsym(RTLD_DEFAULT, "memfd_create"));
-    if (create) return create(name, flags);
-    errno = ENOSYS;
-    return -1;
-}
-
 // From Android 9 on.
 void* aligned_alloc(size_t alignment, size_t size) {
     void* place = nullptr;

@@ -65,6 +65,7 @@ struct Buffer {
     // Gives both the larger margins, and one length; returns whether that changed anything.
     bool even_out(Buffer& other);
 
+    char*& place(int y) { return rows[size_t(y + top)]; }
     // Vector 0 of channel 0 of a row -top <= y < height + bottom. T: what activations are.
     template <class T = float>
     T* row(int y) const {

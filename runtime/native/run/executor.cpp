@@ -47,11 +47,11 @@ void Executor::prepare(Size size) {
     size_ = {0, 0};  // stays so if anything fails
     pipeline_ = Pipeline();
     pipeline_ = lay_out(size, costs_);
-    require(map_bytes(pipeline_.maps) <= memory_.most(),
+    require(map_bytes(pipeline_) <= memory_.most(),
             "the feature maps take more than the " + std::to_string(memory_.most()) + " bytes allowed");
     affected_ = pipeline_.affected();
     homes_ = pipeline_.homes(threads());
-    memory_.allocate(pipeline_.maps);
+    memory_.allocate(pipeline_);
     make_works();
     size_ = size;
 }
@@ -60,13 +60,14 @@ Pipeline Executor::lay_out(Size size, Costs& costs) const {
     Pipeline pipeline = make_pipeline(*program_, kernels_, planning_, costs, size);
     rehearse(pipeline, threads());
     share_memory(pipeline);
+    pool_rows(pipeline, threads());
     return pipeline;
 }
 
 size_t Executor::bytes_for(Size size) const {
     Costs costs(kernels_, planning_.measure);
     const Pipeline pipeline = lay_out(size, costs);
-    size_t bytes = map_bytes(pipeline.maps);
+    size_t bytes = map_bytes(pipeline);
     for (const Stage& stage : pipeline.stages) bytes += stage.choice.weight_bytes;
     return bytes;
 }
@@ -134,8 +135,10 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
         },
         [&](size_t stage) {
             pipeline_.advance(stage);
+            give_back_rows(pipeline_, stage);
             return stage != last || (pipeline_.handed_over < pipeline_.output.height && wanted);
-        }});
+        },
+        [this](size_t stage) { take_rows(pipeline_, stage); }});
     workers_->run([&scheduler](int worker) { scheduler.work(worker); });
     scheduler.check();
     return wanted;

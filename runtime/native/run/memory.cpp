@@ -1,23 +1,29 @@
 #include "run/memory.h"
 
 #include <cstring>
-#include <numeric>
 
 namespace sparsr {
 
-size_t map_bytes(const std::vector<Map>& maps) {
-    return std::accumulate(maps.begin(), maps.end(), size_t(0), [](size_t sum, const Map& map) {
-        return map.has_memory() ? sum + map.buffer.bytes() : sum;
-    });
+size_t map_bytes(const Pipeline& pipeline) {
+    size_t bytes = 0;
+    for (const Pool& pool : pipeline.pools) bytes += pool.bytes();
+    for (const Map& map : pipeline.maps)
+        if (map.has_memory()) bytes += map.buffer.bytes();
+    return bytes;
 }
 
-void MapMemory::allocate(std::vector<Map>& maps) {
-    const size_t bytes = map_bytes(maps);
+void MapMemory::allocate(Pipeline& pipeline) {
+    const size_t bytes = map_bytes(pipeline);
     if (arena_.bytes() < bytes) {
         arena_ = Mapping();
         arena_ = Mapping(bytes);
     }
     char* free = arena_.data<char>();
+    for (Pool& pool : pipeline.pools) {
+        pool.lie_at(free);
+        free += pool.bytes();
+    }
+    auto& maps = pipeline.maps;
     for (Map& map : maps) {
         if (!map.has_memory()) continue;
         map.buffer.lie_at(free);

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
 #include "run/buffer.h"
 #include "run/pipeline.h"
 
 namespace sparsr {
 
-// Bytes of the maps that have memory of their own.
-size_t map_bytes(const std::vector<Map>& maps);
+// Bytes of the pools, and of the maps that have memory of their own.
+size_t map_bytes(const Pipeline& pipeline);
 
 class MapMemory {
 public:
@@ -18,8 +17,8 @@ public:
 
     // Bytes that maps may take.
     size_t most() const { return most_; }
-    // Gives every map its place. They take at most `most` bytes. Throws std::bad_alloc.
-    void allocate(std::vector<Map>& maps);
+    // Gives every map and pool its place. They take at most `most` bytes. Throws std::bad_alloc.
+    void allocate(Pipeline& pipeline);
     // Bytes that are kept.
     size_t bytes() const { return arena_.bytes(); }
 

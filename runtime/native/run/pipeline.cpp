@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 namespace sparsr {
 
@@ -20,7 +21,28 @@ Surroundings Pipeline::around(const Op& op) const {
 
 void Pipeline::restart() {
     for (Stage& stage : stages) stage.done = 0;
+    for (Map& map : maps) map.low = map.high = -map.buffer.top;
+    for (Pool& pool : pools) pool.restart();
     handed_over = 0;
+}
+
+void Pipeline::rehearse(const std::function<void(size_t)>& step) {
+    const auto others = affected();
+    restart();
+    std::set<size_t> able_ones;  // and maybe others
+    for (size_t stage = 0; stage <= last_stage(); ++stage) able_ones.insert(stage);
+    while (handed_over < output.height && !able_ones.empty()) {
+        const size_t stage = *able_ones.rbegin();
+        if (!able(stage)) {
+            able_ones.erase(stage);
+            continue;
+        }
+        if (stage < last_stage()) step(stage);
+        take_rows(*this, stage);
+        advance(stage);
+        give_back_rows(*this, stage);
+        able_ones.insert(others[stage].begin(), others[stage].end());
+    }
 }
 
 bool Pipeline::able(size_t number) const {
@@ -70,7 +92,8 @@ bool Pipeline::has_inputs(const Stage& stage) const {
 int Pipeline::lowest_needed(const Map& map, const Stage* in_place_of) const {
     int low = map.buffer.height;
     for (size_t writer : map.writers)
-        if (stages[writer].done < stages[writer].height) low = std::min(low, stages[writer].done);
+        if (const Stage& stage = stages[writer]; stage.done < stage.height)
+            low = std::min(low, stage.done ? stage.done : -map.buffer.top);  // at first it clears what is above the image
     for (const Reader& reader : map.readers) {
         const Stage& stage = stages[reader.stage];
         if (stage.done >= stage.height) continue;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "ops/operator.h"
 #include "ops/work.h"
 #include "run/buffer.h"
+#include "run/pool.h"
 
 namespace sparsr {
 
@@ -40,9 +42,11 @@ struct Map {
     std::vector<Reader> readers;
     std::vector<size_t> writers;
     size_t before = none;  // another one, in whose memory it lies once that is read
+    size_t pool = none;    // that its rows come from; then those it has are low <= y < high
+    int low = 0, high = 0;
 
     bool whole() const { return buffer.capacity >= buffer.whole(); }
-    bool has_memory() const { return !writers.empty() && before == none; }  // of its own
+    bool has_memory() const { return !writers.empty() && before == none && pool == none; }  // of its own
 };
 
 struct Pipeline {
@@ -51,6 +55,7 @@ struct Pipeline {
     std::vector<Stage> stages;        // of every operation
     std::vector<Map> maps;            // of root tensors
     std::vector<size_t> map_of;       // of every tensor
+    std::vector<Pool> pools;
     Size output{0, 0};
     int handed_over = 0;              // output rows
 
@@ -66,6 +71,9 @@ struct Pipeline {
     static int operand(const Op& op, size_t input) { return input < op.inputs.size() ? op.inputs[input] : op.residual; }
 
     void restart();
+    // A run without its arithmetic in the order of a single worker, the last stage that can take a step first; before each
+    // step but those that hand rows over `step` is told the stage.
+    void rehearse(const std::function<void(size_t stage)>& step);
     // Whether a stage's next step has its inputs, and room for its output.
     bool able(size_t stage) const;
     // Notes a step.

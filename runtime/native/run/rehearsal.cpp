@@ -31,15 +31,16 @@ private:
         const int first = stage.done;
         for (size_t i = 0; i < Pipeline::operand_count(*stage.op); ++i)
             demand(Pipeline::operand(*stage.op, i), pipeline_.reach(stage, i));
-        stage.done = pipeline_.step_end(stage);
         const Map& map = pipeline_.maps[stage.map];
+        const int low = std::min(pipeline_.lowest_needed(map), first);
+        stage.done = pipeline_.step_end(stage);
         int high = 0;
         for (size_t writer : map.writers) {
             const Stage& other = pipeline_.stages[writer];
             high = std::max(high, other.done < other.height ? other.done : other.height + map.buffer.bottom);
         }
         int& held = held_[stage.map];
-        held = std::max(held, high - std::min(pipeline_.lowest_needed(map), first));
+        held = std::max(held, high - low);
         for (const Reader& reader : map.readers) step_early(pipeline_.stages[reader.stage]);
     }
 

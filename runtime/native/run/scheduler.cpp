@@ -38,6 +38,7 @@ void Scheduler::work(int worker) {
         able_[stage] = false;
         running_[stage] = true;
         ++running_count_;
+        hooks_.begin(stage);
         lock.unlock();
         std::exception_ptr error;
         try {

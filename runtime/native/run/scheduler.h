@@ -20,6 +20,7 @@ public:
         std::function<bool(size_t stage)> able;                // whether it can step now; never called by two threads
         std::function<void(size_t stage, int worker)> perform;  // the step, outside of any lock
         std::function<bool(size_t stage)> advance;             // notes it; false if all is done
+        std::function<void(size_t stage)> begin = [](size_t) {};  // before the step; never called by two threads
     };
 
     // `affected`: of every stage, those whose ability its steps may change, itself among them. `home`: the worker that

@@ -4,7 +4,6 @@
 #include "run/sharing.h"
 
 #include <algorithm>
-#include <set>
 
 namespace sparsr {
 
@@ -17,26 +16,13 @@ bool may_follow(const Map& map, const Map& before) {
            (before.whole() || (!map.whole() && before.buffer.same_margins(map.buffer)));
 }
 
-// A run without its arithmetic, the last stage that can take a step first. Strikes out what it shows not to be.
+// Strikes out what a run shows not to be.
 void strike_out(Candidates& possible, Pipeline& pipeline) {
-    const auto affected = pipeline.affected();
-    pipeline.restart();
-    std::set<size_t> stages;  // that may be able
-    for (size_t stage = 0; stage <= pipeline.last_stage(); ++stage) stages.insert(stage);
-    while (pipeline.handed_over < pipeline.output.height && !stages.empty()) {
-        const size_t stage = *stages.rbegin();
-        if (!pipeline.able(stage)) {
-            stages.erase(stage);
-            continue;
-        }
-        if (stage < pipeline.last_stage()) {
-            auto& list = possible[pipeline.stages[stage].map];
-            const auto struck = [&](size_t before) { return !pipeline.is_read(before, pipeline.stages[stage]); };
-            list.erase(std::remove_if(list.begin(), list.end(), struck), list.end());
-        }
-        pipeline.advance(stage);
-        stages.insert(affected[stage].begin(), affected[stage].end());
-    }
+    pipeline.rehearse([&](size_t stage) {
+        auto& list = possible[pipeline.stages[stage].map];
+        const auto struck = [&](size_t before) { return !pipeline.is_read(before, pipeline.stages[stage]); };
+        list.erase(std::remove_if(list.begin(), list.end(), struck), list.end());
+    });
 }
 
 // Finds for every map one that it follows, each the predecessor of one other at most. Whole maps come first, the most

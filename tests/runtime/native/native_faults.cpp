@@ -72,11 +72,6 @@ int munmap(void* place, size_t size) noexcept {
     mapped -= long(size);
     return int(syscall(SYS_munmap, place, size));
 }
-int memfd_create(const char* name, unsigned flags) noexcept {
-    if (!fails()) return int(syscall(SYS_memfd_create, name, flags));
-    errno = EMFILE;
-    return -1;
-}
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) noexcept {
     using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
     static const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));

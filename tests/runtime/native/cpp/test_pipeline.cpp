@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <set>
 
 #include "programs.h"
 #include "run/memory.h"
@@ -19,6 +20,7 @@ Pipeline prepared(const Program& program, Size size, int workers = 1) {
     Pipeline pipeline = make_pipeline(program, *best_kernels(), {}, costs, size);
     rehearse(pipeline, workers);
     share_memory(pipeline);
+    pool_rows(pipeline, workers);
     pipeline.restart();
     return pipeline;
 }
@@ -41,6 +43,48 @@ TEST_CASE("any order finishes") {
                 pipeline.advance(able[random() % able.size()]);
             }
         }
+}
+
+TEST_CASE("no row of a pool is two maps' at once, and there are enough") {
+    const Chain chain = skipping();
+    for (int workers : {1, 3})
+        for (unsigned seed = 0; seed < 20; ++seed) {
+            Pipeline pipeline = prepared(chain.program(), {41, 37}, workers);
+            MapMemory memory(size_t(8) << 20);
+            memory.allocate(pipeline);
+            const size_t bytes = map_bytes(pipeline);
+            pipeline.restart();
+            std::mt19937 random(seed);
+            while (pipeline.handed_over < pipeline.output.height) {
+                std::vector<size_t> able;
+                for (size_t stage = 0; stage <= pipeline.last_stage(); ++stage)
+                    if (pipeline.able(stage)) able.push_back(stage);
+                const size_t stage = workers == 1 ? able.back() : able[random() % able.size()];
+                take_rows(pipeline, stage);
+                if (stage < pipeline.last_stage()) {  // what it clears and writes has places
+                    const Stage& now = pipeline.stages[stage];
+                    const Map& map = pipeline.maps[now.map];
+                    if (map.pool != Map::none) CHECK(map.low <= (now.done ? now.done : -map.buffer.top));
+                }
+                std::set<char*> held;
+                size_t count = 0;
+                for (Map& map : pipeline.maps)
+                    for (int y = map.low; map.pool != Map::none && y < map.high; ++y, ++count) held.insert(map.buffer.place(y));
+                CHECK(held.size() == count);
+                CHECK(held.count(nullptr) == 0);
+                pipeline.advance(stage);
+                give_back_rows(pipeline, stage);
+                // What is still to be read is still there.
+                for (const Map& map : pipeline.maps)
+                    if (map.pool != Map::none) CHECK(map.low <= std::min(pipeline.lowest_needed(map), map.high));
+            }
+            CHECK(map_bytes(pipeline) == bytes);  // no pool has grown
+        }
+}
+
+TEST_CASE("one worker needs less than all rings can hold") {
+    const Chain chain = skipping();
+    CHECK(map_bytes(prepared(chain.program(), {41, 37})) < map_bytes(prepared(chain.program(), {41, 37}, 3)));
 }
 
 TEST_CASE("only what a step affects becomes able") {
@@ -66,8 +110,8 @@ TEST_CASE("only what a step affects becomes able") {
 
 TEST_CASE("memory does not grow with the height") {
     const Chain chain = skipping();
-    const size_t small = map_bytes(prepared(chain.program(), {200, 64}).maps);
-    CHECK(map_bytes(prepared(chain.program(), {2000, 64}).maps) == small);
+    const size_t small = map_bytes(prepared(chain.program(), {200, 64}));
+    CHECK(map_bytes(prepared(chain.program(), {2000, 64})) == small);
     CHECK(small < 16 * 200 * 64 * sizeof(float));  // of one whole map
 }
 
@@ -78,8 +122,8 @@ TEST_CASE("memory is kept from size to size, and bounded") {
     for (int round = 0; round < 3; ++round)
         for (int side : {16, 120, 33}) {
             Pipeline pipeline = prepared(chain.program(), {side, side});
-            REQUIRE(map_bytes(pipeline.maps) <= most);
-            memory.allocate(pipeline.maps);
+            REQUIRE(map_bytes(pipeline) <= most);
+            memory.allocate(pipeline);
             for (const Map& map : pipeline.maps) CHECK(map.writers.empty() == map.buffer.rows.empty());
             CHECK(memory.bytes() <= most);
         }
