@@ -16,6 +16,8 @@ from sparsr.runtime.errors import SparsrError
 
 OLDEST_OPSET = 9
 _MOST_BYTES = 2 << 30
+_LONGEST_RANGE = 1 << 20
+_TRIED = (64, 64)  # an image that every network for images has room for
 _FIXED = "sparsr.fixed_size"  # among the metadata of a model that has been opened
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 _QUANTISED = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "ConvInteger", "MatMulInteger")
@@ -45,6 +47,9 @@ def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None
     """The same for a model in memory; `source` names it in messages, `folder` may hold external weights."""
     _check_operators(model, source)
     _load_weights(model, source, folder)
+    _check_ranges(model, source)
+    for info in model.graph.output:
+        info.type.tensor_type.shape.SetInParent()  # which some exporters leave out, and the checker demands
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -57,12 +62,35 @@ def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None
 
 
 def _check_claims(model: onnx.ModelProto, source: str) -> None:
-    """Refuse tensors that take more than 2 GB whatever the image: a few bytes can ask for any number of zeros."""
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    for info in inferred.graph.value_info:
+    """Refuse what takes more than 2 GB for a small image: a few bytes can ask for any number of zeros or any size."""
+    tried = onnx.ModelProto()
+    tried.CopyFrom(model)
+    dimensions = tried.graph.input[0].type.tensor_type.shape.dim
+    for dim, side in zip(dimensions, (1, image_channels(model), *_TRIED), strict=True):
+        dim.dim_value = side
+    counts = any(node.op_type == "Range" for node in model.graph.node)  # the inference itself would write them down
+    inferred = onnx.shape_inference.infer_shapes(tried, data_prop=not counts).graph
+    for info in (*inferred.value_info, *inferred.output):
         sides = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
         if sides and all(sides) and math.prod(sides) * 4 > _MOST_BYTES:
-            raise SparsrError(f"{source}: the tensor {info.name} would take more than 2 GB", "export the bare network")
+            raise SparsrError(
+                f"{source}: the tensor {info.name} would take more than 2 GB for an image of {_TRIED[1]}x{_TRIED[0]}",
+                "export the bare network",
+            )
+
+
+def _check_ranges(model: onnx.ModelProto, source: str) -> None:
+    """Refuse Range of more numbers than any image needs, before anything counts them."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        if node.op_type != "Range" or not all(name in constants for name in node.input):
+            continue
+        start, limit, step = (float(constants[name].reshape(-1)[0]) for name in node.input)
+        if not step or not abs((limit - start) / step) <= _LONGEST_RANGE:
+            place = f"{source}: node {node.name or node.output[0]}, operator Range"
+            raise SparsrError(f"{place}: it counts from {start:g} to {limit:g} by {step:g}", "export the bare network")
 
 
 def _check_operators(model: onnx.ModelProto, source: str) -> None:

@@ -85,8 +85,9 @@ class Probe:
             self.minimum_size, self.sizes, self.multiple = smallest, sizes, multiple
             return
         if fixed is None or _factor(plain, self.image, channels, fixed) is None:
+            reason = _why_not(plain, self.image, channels)
             raise SparsrError(
-                f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels",
+                f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels a side ({reason})",
                 "export it with free height and width; it must take and give images",
             )
         self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
@@ -133,6 +134,15 @@ def _factor(
     if result.ndim != 4 or min(result.shape[2:]) < 1:
         return None
     return result.shape[2] / size[0], result.shape[3] / size[1]
+
+
+def _why_not(loaded: onnxruntime.InferenceSession, image: str, channels: int) -> str:
+    """What ONNX Runtime says of an image, or what the model makes of it."""
+    try:
+        (result,) = loaded.run(None, {image: np.zeros((1, channels, 64, 64), np.float32)})
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        return _first_line(error)
+    return f"it makes {list(result.shape)} of one of 64x64" if result.ndim != 4 else "other sizes fail"
 
 
 def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, multiple: int) -> int | None:

@@ -172,6 +172,12 @@ def test_every_operator_computes_what_onnx_runtime_does(name):
             np.testing.assert_allclose(reference.run(found, image), expected, rtol=1e-5, atol=limit)
 
 
+def test_a_result_without_a_shape_is_read():
+    foreign = model(("Conv", ["x", "w"], "y", PADS), weights={"w": W})
+    foreign.graph.output[0].type.tensor_type.ClearField("shape")
+    assert lower_onnx(checked_onnx(foreign, "net"), "net", "net", None, 255.0).scale == 1
+
+
 def test_a_fixed_size_is_freed():
     foreign = model(("Conv", ["x", "w"], "y", PADS), weights={"w": W}, size=(24, 32))
     graph = lower_onnx(checked_onnx(foreign, "net"), "net", "net", None, 255.0)
@@ -262,6 +268,13 @@ def claiming(dims):
 
 
 ZEROS = [("ConstantOfShape", ["huge"], "a", {}), ("ReduceMean", ["a"], "b", {}), ("Add", ["x", "b"], "y", {})]
+COUNTS = [
+    ("Range", ["a", "b", "d"], "r", {}),
+    ("Cast", ["r"], "f", {"to": 1}),
+    ("ReduceMean", ["f"], "m", {}),
+    ("Add", ["x", "m"], "y", {}),
+]
+BORDERS = integers(0, 0, 100_000, 100_000, 0, 0, 100_000, 100_000)
 BAD = {
     "if": (lambda: model(("If", ["c"], "y", {"then_branch": branch(), "else_branch": branch()})), "control flow"),
     "scan": (lambda: model(("Scan", ["x"], "y", {"body": branch(), "num_scan_inputs": 1})), "control flow"),
@@ -270,6 +283,15 @@ BAD = {
     "a negative size": (lambda: claiming([-1, 3]), "w"),
     "zeros without end": (lambda: model(*ZEROS, weights={"huge": integers(1 << 20, 1 << 20)}), "more than 2 GB"),
     "cycle": (lambda: model(("Add", ["x", "b"], "y", {}), ("Relu", ["y"], "b", {})), "not a valid ONNX model"),
+    "a range without end": (
+        lambda: model(*COUNTS, weights={"a": np.int64(0), "b": np.int64(10**11), "d": np.int64(1)}),
+        r"operator Range: it counts from 0 to 1e.11",
+    ),
+    "a huge enlargement": (
+        lambda: model(("Resize", ["x", "", "s"], "y", FLOOR), weights={"s": np.float32([1, 1, 3000, 3000])}),
+        "more than 2 GB",
+    ),
+    "huge borders": (lambda: model(("Pad", ["x", "p"], "y", {}), weights={"p": BORDERS}), "more than 2 GB"),
     "unknown operator": (lambda: model(("Frobnicate", ["x"], "y", {})), "not a valid ONNX model"),
     "infinite weights": (lambda: model(("Conv", ["x", "w"], "y", PADS), weights={"w": W * np.inf}), "not numbers"),
     "quantised products": (lambda: model(("QLinearMatMul", ["x"] * 8, "y", {})), "quantised to integers"),
