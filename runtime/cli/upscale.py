@@ -21,7 +21,7 @@ from sparsr.runtime.media.film.writing import PRESETS
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, written_format
 from sparsr.runtime.media.images import read_image, write_image
 from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM
-from sparsr.runtime.memory import format_bytes, parse_bytes
+from sparsr.runtime.memory import format_bytes, give_back_at_once, parse_bytes
 from sparsr.runtime.model.contract import Model
 from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.progress import clock
@@ -174,6 +174,7 @@ def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
 
 def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str, Any]:
     """Upscale what was named; a report for JSON."""
+    give_back_at_once()
     source, target, start = options.input, options.output, time.monotonic()
     if options.raw:
         raw = parse_raw(options.raw)

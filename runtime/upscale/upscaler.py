@@ -22,7 +22,7 @@ from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tilin
 from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
 
 DEFAULT_MAX_MEMORY = 2**30
-OVERHEAD = 40 * 2**20  # what decoders, encoders and engines take whatever the picture's size
+OVERHEAD = 12 * 2**20  # what decoders, encoders and libraries take whatever the picture's size: docs/results/memory.md
 _COLOURS = 3
 _BYTE_PIXEL = 4  # bytes of a pixel at most whose samples have 8 bits; others are turned into values before an engine
 _VALUE_BYTES = 4 * _COLOURS  # of a pixel of those
