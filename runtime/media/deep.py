@@ -15,6 +15,7 @@ from sparsr.runtime.samples import Samples
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _EXTRA, _TILES = 258, 262, 339, 338, 322  # TIFF tags
 _WHITE_IS_ZERO, _ASSOCIATED = 0, 1
+_CMYK, _LAB = 5, 8  # photometric interpretations that profiles convert
 _DEEP_PHOTOMETRICS = (0, 1, 2)  # both kinds of grey, and RGB
 _FLOAT, _UNSIGNED = 3, 1
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ (ITU-T T.800, A.4 and A.5.1)
@@ -34,6 +35,8 @@ def _let_pillow_open() -> None:
             key = (order, photometric, (kind,) * formats, fill_order, (bits,) * channels, extra)
             mode = {1: "F", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
             table.setdefault(key, (mode, mode))
+    for order, formats, fill_order in product((b"II", b"MM"), (1, 3), (1, 2)):
+        table.setdefault((order, _LAB, (_UNSIGNED,) * formats, fill_order, (16,) * 3, ()), ("LAB", "LAB"))
 
 
 _let_pillow_open()
@@ -58,6 +61,27 @@ def bits(image: Image.Image, file: BinaryIO) -> int:
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
     return 32 if image.mode in ("I", "F") or image.mode.startswith("I;16") else 8
+
+
+def for_profiles(image: Image.Image, file: BinaryIO, where: Path) -> Image.Image | None:
+    """A TIFF of 16 bits in CMYK or Lab as Pillow's picture of 8, which profiles are applied in; None for all others.
+
+    Pillow itself reads only some of them. Raises `SparsrError` if its compression cannot be read.
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    photometric = tags.get(_PHOTOMETRIC)
+    channels = {_CMYK: 4, _LAB: 3}.get(photometric, 0)
+    if image.format != "TIFF" or not channels or set(tags.get(_BITS, ())) != {16}:
+        return None
+    file.seek(0)
+    pixels = _by_tifffile(file, image.tell())
+    if pixels is None or pixels.dtype.kind not in "ui" or pixels.shape[2:] != (channels,):
+        raise SparsrError(f"{where} holds 16-bit colours in a way that cannot be read here", "save it as 16-bit RGB")
+    levels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if photometric == _LAB:  # a and b are signed
+        signed = np.round(pixels[..., 1:].astype(np.uint16).view(np.int16) / 256)
+        levels[..., 1:] = signed.clip(-128, 127).astype(np.int8).view(np.uint8)
+    return Image.frombytes("CMYK" if channels == 4 else "LAB", image.size, levels.tobytes())
 
 
 def read(image: Image.Image, file: BinaryIO, where: Path) -> Samples:

@@ -120,14 +120,16 @@ def read_frame(source: Opened) -> Picture:
 def _decoded(source: Opened) -> Picture:
     image = source.image
     turn = orientation(image, source.chunks)
-    if source.reads_deep and deep.bits(image, source.file) > 8:
+    plain = deep.for_profiles(image, source.file, source.path) if source.reads_deep else None
+    if plain is None and source.reads_deep and deep.bits(image, source.file) > 8:
         pixels = _upright(deep.read(image, source.file, source.path), 1 if image.format == "HEIF" else turn)
         grey = pixels.shape[2] < 3
         metadata = read_metadata(image, source.chunks, grey)
         return Picture(*_parts(pixels), metadata, grey)
-    image, remark = source.load(), source.remark
-    turn = orientation(image, source.chunks)  # Pillow has applied that of a TIFF
     profile = image.info.get("icc_profile")
+    image, remark = plain or source.load(), source.remark
+    if plain is None:
+        turn = orientation(image, source.chunks)  # Pillow has applied that of a TIFF
     if image.mode in _CONVERTED:
         from sparsr.runtime.media.colours import to_srgb  # with LittleCMS, which few pictures need
 

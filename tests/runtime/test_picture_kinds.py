@@ -313,3 +313,27 @@ def test_the_decoders_pixels_are_given_back_before_the_work(tmp_path, monkeypatc
     Image.fromarray(smooth()).save(tmp_path / "a.png")
     upscale_picture(tmp_path / "a.png", tmp_path / "b.png", Looking(), MANY)
     np.testing.assert_array_equal(read_image(tmp_path / "b.png").rgb, doubled(smooth()))
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("model", ["CMYK", "LAB"])
+def test_sixteen_bits_of_cmyk_and_lab_are_those_of_eight(tmp_path, model, planar):
+    tifffile = pytest.importorskip("tifffile")
+    image = Image.fromarray(smooth(24, 32))
+    if model == "LAB":
+        image = ImageCms.profileToProfile(
+            image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        )
+    else:
+        image = image.convert("CMYK")
+    image.save(tmp_path / "eight.tif")
+    levels = np.asarray(image)
+    deep = levels.astype(np.uint16) * 257
+    if model == "LAB":
+        deep[..., 1:] = (levels[..., 1:].view(np.int8).astype(np.int16) * 256).view(np.uint16)
+    kind = {"CMYK": "separated", "LAB": "cielab"}[model]
+    stored = np.moveaxis(deep, -1, 0) if planar else deep
+    tifffile.imwrite(tmp_path / "deep.tif", stored, photometric=kind, planarconfig="separate" if planar else "contig")
+    found, expected = (read_image(tmp_path / name) for name in ("deep.tif", "eight.tif"))
+    np.testing.assert_array_equal(found.rgb, expected.rgb)
+    assert found.remark == expected.remark
