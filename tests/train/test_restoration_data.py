@@ -16,6 +16,9 @@ from sparsr.train.data.folders import pairs
 from sparsr.train.data.patches import PatchData
 from sparsr.train.data.shake import kernel, make_pairs, shaken
 from sparsr.train.networks import build
+from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.nm import can_be_sparse
+from sparsr.train.quality.complexity import layer_macs
 from sparsr.train.quality.evaluate import compare, evaluate
 from sparsr.train.quality.metrics import psnr_rgb, ssim_rgb
 from sparsr.train.run import checkpoint, recipe
@@ -181,3 +184,28 @@ def test_tasks_of_the_registry():
     assert build("compact", 1).task == "restoration" and build("compact", 2).task == "super_resolution"
     with pytest.raises(SparsrError, match=r"network\.task"):
         settings(".", architecture="rfdn", scale=2, task="denoising")
+
+
+@pytest.mark.parametrize(("architecture", "options"), [("unet", {}), ("srn", {"blocks": 1}), ("dmphn", {"levels": 2})])
+def test_sls_spends_its_budget_on_networks_that_share_layers_and_cut_pictures(gopro, tmp_path, architecture, options):
+    torch.manual_seed(0)
+    network = build(architecture, 1, channels=8, **options)
+    checkpoint.save(tmp_path / "dense.safetensors", network, card_for(network, "dense"))
+    raw = {
+        "name": "r",
+        "network": {"architecture": architecture, "scale": 1, "start": str(tmp_path / "dense.safetensors")},
+        "data": {"folders": [str(gopro)], "patch": 16, "batch": 1, "holdout": 1},
+        "prune": {"method": "sls", "m": 4, "budget": 0.5, "exact": True, "steps": 3, "score_gain": 50.0},
+        "train": {"steps": 1, "validate_every": 1, "save_every": 9, "log_every": 9},
+    }
+    raw["prune"]["cost_weight"] = 1e-3
+    with prepare(recipe.parse(raw, "test"), tmp_path / "run", False, "cpu") as run:
+        train(run)
+    pruned, card = checkpoint.load(tmp_path / "run/best.safetensors")
+    whole, kept = layer_macs(network, 48, 48), 0.0
+    sparse = [name for name, conv in convolutions(network).items() if can_be_sparse(conv, 4)]
+    for name in sparse:
+        weight = pruned.get_submodule(name).weight
+        kept += whole[name] * int(weight.count_nonzero()) / weight.numel()
+    assert card.method == "sls" and "exit" not in " ".join(sparse)
+    assert kept / sum(whole[name] for name in sparse) == pytest.approx(0.5, abs=0.03)
