@@ -7,7 +7,7 @@ nodes are not read: they move the numbers 0, 1, 2, ... and where each arrives sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -44,11 +44,30 @@ class Moves:
                 return source, steps
         return None
 
-    def _chain(self, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-        """The node and those before it, as long as they only move values."""
+    def mixing_at(self, node: onnx.NodeProto) -> tuple[str, Steps] | None:
+        """Channels of one pixel mixed by a convolution along them, as in ECA, between nodes that move them."""
+        result = node.output[0]
+        if not self._probe.is_map(result) or set(self._probe.size(result)) != {(1, 1)}:
+            return None
+        chain = list(self._chain(node, _MOVING | {"Conv"}))
+        source = chain[-1].input[0] if chain else ""
+        along = [part for part in chain if part.op_type == "Conv" and not self._probe.is_map(part.output[0])]
+        if not along or not self._probe.is_map(source) or set(self._probe.size(source)) != {(1, 1)}:
+            return None
+        shape, channels = self._probe.values[source][0].shape, self._probe.channels(source)
+        vectors = np.concatenate([np.zeros((1, channels)), np.eye(channels)]).astype(np.float32)
+        answers = [self._run(chain, source, result, 0, vector.reshape(shape)) for vector in vectors]
+        if any(answer is None for answer in answers):
+            return None
+        offset, *columns = [np.ravel(answer) for answer in answers]  # type: ignore[arg-type]
+        mixed = phases.channel_map(np.stack([column - offset for column in columns], axis=1))
+        return source, [("", replace(mixed, bias=offset.astype(np.float32)))]
+
+    def _chain(self, node: onnx.NodeProto, operators: frozenset[str] = _MOVING) -> Iterator[onnx.NodeProto]:
+        """The node and those before it, as long as they are of the operators, which only move values."""
         current: onnx.NodeProto | None = node
         for _ in range(_LONGEST):
-            if current is None or current.op_type not in _MOVING or current.input[0] in self._probe.constants:
+            if current is None or current.op_type not in operators or current.input[0] in self._probe.constants:
                 return
             yield current
             current = self._nodes.get(current.input[0])
@@ -66,20 +85,27 @@ class Moves:
 
     def _places(self, chain: list[onnx.NodeProto], source: str, result: str, image: int) -> Places | None:
         """Where the values of the result come from, for one of the probe's images."""
+        shape = self._probe.values[source][image].shape
+        numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        moved = self._run(chain, source, result, image, numbers)
+        return None if moved is None else np.asarray(_as_map(moved), np.int64)
+
+    def _run(
+        self, chain: list[onnx.NodeProto], source: str, result: str, image: int, values: NDArray[np.float32]
+    ) -> NDArray[np.float32] | None:
+        """What the chain makes of other values, its further operands those of one of the probe's images."""
         inner = {name for node in chain for name in node.output} | {source}
         others = {name for node in chain for name in node.input if name and name not in inner}
         tensors = [onnx.numpy_helper.from_array(self._operand(name, image), name) for name in sorted(others)]
-        shape = self._probe.values[source][image].shape
-        numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-        ends = [onnx.helper.make_tensor_value_info(source, onnx.TensorProto.FLOAT, shape)]
+        ends = [onnx.helper.make_tensor_value_info(source, onnx.TensorProto.FLOAT, values.shape)]
         outs = [onnx.helper.make_empty_tensor_value_info(result)]
         body = onnx.helper.make_graph(chain[::-1], "moves", ends, outs, tensors)
         model = onnx.helper.make_model(body, opset_imports=self._opset, ir_version=8)
         try:
-            (moved,) = session(model.SerializeToString()).run(None, {source: numbers})
+            (moved,) = session(model.SerializeToString()).run(None, {source: values})
         except Exception:  # ONNX Runtime's exceptions have no common base; then the nodes are lowered one by one
             return None
-        return np.asarray(_as_map(moved), np.int64)
+        return np.asarray(moved, np.float32)
 
     def _operand(self, name: str, image: int) -> NDArray[np.generic]:
         constant = self._probe.constants.get(name)

@@ -158,8 +158,8 @@ class _Search:
         return Recognised(source, steps) if steps and self._computes(steps, source, node.output[0]) else None
 
     def moved(self, node: onnx.NodeProto) -> Recognised | None:
-        """Values that only change places."""
-        match = self._moves.ending_at(node)
+        """Values that only change places, or channels of one pixel that are mixed."""
+        match = self._moves.ending_at(node) or self._moves.mixing_at(node)
         return match and Recognised(*match)
 
     def _is_map(self, *names: str) -> bool:

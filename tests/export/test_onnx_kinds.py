@@ -81,6 +81,13 @@ KINDS = {
         ("Gather", ["s", "i2"], "h", {}), ("Gather", ["s", "i3"], "w", {}),
         ("Slice", ["r", "i0", "h", "i2"], "q", {}), ("Slice", ["q", "i0", "w", "i3"], "y", {}),
     ],
+    "channels mixed by a convolution along them": [
+        WIDE, ("GlobalAveragePool", ["a"], "m", {}), ("Squeeze", ["m", "i3"], "q", {}),
+        ("Transpose", ["q"], "t", {"perm": [0, 2, 1]}), ("Conv", ["t", "along"], "v", {"pads": [1, 1]}),
+        ("Transpose", ["v"], "u", {"perm": [0, 2, 1]}), ("Unsqueeze", ["u", "i3"], "g", {}),
+        ("Mul", ["a", "g"], "b", {}),
+        NARROW,
+    ],
     "group norm": [
         WIDE, ("Reshape", ["a", "group"], "g", {}), ("InstanceNormalization", ["g", "unit", "none"], "n", {}),
         ("Shape", ["a"], "s", {}), ("Reshape", ["n", "s"], "b", {}), NARROW,
@@ -92,6 +99,7 @@ KINDS = {
 WEIGHTS |= {
     "down8": normal(3, 8, 1, 1), "tile": integers(1, 1, 4, 1, 1), "back2": integers(-(2**60)), 
     "w3x3": normal(3, 3, 3, 3),
+    "along": normal(1, 1, 3),
     "scales": np.float32([1, 1, 2, 2]),
 }  # fmt: skip
 
