@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from sparsr.train.run import checkpoint, recipe
 from sparsr.train.run.checkpoint import card_for
 from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import prepare
+from sparsr.train.run.prune import Order, recipe_for
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -209,3 +211,15 @@ def test_sls_spends_its_budget_on_networks_that_share_layers_and_cut_pictures(go
         kept += whole[name] * int(weight.count_nonzero()) / weight.numel()
     assert card.method == "sls" and "exit" not in " ".join(sparse)
     assert kept / sum(whole[name] for name in sparse) == pytest.approx(0.5, abs=0.03)
+
+
+def test_pruning_with_pictures_alone_takes_them_as_inputs(gopro, tmp_path):
+    network = build("unet", 1, channels=8)
+    for seed in range(2):
+        picture(tmp_path / f"flat/{seed}.png", seed=seed)
+    alone = Order(0.5, "nm", tmp_path / "flat", steps=10)
+    assert recipe_for(network, tmp_path / "dense.safetensors", alone).data.unlabelled
+    with_targets = Order(0.5, "nm", gopro, steps=10)
+    assert not recipe_for(network, tmp_path / "dense.safetensors", with_targets).data.unlabelled
+    with pytest.raises(SparsrError, match="holds no pairs"):
+        recipe_for(network, tmp_path / "dense.safetensors", replace(alone, hr_share=0.5))
