@@ -285,3 +285,45 @@ def test_depthwise_and_grouped_convolutions(instruction_set, stride, groups, out
 def test_parameters_out_of_range_are_refused(options, message):
     with pytest.raises(SparsrError, match=message):
         model_of([{"name": "n0", "inputs": [0], **options}], {"g": np.zeros(3, np.float32)}, 3, "plain")
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_parts_and_joins(instruction_set):
+    layers = [
+        layer("PadToMultiple", rows=6, columns=4),
+        layer("Part", (1,), "right", axis=1, index=1, count=2),
+        layer("Part", (1,), "left", axis=1, index=0, count=2),
+        layer("Join", (2, 3), "swapped", axis=1),
+        layer("Part", (4,), "middle", axis=0, index=1, count=3),
+        layer("Join", (5, 5, 5), "thrice", axis=0),
+        layer("CropLike", (6, 0), "cut"),
+    ]
+    model = model_of(layers, {}, 3, instruction_set)
+    rng = np.random.default_rng(5)
+    for height, width in SIZES:
+        image = rng.random((1, 3, height, width), np.float32)
+        whole = np.pad(image, [(0, 0)] * 2 + [(0, -height % 6), (0, -width % 4)], "edge")
+        left, right = np.split(whole, 2, 3)
+        middle = np.split(np.concatenate([right, left], 3), 3, 2)[1]
+        expected = np.concatenate([middle] * 3, 2)[:, :, :height, :width]
+        np.testing.assert_array_equal(native_run(model, image), expected)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([layer("Part", axis=2, index=0, count=2)], "axis"),
+        ([layer("Part", axis=0, index=2, count=2)], "index"),
+        ([layer("Part", axis=0, index=0, count=0)], "count"),
+        ([layer("PadToMultiple", rows=0, columns=4)], "rows"),
+        ([layer("PadToMultiple", rows=4, columns=1 << 20)], "columns"),
+        ([layer("Part", axis=0, index=0, count=2)], "cannot cut 5 pixels into 2 equal parts"),
+        (
+            [layer("Part", name="half", axis=1, index=0, count=2), layer("Join", (0, 1), "joined", axis=0)],
+            "joined",
+        ),
+    ],
+)
+def test_parts_that_are_none_are_refused(bad, message):
+    with pytest.raises(SparsrError, match=message):
+        native_run(model_of(bad, {}, 3, "plain"), np.zeros((1, 3, 5, 6), np.float32))
