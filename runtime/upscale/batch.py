@@ -112,14 +112,14 @@ class Batch:
             raise SparsrError(f"{target} is a file, but {source} is a folder", "name a folder for the output")
         if target.resolve() == source.resolve() and not self.naming.suffix:
             raise SparsrError(f"{target} is the input folder itself", "name another one, or pass --suffix")
-        report, written = BatchReport(), set[Path]()
+        report, written = BatchReport(), set[str]()
         remove_stale(target)
         for path in self._files(source, target, report):
             result = self.naming.target(path, target / path.parent.relative_to(source))
-            if result in written:
+            if str(result) in written:
                 self._fail(report, path, f"its result {result} is that of another file", "pass no --format")
             else:
-                written.add(result)
+                written.add(str(result))
                 self._one(path, result, report)
         if not (report.done or report.skipped or report.failed):
             suffixes = " ".join([*READ_SUFFIXES, *containers.READ_SUFFIXES])
@@ -148,7 +148,9 @@ class Batch:
                 else:
                     others[path.suffix.lower() or "without an ending"] += 1
         report.passed_over = {what: count for what, count in sorted(others.items()) if count}
-        return iter(sorted(found))
+        texts = [str(path) for path in sorted(found)]  # a Path that has been used holds much more
+        found.clear()
+        yield from map(Path, texts)
 
     def _one(self, source: Path, target: Path, report: BatchReport) -> None:
         if self.skip_existing and (target.exists() or target.with_suffix(DEFAULT_SUFFIX).exists()):
