@@ -110,8 +110,7 @@ def _from_onnx(
 ) -> Source:
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
-    probe = Probe(model, image_channels(model), source)
-    graph = lower_probed(probe, name, source, scale, value_range)
+    probe, graph = _read(model, name, source, scale, value_range)
     run = stages.onnx_run(model.SerializeToString(), graph, value_range, probe.multiple)
     about = _describe_graph(graph, value_range)
     if graph.input_channels == 1:
@@ -119,6 +118,20 @@ def _from_onnx(
     if probe.fixed:
         run = stages.onnx_run_of_one_size(run, graph, probe.fixed, source)
     return Source(about, graph, run, origin)
+
+
+def _read(
+    model: onnx.ModelProto, name: str, source: str, scale: int | None, value_range: float
+) -> tuple[Probe, DeployGraph]:
+    """The model run and lowered. Damaged files can make any step fail in any way: that becomes a `SparsrError`."""
+    try:
+        probe = Probe(model, image_channels(model), source)
+        return probe, lower_probed(probe, name, source, scale, value_range)
+    except (SparsrError, MemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise SparsrError(f"{source} cannot be read as a network ({reason})", "export it again") from error
 
 
 def _describe_graph(graph: DeployGraph, value_range: float) -> Description:

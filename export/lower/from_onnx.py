@@ -91,7 +91,10 @@ def _lower_node(node: onnx.NodeProto, lowered: Lowered, recognised: Recognised |
         return
     if node.op_type not in RULES:
         site.refuse("there is no layer for this operator")
-    lowered.tensors[node.output[0]] = RULES[node.op_type](site)
+    try:
+        lowered.tensors[node.output[0]] = RULES[node.op_type](site)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:  # parameters of a damaged file
+        site.refuse(f"its parameters do not fit ({type(error).__name__}: {error})"[:200])
 
 
 def _computes_maps(node: onnx.NodeProto, probe: Probe) -> bool:

@@ -45,6 +45,7 @@ def open_onnx(path: Path) -> onnx.ModelProto:
 
 def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None) -> onnx.ModelProto:
     """The same for a model in memory; `source` names it in messages, `folder` may hold external weights."""
+    _check_names(model, source)
     _check_operators(model, source)
     _load_weights(model, source, folder)
     _check_ranges(model, source)
@@ -91,6 +92,20 @@ def _check_ranges(model: onnx.ModelProto, source: str) -> None:
         if not step or not abs((limit - start) / step) <= _LONGEST_RANGE:
             place = f"{source}: node {node.name or node.output[0]}, operator Range"
             raise SparsrError(f"{place}: it counts from {start:g} to {limit:g} by {step:g}", "export the bare network")
+
+
+def _check_names(model: onnx.ModelProto, source: str) -> None:
+    """Refuse names that are no text, which protobuf gives as bytes."""
+    graph = model.graph
+    names: list[object] = [entry.domain for entry in model.opset_import]
+    names += [entry.name for entry in (*graph.initializer, *graph.input, *graph.output)]
+    for node in graph.node:
+        names += [node.op_type, node.name, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for tensor in _tensors(model):
+        names += [text for entry in tensor.external_data for text in (entry.key, entry.value)]
+    if not all(isinstance(name, str) for name in names):
+        raise SparsrError(f"{source} is damaged: it holds names that are no text", "export or copy it again")
 
 
 def _check_operators(model: onnx.ModelProto, source: str) -> None:

@@ -292,6 +292,7 @@ BAD = {
         "more than 2 GB",
     ),
     "huge borders": (lambda: model(("Pad", ["x", "p"], "y", {}), weights={"p": BORDERS}), "more than 2 GB"),
+    "a name that is no text": (lambda: damaged_name(), "names that are no text"),
     "unknown operator": (lambda: model(("Frobnicate", ["x"], "y", {})), "not a valid ONNX model"),
     "infinite weights": (lambda: model(("Conv", ["x", "w"], "y", PADS), weights={"w": W * np.inf}), "not numbers"),
     "quantised products": (lambda: model(("QLinearMatMul", ["x"] * 8, "y", {})), "quantised to integers"),
@@ -301,6 +302,12 @@ BAD = {
     ),
     "integers in": (lambda: integer_image(), "no floating-point image"),
 }
+
+
+def damaged_name():
+    foreign = model(("Relu", ["x"], "y", {}))
+    content = foreign.SerializeToString()
+    return onnx.ModelProto.FromString(content.replace(b"Relu", b"Re\xff\xfe"))
 
 
 def integer_image():
