@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test mutate lint docs gate wheel release model sanitize bench apk android-native android-aar clean
+.PHONY: demo test mutate lint docs gate wheel release windows model sanitize bench apk android-native android-aar clean
 
 # A CPU build of torch where there is one; TORCH=cuda takes what pip finds by itself, several gigabytes on Linux.
 TORCH ?= cpu
@@ -85,6 +85,11 @@ wheel: $(VENV)/.installed-tests
 # The engine without Python, which measures bundles and upscales pictures: an archive for x86-64 and one for arm64.
 release: $(VENV)/.linked
 	$(RUN) .ci/release.py dist
+
+# The engine for Windows on x86-64, cross-built by mingw-w64 (apt install g++-mingw-w64-x86-64-posix).
+windows:
+	cmake -S runtime/native -B build/windows -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/runtime/native/windows.cmake -DSPARSR_TOOLS=ON
+	cmake --build build/windows --parallel
 
 docs: $(VENV)/.installed-tests
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet

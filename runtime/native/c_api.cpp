@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include <unistd.h>
 
 #include "run/describe.h"
 #include "error.h"
@@ -22,6 +21,7 @@
 #include "cost/shapes.h"
 #include "cost/measure.h"
 #include "model/safetensors.h"
+#include "system/system.h"
 
 using namespace sparsr;
 
@@ -77,7 +77,7 @@ size_t chosen_bound(uint64_t max_bytes) {
         max_bytes = std::strtoull(text, &end, 10);
         require(max_bytes && !*end && *text != '-', std::string("SPARSR_MAX_BYTES is ") + text + ", not a number above 0");
     }
-    if (!max_bytes) max_bytes = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
+    if (!max_bytes) max_bytes = system::memory_bytes();
     return size_t(std::min<uint64_t>(max_bytes, largest_bound));
 }
 

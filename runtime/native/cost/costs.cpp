@@ -7,6 +7,7 @@
 #include "cost/shapes.h"
 #include "ops/conv/winograd.h"
 #include "ops/masked/masked.h"
+#include "system/system.h"
 
 namespace sparsr {
 
@@ -96,10 +97,10 @@ std::optional<double> Costs::find(const std::string& name, const std::function<d
     }
     if (found == known_.end()) {
         if (left_ <= 0) return {};
-        const double begin = thread_seconds();
+        const double begin = system::thread_seconds();
         if (!meter_) meter_ = std::make_unique<Meter>(*kernels_);
         found = known_.emplace(name, measure(*meter_)).first;
-        left_ -= thread_seconds() - begin;
+        left_ -= system::thread_seconds() - begin;
         changed_ = true;
     }
     return found->second;

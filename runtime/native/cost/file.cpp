@@ -1,15 +1,11 @@
 #include "cost/file.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "system/system.h"
 
 #ifndef SPARSR_DIGEST
 #define SPARSR_DIGEST ""
@@ -22,31 +18,16 @@ namespace {
 constexpr size_t longest = 4 << 20;  // bytes of a file that we read
 
 std::string folder() {
-    const char* cache = std::getenv("XDG_CACHE_HOME");
-    if (cache && *cache == '/') return std::string(cache) + "/sparsr/costs";
-    const char* home = std::getenv("HOME");
-    return home && *home == '/' ? std::string(home) + "/.cache/sparsr/costs" : "";
+    const std::string cache = system::cache_folder();
+    return cache.empty() ? cache : cache + "/sparsr/costs";
 }
 
 std::string path() { return folder() + "/" SPARSR_DIGEST ".json"; }
 
 void make_folders(const std::string& name) {
     for (size_t end = name.find('/', 1); end != std::string::npos; end = name.find('/', end + 1))
-        mkdir(name.substr(0, end).c_str(), 0777);
-    mkdir(name.c_str(), 0777);
-}
-
-std::string read_processor() {
-    std::string text;
-    read_file("/proc/cpuinfo", longest, text);
-    for (size_t begin = 0; begin < text.size();) {
-        const size_t end = std::min(text.find('\n', begin), text.size());
-        const std::string line = text.substr(begin, end - begin);
-        for (const char* name : {"model name", "CPU part"})
-            if (line.rfind(name, 0) == 0 && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
-        begin = end + 1;
-    }
-    return "processor";
+        system::make_folder(name.substr(0, end));
+    system::make_folder(name);
 }
 
 bool plain(const std::string& text) { return text.find_first_of("\"\\") == std::string::npos; }
@@ -54,7 +35,7 @@ bool plain(const std::string& text) { return text.find_first_of("\"\\") == std::
 }  // namespace
 
 const std::string& processor() {
-    static const std::string name = read_processor();
+    static const std::string name = system::processor();
     return name;
 }
 
@@ -80,7 +61,7 @@ std::map<std::string, double> read_costs() {
 void write_costs(std::map<std::string, double> costs) {
     make_folders(folder());
     costs.merge(read_costs());  // what others have measured in the meantime
-    const std::string temporary = path() + "." + std::to_string(getpid());
+    const std::string temporary = path() + "." + std::to_string(system::process_number());
     TextWriter text;
     const char* separator = "{\n";
     for (const auto& [name, seconds] : costs) {
@@ -90,7 +71,7 @@ void write_costs(std::map<std::string, double> costs) {
     }
     text << "\n}\n";
     const bool written = write_file(temporary, text.text());
-    if (!written || std::rename(temporary.c_str(), path().c_str()) != 0) std::remove(temporary.c_str());
+    if (!written || !system::replace_file(temporary, path())) std::remove(temporary.c_str());
 }
 
 }  // namespace sparsr

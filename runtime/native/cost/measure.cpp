@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <random>
 #include <vector>
 
-#include <unistd.h>
-
 #include "ops/masked/masked.h"
 #include "ops/operator.h"
+#include "system/system.h"
 
 namespace sparsr {
 
@@ -19,11 +17,7 @@ constexpr int most_tries = 5;
 constexpr double long_enough = 0.02;
 
 size_t bytes_beyond_caches() {
-    long bytes = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-    bytes = 2 * std::max(sysconf(_SC_LEVEL2_CACHE_SIZE), sysconf(_SC_LEVEL3_CACHE_SIZE));
-#endif
-    return size_t(std::clamp(bytes, 8L << 20, 64L << 20));
+    return size_t(std::clamp<int64_t>(2 * system::cache_bytes(), 8 << 20, 64 << 20));
 }
 
 // A buffer with all its rows in a memory of its own.
@@ -66,9 +60,9 @@ double peak(const KernelSet& kernels, double vectors, Call call) {
     constexpr int tries = 20;
     double best = 1e9;
     for (int i = 0; i < tries; ++i) {
-        const double begin = thread_seconds();
+        const double begin = system::thread_seconds();
         call();
-        best = std::min(best, thread_seconds() - begin);
+        best = std::min(best, system::thread_seconds() - begin);
     }
     return 2 * vectors * kernels.lanes / best;
 }
@@ -99,12 +93,6 @@ double peak_at_taps(int channels, const KernelSet& kernels) {
 }
 
 }  // namespace
-
-double thread_seconds() {
-    timespec time{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
-}
 
 Meter::Meter(const KernelSet& kernels) : kernels_(kernels), flush_bytes_(bytes_beyond_caches()) {
     flush_ = Mapping(flush_bytes_);
@@ -149,9 +137,9 @@ double Meter::least(const Op& op, const Choice& choice, Operands operands, int f
     for (int i = 0; i < most_tries && spent < long_enough; ++i) {
         read_all(flush_.data(), flush_bytes_);
         read_all(reinterpret_cast<const float*>(in.rows[0]), in.bytes());
-        const double begin = thread_seconds();
+        const double begin = system::thread_seconds();
         work->run(first, first + choice.step, scratch.data());
-        const double seconds = thread_seconds() - begin;
+        const double seconds = system::thread_seconds() - begin;
         best = std::min(best, seconds);
         spent += seconds;
     }

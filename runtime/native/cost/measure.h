@@ -6,9 +6,6 @@
 
 namespace sparsr {
 
-// CPU time of the calling thread.
-double thread_seconds();
-
 // Times convolutions as they are inside a network: input in the caches, weights not.
 class Meter {
 public:

@@ -1,12 +1,8 @@
 // Chooses the instruction set at run time.
 #include <cstring>
 
-#ifdef SPARSR_ARM64
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
-
 #include "kernels/kernel_set.h"
+#include "system/system.h"
 
 namespace sparsr {
 
@@ -31,10 +27,6 @@ struct Set {
 
 bool always() { return true; }
 
-#ifdef SPARSR_ARM64
-bool has_neon() { return getauxval(AT_HWCAP) & HWCAP_ASIMD; }
-bool has_neon_fp16() { return getauxval(AT_HWCAP) & HWCAP_ASIMDHP; }
-#endif
 #ifdef SPARSR_X86
 bool has_avx512() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
@@ -50,8 +42,8 @@ const Set sets[] = {
     {&avx2::set, has_avx2},
 #endif
 #ifdef SPARSR_ARM64
-    {&neon::set, has_neon},
-    {&neon_fp16::set, has_neon_fp16},
+    {&neon::set, always},
+    {&neon_fp16::set, system::has_half_precision},
 #else
     {&base::set, always},
 #endif

@@ -5,8 +5,7 @@
 #include <new>
 #include <utility>
 
-#include <sys/mman.h>
-#include <unistd.h>
+#include "system/system.h"
 
 namespace sparsr {
 
@@ -17,11 +16,8 @@ constexpr size_t cache_line = 64, crowded_bytes = 512;
 }  // namespace
 
 Mapping::Mapping(size_t bytes) : bytes_(bytes) {
-    data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data_ == MAP_FAILED) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: large maps need fewer address translations
-#endif
+    data_ = system::take_pages(bytes);
+    if (!data_) throw std::bad_alloc();
 }
 
 Mapping::Mapping(Mapping&& other) noexcept
@@ -34,10 +30,8 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 }
 
 Mapping::~Mapping() {
-    if (data_) munmap(data_, bytes_);
+    if (data_) system::give_back_pages(data_, bytes_);
 }
-
-size_t Mapping::page() { return size_t(sysconf(_SC_PAGESIZE)); }
 
 void Buffer::lay_out() {
     const size_t unit = cache_line / size_t(real_bytes);  // rows begin with one

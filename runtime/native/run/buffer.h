@@ -27,7 +27,6 @@ public:
         return static_cast<T*>(data_);
     }
     size_t bytes() const { return bytes_; }
-    static size_t page();
 
 private:
     void* data_ = nullptr;

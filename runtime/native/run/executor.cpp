@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "error.h"
-#include "cost/measure.h"
 #include "ops/operator.h"
 #include "run/rehearsal.h"
 #include "run/scheduler.h"
 #include "run/setup.h"
 #include "run/sharing.h"
+#include "system/system.h"
 
 namespace sparsr {
 
@@ -94,7 +94,7 @@ void Executor::make_works() {
         stage.work = operator_of(op.kind, kernels_).work(op, stage.choice, std::move(operands), kernels_);
         scratch_floats_ = std::max(scratch_floats_, stage.work->scratch());
     }
-    const size_t page = Mapping::page() / sizeof(float);
+    const size_t page = system::page_bytes() / sizeof(float);
     scratch_floats_ = (scratch_floats_ + page - 1) / page * page;
     const size_t scratch_bytes = scratch_floats_ * size_t(threads()) * sizeof(float);
     if (scratch_.bytes() < scratch_bytes) scratch_ = Mapping(scratch_bytes);
@@ -129,9 +129,9 @@ bool Executor::run(const Image& input, Size size, const Image& output, const Row
         [this](size_t stage) { return pipeline_.able(stage); },
         [&](size_t stage, int worker) {
             if (stage == last) return hand_over();
-            const double begin = profiling_ ? thread_seconds() : 0;
+            const double begin = profiling_ ? system::thread_seconds() : 0;
             perform(pipeline_.stages[stage], input, scratch_.data() + scratch_floats_ * size_t(worker));
-            if (profiling_) pipeline_.stages[stage].seconds += thread_seconds() - begin;
+            if (profiling_) pipeline_.stages[stage].seconds += system::thread_seconds() - begin;
         },
         [&](size_t stage) {
             pipeline_.advance(stage);

@@ -1,10 +1,10 @@
 #include "tools/device.h"
 
-#include <sched.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+
+#include "system/system.h"
 
 double seconds(clockid_t clock) {
     timespec now;
@@ -31,10 +31,7 @@ std::vector<char> read_file(const std::string& path) {
 
 void pin(const std::vector<int>& cpus) {
     if (cpus.empty()) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    for (const int cpu : cpus) CPU_SET(cpu, &set);
-    if (sched_setaffinity(0, sizeof set, &set)) fail("the process cannot be pinned to these CPUs");
+    if (!sparsr::system::pin(cpus)) fail("the process cannot be pinned to these CPUs");
 }
 
 double reference_seconds() {

@@ -1,10 +1,10 @@
 #include "tools/heap.h"
 
-#include <malloc.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <new>
+
+#include "system/system.h"
 
 namespace {
 
@@ -18,7 +18,7 @@ size_t heap_peak() { return peak; }
 void* operator new(size_t size) {
     void* memory = std::malloc(size ? size : 1);
     if (!memory) throw std::bad_alloc();
-    const size_t now = current += malloc_usable_size(memory);
+    const size_t now = current += sparsr::system::heap_block_bytes(memory);
     for (size_t seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) {}
     return memory;
 }
@@ -33,7 +33,7 @@ void* operator new(size_t size, const std::nothrow_t&) noexcept {
 }
 
 void operator delete(void* memory) noexcept {
-    current -= malloc_usable_size(memory);
+    current -= sparsr::system::heap_block_bytes(memory);
     std::free(memory);
 }
 

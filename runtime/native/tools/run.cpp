@@ -2,11 +2,6 @@
 // [--max-memory MIB]. Without --size images are binary PPM files; with it they are bare float32 values
 // [height][width][channels], the way to exact results. With --max-memory a picture that takes more is computed in columns.
 // Prints one JSON object: sizes, processor time, memory, and the plan as sparsr_describe gives it.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -22,6 +17,7 @@
 
 #include "c_api.h"
 #include "model/safetensors.h"
+#include "system/system.h"
 #include "tools/columns.h"
 #include "tools/device.h"
 #include "tools/heap.h"
@@ -50,28 +46,21 @@ struct Pixels {
 // A file's content, in memory only where it is looked at.
 class File {
 public:
-    explicit File(const std::string& path) {
-        const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-        struct stat status {};
-        if (file >= 0 && fstat(file, &status) == 0 && status.st_size > 0) {
-            size_ = size_t(status.st_size);
-            data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-        }
-        if (file >= 0) close(file);
-        if (data_ == MAP_FAILED) fail("cannot read " + path);
+    explicit File(const std::string& path) : data_(sparsr::system::map_file(path, size_)) {
+        if (!data_) fail("cannot read " + path);
     }
     File(const File&) = delete;
     File& operator=(const File&) = delete;
-    ~File() { munmap(data_, size_); }
+    ~File() { sparsr::system::unmap_file(data_, size_); }
     const char* data() const { return static_cast<const char*>(data_); }
     size_t size() const { return size_; }
     char operator[](size_t at) const { return data()[at]; }
     // Gives back the memory of what was looked at.
-    void forget() const { madvise(data_, size_, MADV_DONTNEED); }
+    void forget() const { sparsr::system::forget_file(data_, size_); }
 
 private:
-    void* data_ = MAP_FAILED;
     size_t size_ = 0;
+    const void* data_;
 };
 
 // The next number of a PPM header; comments are not supported.
@@ -134,7 +123,7 @@ public:
     }
     void finish() {
         const bool whole = std::fclose(std::exchange(file_, nullptr)) == 0;
-        if (!whole || std::rename(part_.c_str(), path_.c_str())) fail("cannot write " + path_);
+        if (!whole || !sparsr::system::replace_file(part_, path_)) fail("cannot write " + path_);
     }
 
 private:
@@ -189,23 +178,17 @@ Pixels result_for(const sparsr_model* model, const Pixels& input, int channels) 
     return result;
 }
 
-double processor_seconds() {
-    timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
-}
-
 // Least processor time of the repetitions; the last one writes the result.
 double run(sparsr_model* model, const Pixels& input, const Pixels& result, Output& output, int repeat) {
     char error[error_size];
     double best = 1e30;
     const sparsr_image from = input.image(), to = result.image();
     for (int i = 0; i < repeat; ++i) {
-        const double begin = processor_seconds();
+        const double begin = sparsr::system::process_seconds();
         const sparsr_row_ready write = i == repeat - 1 ? Output::write : nullptr;
         const int done = sparsr_run(model, &from, input.height, input.width, &to, write, &output, error, error_size);
         if (done <= 0) fail(done ? "cannot write the result" : error);
-        best = std::min(best, processor_seconds() - begin);
+        best = std::min(best, sparsr::system::process_seconds() - begin);
     }
     return best;
 }

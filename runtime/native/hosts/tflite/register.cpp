@@ -7,7 +7,6 @@
 //     virtual const TfLiteRegistration* FindOp(BuiltinOperator op, int version) const = 0;
 //     virtual const TfLiteRegistration* FindOp(const char* op, int version) const = 0;
 
-#include <dlfcn.h>
 
 #include <cstddef>
 #include <cstdio>
@@ -17,6 +16,7 @@
 #include "c_api.h"
 #include "error.h"
 #include "hosts/tflite/stream_op.h"
+#include "system/system.h"
 
 namespace sparsr::tflite {
 
@@ -49,18 +49,13 @@ const Registration* find(const void* resolver, const char* name, int version) {
     return table_of(resolver).find_custom(resolver, name, version);
 }
 
-const void* library_of(const void* address) {
-    Dl_info info{};
-    return dladdr(address, &info) ? info.dli_fbase : nullptr;
-}
-
 // Nothing is called before it looks like the table we know, and nothing is changed before it answers like it.
 void check(const void* resolver) {
     constexpr const char* unknown = "this version's operator resolver is not known";
     const Function* const functions = functions_of(resolver);
-    const void* const library = library_of(functions);
-    require(library && library == library_of(reinterpret_cast<const void*>(functions[0])) &&
-                library == library_of(reinterpret_cast<const void*>(functions[1])),
+    const void* const library = system::library_of(functions);
+    require(library && library == system::library_of(reinterpret_cast<const void*>(functions[0])) &&
+                library == system::library_of(reinterpret_cast<const void*>(functions[1])),
             unknown);
     const Registration* const conv = reinterpret_cast<FindBuiltin>(functions[0])(resolver, conv_code, 1);
     require(conv && conv->builtin_code == conv_code && conv->prepare && conv->invoke, unknown);
