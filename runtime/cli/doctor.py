@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import os
 import platform
 import subprocess
@@ -14,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from sparsr.runtime.cli.selfcheck_models import MODELS
+from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.engines.registry import ENGINES, EngineKind, available_cores, load_engine
-from sparsr.runtime.errors import EXIT_CHECK_FAILED
+from sparsr.runtime.errors import EXIT_CHECK_FAILED, SparsrError
 
 _X86_FEATURES = (
     "sse4_2",
@@ -52,6 +54,8 @@ def doctor() -> int:
         print(f"{package:24}{_version(package) or 'missing'}")
     print(f"{'video':24}{_video()}")
     working, advice = 0, []
+    with contextlib.suppress(SparsrError):  # which the engines' own checks tell
+        library_path()  # built here if need be: a compiler may take longer than a check is given
     for kind in ENGINES.values():
         if not kind.released:
             print(f"{kind.name:24}{kind.package} has no release for Python {platform.python_version()}; {kind.remedy}")

@@ -50,6 +50,15 @@ def test_a_broken_engine_gets_advice(troubles, capsys):
     assert "works" not in lines_of(output)["litert"]
 
 
+def test_the_native_engine_is_built_before_any_check_with_a_time_limit(monkeypatch):
+    order = []
+    monkeypatch.setattr(doctor, "library_path", lambda: order.append("build"))
+    monkeypatch.setattr(doctor, "_engine_trouble", lambda kind: order.append(kind.name))
+    assert doctor.doctor() == 0
+    assert order[0] == "build"
+    assert len(order) > 1
+
+
 def test_no_working_engine_is_a_failed_check(troubles, capsys):
     troubles.update(dict.fromkeys(ENGINES, "cannot be imported"))
     assert doctor.doctor() == 1
@@ -60,7 +69,7 @@ def test_a_missing_package_is_called_missing(troubles, monkeypatch, capsys):
     def version(package):
         raise importlib.metadata.PackageNotFoundError(package)
 
-    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(importlib.metadata, "version", version)
     doctor.doctor()
     assert lines_of(capsys.readouterr().out)["av"] == "missing"
 
