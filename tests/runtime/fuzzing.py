@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-MEMORY, SECONDS = 4 << 30, 60
+MEMORY = 4 << 30
+SECONDS, WALL = 60, 600  # of the processor, whoever else works, and of the clock
 _LIKELY = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff")
 
 
@@ -119,7 +120,8 @@ def _apart(command, run_cli, line: list[str], folder: Path) -> int:
     try:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-        signal.alarm(SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        signal.alarm(WALL)
         out, err = (os.open(folder / name, os.O_CREAT | os.O_WRONLY) for name in ("stdout", "stderr"))
         os.dup2(out, 1)
         os.dup2(err, 2)
