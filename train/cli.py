@@ -51,9 +51,10 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _list(_: argparse.Namespace) -> int:
     print("architectures")
+    scales = {name: " ".join(f"x{scale}" for scale in entry.scales) for name, entry in ARCHITECTURES.items()}
+    width = max(map(len, scales.values()))
     for name, entry in sorted(ARCHITECTURES.items()):
-        scales = " ".join(f"x{scale}" for scale in entry.scales)
-        print(f"  {name:12s} {scales:9s} {entry.summary}")
+        print(f"  {name:12s} {scales[name]:{width}s} {entry.summary}")
     print("recipes")
     for name in recipe.shipped():
         first = (recipe.RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]

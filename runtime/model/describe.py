@@ -49,4 +49,6 @@ def describe_card(card: BundleCard) -> str:
 
 def aligned(lines: Iterable[tuple[str, str]]) -> str:
     """Names and what there is to say of them, in two columns."""
-    return "\n".join(f"{name + ':':14}{text}" for name, text in lines)
+    rows = [(f"{name}:", text) for name, text in lines]
+    width = max((len(name) + 1 for name, _ in rows), default=0)
+    return "\n".join(f"{name:{width}}{text}" for name, text in rows)

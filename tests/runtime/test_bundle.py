@@ -14,6 +14,7 @@ from sparsr.runtime.engines.onnx_external import refuse_external_data
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import MAX_CARD_BYTES
 from sparsr.runtime.model.card import BundleCard, ParityEntry
+from sparsr.runtime.model.describe import aligned
 
 
 def edit(folder, **changes):
@@ -191,3 +192,8 @@ def test_refuses_what_is_no_model(bundle_copy, content):
     replace_model(bundle_copy, content)
     with pytest.raises(SparsrError):
         Upscaler(bundle_copy, "ort")
+
+
+def test_what_is_said_of_a_bundle_stands_in_two_columns():
+    long, short = aligned([("tflite-sparse file", "one"), ("task", "two")]).splitlines()
+    assert (long, short) == ("tflite-sparse file: one", "task:               two")

@@ -84,4 +84,6 @@ def test_a_network_that_enlarges_is_refused(restore, tmp_path):
 
 def test_the_card_says_what_the_network_is_for(network, capsys):
     assert main(["info", str(network.path)]) == 0
-    assert "task:         deblurring" in capsys.readouterr().out
+    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["task"].strip() == "deblurring"
+    assert all(text.startswith(" ") for text in lines.values())
