@@ -43,7 +43,8 @@ def describe_card(card: BundleCard) -> str:
         lines.append(("parity", text))
     for name in ("data", "recipe", "steps", "terms"):
         if name in card.training:
-            lines.append((name, str(card.training[name])))
+            told = card.training[name]
+            lines.append((name, str(told.get("name", "one of its own") if isinstance(told, dict) else told)))
     return aligned(lines)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -238,7 +237,7 @@ def test_a_budget_in_milliseconds_holds_by_the_costs_of_the_machine(workshop, tm
         with pytest.raises(SparsrError, match=r"within|cannot be met") as error:
             prune(workshop / "dense.safetensors", order, tmp_path / "other", device="cpu")
         assert sentence in f"{error.value} {error.value.hint}"
-        shutil.rmtree(tmp_path / "other")
+        assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("text", ["12ms", "0ms@3x3", "12ms@0x9", "ms@1x1", "-1ms@3x3", "12 ms@3"])
@@ -271,6 +270,13 @@ def test_networks_with_nothing_to_prune_are_refused(workshop, tmp_path):
         recipe_for(build("edsr", 2, channels=2, blocks=1), tmp_path / "none", order_for(workshop))
     with pytest.raises(SparsrError, match="learned masks"):
         recipe_for(small("smsr", 2), tmp_path / "none", order_for(workshop))
+
+
+def test_an_order_that_cannot_be_carried_out_leaves_nothing(workshop, tmp_path):
+    for order in (order_for(workshop, pictures=tmp_path / "none"), order_for(workshop, budget=1e-6)):
+        with pytest.raises(SparsrError):
+            prune(workshop / "dense.safetensors", order, tmp_path / "run", device="cpu")
+        assert not (tmp_path / "run").exists()
 
 
 def test_bad_input_of_prune(command, workshop, tmp_path):  # noqa: F811

@@ -45,13 +45,13 @@ def share(network: SRNetwork, m: int, budget: TimeBudget, table: Path, report: C
     size = budget.height, budget.width
     layers = layers_of(network, *size)
     gated = sparse_layers(network, m, *size)
-    if not table.exists():
-        record = {"m": m, "width": budget.width, "height": budget.height, "layers": measure_layers(gated, m, report)}
-        record["others"] = sum(
+    if table.exists():
+        costs = json.loads(table.read_text(encoding="utf-8"))
+    else:
+        costs = {"m": m, "width": budget.width, "height": budget.height, "layers": measure_layers(gated, m, report)}
+        costs["others"] = sum(
             layer.height * seconds_of(layer, None) for name, layer in layers.items() if name not in gated
         )
-        write_text(table, json.dumps(record) + "\n")
-    costs = json.loads(table.read_text(encoding="utf-8"))
     dense, least = (sum(seconds[n] for seconds in costs["layers"].values()) for n in (m, 1))
     others = float(costs["others"])
     report(
@@ -67,4 +67,5 @@ def share(network: SRNetwork, m: int, budget: TimeBudget, table: Path, report: C
         raise SparsrError(
             f"{budget} cannot be met: one weight in {m} leaves {1e3 * (least + others):.1f} ms", "give a larger budget"
         )
+    write_text(table, json.dumps(costs) + "\n")
     return (budget.seconds - others) / dense

@@ -168,10 +168,11 @@ def prune(
     `out` gets the dense network as it was read, log and state, and at the very end `pruned.safetensors`, its card
     with what was lost, and a picture of before and after. Raises `SparsrError` for input that cannot be used.
     """
-    dense = _kept_dense(path, out, resume, read)
-    network = checkpoint.load(dense)[0]
+    network, card = read(path)
     order = _as_share(order, network, out)
-    recipe = recipe_for(network, dense, order)
+    dense = out / "dense.safetensors"
+    recipe = recipe_for(network, dense, order)  # what is wrong with the order is said before anything is written
+    _keep_dense(path, network, card, dense, resume)
     with prepare(recipe, out, resume, device) as run:
         train(run)
         if run.team.leads:
@@ -188,20 +189,21 @@ def _as_share(order: Order, network: SRNetwork, out: Path) -> Order:
     return replace(order, budget=share, costs=str(table.resolve()))
 
 
-def _kept_dense(path: Path, out: Path, resume: bool, read: Reader) -> Path:
-    """The dense network as a checkpoint of ours inside `out`, which a resumed run must find unchanged."""
-    network, card = read(path)
-    stored = out / "dense.safetensors"
+def _keep_dense(path: Path, network: SRNetwork, card: checkpoint.Card, stored: Path, resume: bool) -> None:
+    """Store the dense network as a checkpoint of ours, which a resumed run must find unchanged."""
     if resume and stored.is_file():
         before = checkpoint.load(stored)[0].state_dict()
         now = network.state_dict()
         if before.keys() != now.keys() or any(not torch.equal(before[key], now[key]) for key in now):
-            raise SparsrError(f"{path} is not the network that {out} was started with", "choose another --out")
+            raise SparsrError(
+                f"{path} is not the network that {stored.parent} was started with", "choose another --out"
+            )
     elif not stored.exists():
         checkpoint.save(stored, network, card)
     elif not resume:
-        raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
-    return stored
+        raise SparsrError(
+            f"{stored.parent} already holds a run", "add --resume to continue it, or choose another --out"
+        )
 
 
 def _finish(path: Path, order: Order, run: Run) -> None:
