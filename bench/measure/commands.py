@@ -14,6 +14,7 @@ from sparsr.bench.measure.in_app import UnusableAppError, measure_in_app
 from sparsr.bench.measure.measure import measure
 from sparsr.bench.measure.plan import Plan, Subject
 from sparsr.bench.report import table
+from sparsr.bench.targets.contract import Target
 from sparsr.bench.targets.cores import NAMED
 from sparsr.bench.targets.names import open_target, target_names
 from sparsr.runtime.errors import SparsrError
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     width, height = options.size
     target = open_target(options.target)
-    engines = options.engines or tuple(name for name in SINGLE_PRECISION if name in target.engines) or target.engines
+    engines = options.engines or _engines_for(subjects, target)
     plan = Plan(
         subjects,
         engines,
@@ -101,6 +102,13 @@ def _run(options: argparse.Namespace) -> int:
     if all(row.failure for row in measured.rows):
         raise SparsrError("no engine could be measured", "the table says why; `sparsr doctor` helps")
     return 0
+
+
+def _engines_for(subjects: tuple[Subject, ...], target: Target) -> tuple[str, ...]:
+    """The target's engines in single precision, or all if it has none such, that some bundle has a file for."""
+    formats = {file.format for subject in subjects for file in subject.card.files}
+    there = [name for name in target.engines if ENGINES[name].format in formats]
+    return tuple(name for name in SINGLE_PRECISION if name in there) or tuple(there) or target.engines
 
 
 def _in_app(plan: Plan) -> results.Results | None:
