@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else it greets with seven lines of its processor's features
 
 from tensorflow.lite.python.interpreter import Interpreter, InterpreterWithCustomOps
 
