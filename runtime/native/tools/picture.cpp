@@ -70,7 +70,7 @@ Picture decoded(const std::vector<char>& file, const std::string& path) {
     fail(path + " is not a picture this program reads: it was built for " + picture_formats());
 }
 
-std::unique_ptr<RowWriter> row_writer(const std::string& kind, FILE* file, int width, int height,
+std::unique_ptr<RowWriter> row_writer([[maybe_unused]] const std::string& kind, FILE* file, int width, int height,
                                       [[maybe_unused]] const std::vector<unsigned char>& profile,
                                       [[maybe_unused]] int quality) {
 #ifdef SPARSR_PNG
