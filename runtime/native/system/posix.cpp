@@ -18,8 +18,6 @@
 #else
 #include <malloc.h>
 #include <sched.h>
-
-#include <fstream>
 #endif
 #if defined(__aarch64__) && !defined(__APPLE__)
 #include <asm/hwcap.h>
@@ -112,10 +110,15 @@ std::string processor() {
     sysctlbyname("machdep.cpu.brand_string", name, &bytes, nullptr, 0);
     return name;
 #else
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        for (const char* name : {"model name", "CPU part"})
-            if (line.rfind(name, 0) == 0 && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
+    std::string text(8192, '\n');  // the first processor's lines; streams would bring locales into Android's library
+    if (FILE* file = std::fopen("/proc/cpuinfo", "r")) {
+        text.resize(1 + std::fread(&text[1], 1, text.size() - 1, file));
+        std::fclose(file);
+    }
+    for (const char* name : {"\nmodel name", "\nCPU part"}) {
+        const size_t line = text.find(name), value = line == std::string::npos ? line : text.find(": ", line);
+        if (value != std::string::npos) return text.substr(value + 2, text.find('\n', value) - value - 2);
+    }
     return "processor";
 #endif
 }

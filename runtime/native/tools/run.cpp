@@ -260,11 +260,12 @@ void work(const Options& options) {
     if (parts.size() > 1 && !sparsr_follow(model.get(), input.height, input.width, error, error_size)) fail(error);
     Output output(options.output, result);
     double seconds = 0;
-    const int scale = result.width / input.width;
+    const int scale = result.width / input.width;  // columns are cut of networks that keep to a whole one
     for (const Column& part : parts) {
         const std::vector<char> pixels = options.max_memory ? copied(file, input, part) : std::vector<char>();
         const Pixels from{input.type, input.height, part.width(), input.channels, pixels.empty() ? input.data : pixels.data()};
-        output.next(scale * (part.keep_start - part.start), scale * part.keep_start, scale * (part.keep_stop - part.keep_start));
+        if (parts.size() == 1) output.next(0, 0, result.width);
+        else output.next(scale * (part.keep_start - part.start), scale * part.keep_start, scale * (part.keep_stop - part.keep_start));
         seconds += run(model.get(), from, result_for(model.get(), from, result.channels), output, options.repeat);
     }
     output.finish();
