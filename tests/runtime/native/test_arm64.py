@@ -82,7 +82,7 @@ def test_half_precision_executes_half(counter, n):
     for instruction_set, tolerance in (("neon", 1e-4), ("fp16", 5e-3)):
         whole, none = (executed(counter, trunk(kept), instruction_set, tolerance)[0]["instructions"] for kept in (n, 0))
         instructions.append(whole - none)
-    assert instructions[0] > 1.9 * instructions[1]
+    assert instructions[0] > 1.8 * instructions[1]  # what finds the rows of a tap is the same for both
 
 
 def test_masks_decide_what_is_executed(counter):
