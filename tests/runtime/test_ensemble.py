@@ -20,7 +20,7 @@ def picture(height, width, channels=3, dtype=np.uint8):
 
 @pytest.fixture
 def ensemble(bundle):
-    return EnsembleUpscaler(Upscaler(bundle, "native", threads=1))
+    return EnsembleUpscaler(Upscaler(bundle, "native", threads=1, max_memory=2**40))
 
 
 @pytest.mark.parametrize(("height", "width"), [(9, 14), (17, 16), (1, 3)])
@@ -49,7 +49,7 @@ def test_a_turned_picture_gives_the_turned_result(ensemble, dtype):
 
 def test_colours_of_opencv_and_too_little_memory(bundle, ensemble):
     image = picture(7, 9)
-    reversed_ = EnsembleUpscaler(Upscaler(bundle, "native", threads=1, order="bgr"))
+    reversed_ = EnsembleUpscaler(Upscaler(bundle, "native", threads=1, max_memory=2**40, order="bgr"))
     assert np.array_equal(reversed_(np.ascontiguousarray(image[..., ::-1]))[..., ::-1], ensemble(image))
     ensemble.max_memory = ensemble.held + 1000
     with pytest.raises(SparsrError, match="few for a self-ensemble of 9x7"):
