@@ -9,12 +9,11 @@ import numpy as np
 import onnx
 
 from sparsr.export.lower.from_ncnn import ncnn_as_onnx
-from sparsr.export.lower.from_onnx import lower_onnx
 from sparsr.export.lower.ncnn_file import is_ncnn
 from sparsr.export.lower.onnx_file import is_onnx, open_onnx
 from sparsr.export.lower.trainable import as_network
 from sparsr.export.parity import stages
-from sparsr.export.source import RANGES
+from sparsr.export.source import read_graph
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
 from sparsr.train.importers.models import load_model
@@ -43,13 +42,11 @@ def read_network(path: Path, scale: int | None = None, value_range: float | None
 
 
 def _from_graph(model: onnx.ModelProto, path: Path, scale: int | None, value_range: float) -> tuple[SRNetwork, Card]:
-    if value_range not in RANGES:
-        raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
-    graph = lower_onnx(model, path.stem, str(path), scale, value_range)
+    graph, run = read_graph(model, str(path), path.stem, scale, value_range)
     network = as_network(graph)
     side = graph.minimum_size + _PROBE_SIDE
     image = np.random.default_rng(0).uniform(0, 255, (1, 3, side, side + 3)).astype(np.float32)
-    expected = stages.onnx_run(model.SerializeToString(), graph, value_range)(image)
+    expected = run(image)
     error = float(np.abs(stages.torch_run(network, 255.0)(image) - expected).max()) / 255
     largest = max(1.0, float(np.abs(expected).max()) / 255)  # what random pixels make of some networks is far outside
     if error > _TOLERANCE * largest:

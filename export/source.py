@@ -108,16 +108,28 @@ def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_
 def _from_onnx(
     model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float, origin: str
 ) -> Source:
+    graph, run = read_graph(model, source, name, scale, value_range)
+    return Source(_describe_graph(graph, value_range), _for_rgb(graph), run, origin)
+
+
+def read_graph(
+    model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float
+) -> tuple[DeployGraph, Run]:
+    """The graph of an opened model, of one channel if it is for luma, and what computes the same of RGB in 0..255.
+
+    Raises `SparsrError` for a range that is none, and naming node, operator and reason for what cannot be expressed.
+    """
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
     probe, graph = _read(model, name, source, scale, value_range)
     run = stages.onnx_run(model.SerializeToString(), graph, value_range, probe.multiple)
-    about = _describe_graph(graph, value_range)
-    if graph.input_channels == 1:
-        graph = on_luma(graph)
     if probe.fixed:
-        run = stages.onnx_run_of_one_size(run, graph, probe.fixed, source)
-    return Source(about, graph, run, origin)
+        run = stages.onnx_run_of_one_size(run, _for_rgb(graph), probe.fixed, source)
+    return graph, run
+
+
+def _for_rgb(graph: DeployGraph) -> DeployGraph:
+    return on_luma(graph) if graph.input_channels == 1 else graph
 
 
 def _read(

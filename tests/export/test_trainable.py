@@ -118,6 +118,16 @@ def test_a_users_onnx_file_is_pruned_and_exported(colours, method, pictures, tmp
     np.testing.assert_allclose(result, expected, atol=0.02)
 
 
+def test_a_file_for_one_size_is_read_as_export_reads_it(tmp_path):
+    torch.manual_seed(1)
+    module = Users(3, even=True).eval()
+    torch.onnx.export(module, (torch.rand(1, 3, 12, 14),), tmp_path / "fixed.onnx", dynamo=False, opset_version=13)
+    network, _ = read_network(tmp_path / "fixed.onnx")
+    image = torch.rand(1, 3, 21, 17)
+    with torch.no_grad():
+        np.testing.assert_allclose(network(255 * image) / 255, module(image), atol=2e-5)
+
+
 @pytest.mark.parametrize(
     "change",
     [

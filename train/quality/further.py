@@ -18,6 +18,7 @@ Metric = Callable[[ByteArray, ByteArray], float]
 """Of two uint8 RGB pictures [h, w, 3], whole; NaN where they are too small for it."""
 
 _MS_SSIM_SIDE = 161  # four halvings leave a window of 11
+_VIF_SIDE = 41  # smaller ones have no window left after three halvings
 
 
 def open_metric(name: str) -> Metric:
@@ -45,9 +46,6 @@ def _vif() -> Metric:
     from torchmetrics.functional.image import visual_information_fidelity as measure
 
     return lambda sr, hr: math.nan if min(hr.shape[:2]) < _VIF_SIDE else _value(measure(*_both(sr, hr)))
-
-
-_VIF_SIDE = 41  # smaller ones have no window left after three halvings
 
 
 def _lpips() -> Metric:
