@@ -12,6 +12,7 @@ from torch import nn
 
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.lower.ncnn_file import is_ncnn
+from sparsr.export.lower.onnx_cut import WHOLE, Between
 from sparsr.export.lower.onnx_file import is_onnx
 from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import certificate as parity
@@ -95,6 +96,7 @@ def export_model(
     scale: int | None = None,
     value_range: float | None = None,
     assume: Mapping[str, Any] | None = None,
+    between: Between = WHOLE,
     formats: Sequence[str] = DEFAULT_FORMATS,
     sparsity: Sequence[str] = (),
     verify: Sequence[Verify] = (),
@@ -105,7 +107,8 @@ def export_model(
     """Write the bundle `out` from a checkpoint, ours or other authors', an ONNX file or an ncnn model; return its card.
 
     `scale` chooses from a checkpoint for several scales; `value_range` is 1 or 255, the largest value in the image of
-    an ONNX or ncnn network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `sparsity`
+    an ONNX or ncnn network (1 if not given); `assume` decides what other authors' checkpoint leaves open; `between`
+    names the tensors that the network in an ONNX file begins and ends with, if it is not the whole file; `sparsity`
     prunes a checkpoint to N:M by magnitude on the way: `4:32` for the whole network, then any number of `LAYER=N:M` or
     `LAYER=dense`, LAYER a shell pattern; `verify` are real images for the parity certificate besides the random ones,
     and statements to check first; `name` is the network's name in files and tables (default: from the file name);
@@ -123,8 +126,14 @@ def export_model(
         if sparsity or assume:
             problem = "cannot be pruned on the way" if sparsity else "leaves nothing open to assume"
             raise SparsrError(f"{model} {problem}", "--sparsity and --assume take checkpoints")
-        open_graph = from_onnx_file if is_onnx(model) else from_ncnn_files
-        source = open_graph(model, name, scale, value_range)
+        if is_onnx(model):
+            source = from_onnx_file(model, name, scale, value_range, between)
+        elif between == WHOLE:
+            source = from_ncnn_files(model, name, scale, value_range)
+        else:
+            raise SparsrError(f"{model} is no ONNX file", "--from and --to take tensors of those")
+    elif between != WHOLE:
+        raise SparsrError(f"{model} is a checkpoint, all of which is the network", "--from and --to are for ONNX files")
     elif value_range is not None:
         raise SparsrError(f"{model} is a checkpoint, whose range is known", "--range is for ONNX and ncnn files")
     else:
@@ -182,6 +191,8 @@ def _export(
     source: Source, out: Path, formats: Sequence[str], verify: Sequence[Verify], explain: bool, report: Report
 ) -> BundleCard:
     """The part that is the same for every network."""
+    if source.remark:
+        report(source.remark)
     statements = [entry for entry in verify if isinstance(entry, Statement)]
     with atomic_folder(out, CARD_NAME) as folder:
         proofs = [prove(statement, source.run, source.graph, report) for statement in statements]

@@ -42,11 +42,11 @@ def read_network(path: Path, scale: int | None = None, value_range: float | None
 
 
 def _from_graph(model: onnx.ModelProto, path: Path, scale: int | None, value_range: float) -> tuple[SRNetwork, Card]:
-    graph, run = read_graph(model, str(path), path.stem, scale, value_range)
-    network = as_network(graph)
-    side = graph.minimum_size + _PROBE_SIDE
+    read = read_graph(model, str(path), path.stem, scale, value_range)
+    network = as_network(read.graph)
+    side = read.graph.minimum_size + _PROBE_SIDE
     image = np.random.default_rng(0).uniform(0, 255, (1, 3, side, side + 3)).astype(np.float32)
-    expected = run(image)
+    expected = read.run(image)
     error = float(np.abs(stages.torch_run(network, 255.0)(image) - expected).max()) / 255
     largest = max(1.0, float(np.abs(expected).max()) / 255)  # what random pixels make of some networks is far outside
     if error > _TOLERANCE * largest:

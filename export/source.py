@@ -16,9 +16,11 @@ from sparsr.export.ir.layers import Activation, Conv
 from sparsr.export.lower.from_ncnn import ncnn_as_onnx
 from sparsr.export.lower.from_onnx import lower_probed
 from sparsr.export.lower.from_torch import lower
+from sparsr.export.lower.onnx_cut import WHOLE, Between
 from sparsr.export.lower.onnx_file import image_channels, open_onnx
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.ranges import on_luma
+from sparsr.export.lower.size_rule import Size, SizeRule
 from sparsr.export.lower.spandrel_model import spandrel_model
 from sparsr.export.lower.torch_module import module_as_onnx
 from sparsr.export.parity import mask_flips, stages
@@ -47,6 +49,8 @@ class Source:
     run: Run
     origin: str
     settle: Settle = as_torch
+    remark: str = ""
+    """What a user should know of how it was read."""
 
 
 def from_checkpoint(
@@ -90,9 +94,11 @@ def _read_as(checkpoint: Card) -> str:
     return f"{checkpoint.architecture} x{checkpoint.scale} ({options}){taken}"
 
 
-def from_onnx_file(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
-    """A user's ONNX file."""
-    return _from_onnx(open_onnx(model), str(model), name, scale, value_range or 1.0, "onnx")
+def from_onnx_file(
+    model: Path, name: str, scale: int | None, value_range: float | None, between: Between = WHOLE
+) -> Source:
+    """A user's ONNX file, or what lies between two tensors of it."""
+    return _from_onnx(open_onnx(model, between), str(model), name, scale, value_range or 1.0, "onnx")
 
 
 def from_ncnn_files(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
@@ -108,24 +114,34 @@ def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_
 def _from_onnx(
     model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float, origin: str
 ) -> Source:
-    graph, run = read_graph(model, source, name, scale, value_range)
-    return Source(_describe_graph(graph, value_range), _for_rgb(graph), run, origin)
+    read = read_graph(model, source, name, scale, value_range)
+    description = _describe_graph(read.graph, value_range, read.around)
+    return Source(description, _for_rgb(read.graph), read.run, origin, remark=read.around)
 
 
-def read_graph(
-    model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float
-) -> tuple[DeployGraph, Run]:
-    """The graph of an opened model, of one channel if it is for luma, and what computes the same of RGB in 0..255.
+@dataclass(frozen=True)
+class ReadGraph:
+    """A network that came as ONNX: its graph, of one channel if it is for luma, and what computes the same of RGB."""
+
+    graph: DeployGraph
+    run: Run
+    around: str
+    """What is done to images that the network does not take as they are; empty if nothing."""
+
+
+def read_graph(model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float) -> ReadGraph:
+    """An opened model; image and result hold 0..255.
 
     Raises `SparsrError` for a range that is none, and naming node, operator and reason for what cannot be expressed.
     """
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
-    probe, graph = _read(model, name, source, scale, value_range)
-    run = stages.onnx_run(model.SerializeToString(), graph, value_range, probe.multiple)
-    if probe.fixed:
-        run = stages.onnx_run_of_one_size(run, _for_rgb(graph), probe.fixed, source)
-    return graph, run
+    fixed, graph, rule = _read(model, name, source, scale, value_range)
+    run = stages.onnx_run(model.SerializeToString(), graph, value_range, rule)
+    if fixed:
+        height, width = (side - 2 * rule.margin for side in fixed)
+        run = stages.onnx_run_of_one_size(run, _for_rgb(graph), (height, width), source)
+    return ReadGraph(graph, run, rule.sentence())
 
 
 def _for_rgb(graph: DeployGraph) -> DeployGraph:
@@ -134,11 +150,14 @@ def _for_rgb(graph: DeployGraph) -> DeployGraph:
 
 def _read(
     model: onnx.ModelProto, name: str, source: str, scale: int | None, value_range: float
-) -> tuple[Probe, DeployGraph]:
-    """The model run and lowered. Damaged files can make any step fail in any way: that becomes a `SparsrError`."""
+) -> tuple[Size | None, DeployGraph, SizeRule]:
+    """The only size the model takes, if there is one, its graph and how large its results are.
+
+    Damaged files can make any step fail in any way: that becomes a `SparsrError`.
+    """
     try:
         probe = Probe(model, image_channels(model), source)
-        return probe, lower_probed(probe, name, source, scale, value_range)
+        return probe.fixed, *lower_probed(probe, name, source, scale, value_range)
     except (SparsrError, MemoryError):
         raise
     except Exception as error:
@@ -146,7 +165,7 @@ def _read(
         raise SparsrError(f"{source} cannot be read as a network ({reason})", "export it again") from error
 
 
-def _describe_graph(graph: DeployGraph, value_range: float) -> Description:
+def _describe_graph(graph: DeployGraph, value_range: float, around: str) -> Description:
     convs = {node.name: node.layer for node in graph.nodes if isinstance(node.layer, Conv)}
     slopes = [node.layer.slopes for node in graph.nodes if isinstance(node.layer, Activation)]
     parameters = sum(conv.weight.size + conv.bias.size for conv in convs.values())
@@ -162,7 +181,7 @@ def _describe_graph(graph: DeployGraph, value_range: float) -> Description:
         parameters=parameters,
         gmacs_720p=round(dense / side**2 * _HD / graph.scale**2 / 1e9, 6),
         nonzero=round(kept / max(dense, 1), 6),
-        training={"value_range": f"0..{value_range:g}", "works_on": colours},
+        training={"value_range": f"0..{value_range:g}", "works_on": colours} | ({"borders": around} if around else {}),
         task="super_resolution" if graph.scale > 1 else "restoration",
     )
 

@@ -10,16 +10,24 @@ import onnx
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.lower.multiples import MULTIPLES, on_any_size
 from sparsr.export.lower.onnx_file import image_channels
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.onnx_recognised import Recognised, recognise
 from sparsr.export.lower.onnx_rules import RULES
 from sparsr.export.lower.onnx_site import Lowered, Site
 from sparsr.export.lower.ranges import in_levels
+from sparsr.export.lower.size_rule import (
+    OTHER_RESIDUES,
+    PLAIN_RESIDUES,
+    Residue,
+    Size,
+    SizeRule,
+    find_rule,
+    on_any_size,
+)
 from sparsr.runtime.errors import SparsrError
 
-LARGEST_SCALE = 8
+_STEPS = ((0, 3), (1, 2))  # above the smallest size: images that a graph is tried on by its reference
 
 
 def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None, value_range: float) -> DeployGraph:
@@ -28,16 +36,18 @@ def lower_onnx(model: onnx.ModelProto, name: str, source: str, scale: int | None
     value_range: 1 or 255, what the model's own image and result hold. `scale`: what the user says it is; it is found by
     running the model. Raises `SparsrError` naming node, operator and reason for what the layers cannot express.
     """
-    return lower_probed(Probe(model, image_channels(model), source), name, source, scale, value_range)
+    return lower_probed(Probe(model, image_channels(model), source), name, source, scale, value_range)[0]
 
 
-def lower_probed(probe: Probe, name: str, source: str, scale: int | None, value_range: float) -> DeployGraph:
-    """The same of a model that has been run already."""
+def lower_probed(
+    probe: Probe, name: str, source: str, scale: int | None, value_range: float
+) -> tuple[DeployGraph, SizeRule]:
+    """The same of a model that has been run already, and how large its own results are."""
     model = probe.model
     channels = probe.channels(probe.image)
-    found = _scale(probe, model.graph.output[0].name, channels, source)
-    if scale not in (None, found):
-        raise SparsrError(f"{source} enlarges x{found}, not x{scale}", f"leave out --scale, or give {found}")
+    _check_result(probe, model.graph.output[0].name, channels, source)
+    if probe.rule:
+        _check_scale(probe.rule, scale, source)
     lowered = Lowered(model, probe, source)
     recognised = recognise(model, probe)
     needed = _needed(model, recognised)
@@ -51,37 +61,52 @@ def lower_probed(probe: Probe, name: str, source: str, scale: int | None, value_
         name=name,
         nodes=tuple(lowered.nodes),
         output=output,
-        scale=found,
+        scale=1,
         value_range=value_range,
         input=probe.image,
         input_channels=channels,
         minimum_size=probe.minimum_size,
     )
-    graph = in_levels(_with_minimum(graph))
-    multiple = _multiple(graph) if probe.fixed else probe.multiple
-    return graph if multiple == 1 else on_any_size(graph, multiple)
+    graph = _with_minimum(graph, probe.rule.multiple if probe.rule else 1)
+    rule = probe.rule or _rule_of(graph, source)
+    _check_scale(rule, scale, source)
+    return on_any_size(in_levels(replace(graph, scale=rule.scale)), rule), rule
 
 
-def _with_minimum(graph: DeployGraph) -> DeployGraph:
+def _with_minimum(graph: DeployGraph, step: int) -> DeployGraph:
     """The graph with the smallest size that leaves every map a pixel: ONNX Runtime lets pools reach past the border."""
     size = graph.minimum_size
     while any(min(shape) < 1 for shape in graph.shapes(size, size).values()):
-        size += 1
+        size += step
     return replace(graph, minimum_size=size)
 
 
-def _multiple(graph: DeployGraph) -> int:
-    """What the sides of images must be multiples of, of a graph made from a file for images of one size."""
-    for multiple in (1, *MULTIPLES):
-        height, width = (multiple * (-(-graph.minimum_size // multiple) | odd) for odd in (1, 3))
-        image = np.zeros((1, graph.input_channels, height, width), np.float32)
+def _rule_of(graph: DeployGraph, source: str) -> SizeRule:
+    """How large the results are of a graph made from a file for images of one size."""
+
+    def results(residue: Residue) -> tuple[list[Size], list[Size]] | None:
+        multiple, rest = residue
+        smallest = graph.minimum_size + (rest - graph.minimum_size) % multiple
+        sizes = [(smallest + multiple * height, smallest + multiple * width) for height, width in _STEPS]
         try:
-            result = reference.run(graph, image)
-        except ValueError:  # maps whose sizes do not fit each other
-            continue
-        if result.shape[2:] == (height * graph.scale, width * graph.scale):
-            return multiple
-    return MULTIPLES[-1]
+            found = [
+                reference.run(graph, np.zeros((1, graph.input_channels, *size), np.float32)).shape for size in sizes
+            ]
+        except (ValueError, SparsrError):  # maps whose sizes do not fit each other
+            return None
+        return sizes, [(shape[2], shape[3]) for shape in found]
+
+    rule = find_rule(results, PLAIN_RESIDUES, source) or find_rule(results, OTHER_RESIDUES, source)
+    if rule is None:
+        raise SparsrError(
+            f"{source}: its maps fit each other at one size alone", "export it with free height and width"
+        )
+    return rule
+
+
+def _check_scale(rule: SizeRule, scale: int | None, source: str) -> None:
+    if scale not in (None, rule.scale):
+        raise SparsrError(f"{source} enlarges x{rule.scale}, not x{scale}", f"leave out --scale, or give {rule.scale}")
 
 
 def _lower_node(node: onnx.NodeProto, lowered: Lowered, recognised: Recognised | None) -> None:
@@ -113,23 +138,7 @@ def _needed(model: onnx.ModelProto, recognised: Mapping[str, Recognised]) -> set
     return needed
 
 
-def _scale(probe: Probe, output: str, channels: int, source: str) -> int:
-    """Output size by input size, the same whole number for every image."""
+def _check_result(probe: Probe, output: str, channels: int, source: str) -> None:
     result = probe.values[output][0]
     if result.ndim != 4 or result.shape[1] != channels:
         raise SparsrError(f"{source} gives {result.shape} for an image of {channels} channels", "images of as many are")
-    factors = {
-        side / given
-        for found, size in zip(probe.size(output), probe.sizes, strict=True)
-        for side, given in zip(found, size, strict=True)
-    }
-    factor = factors.pop()
-    if factors or factor != int(factor) or not 1 <= factor <= LARGEST_SCALE:
-        shown = ", ".join(
-            f"{w}x{h} -> {ow}x{oh}" for (oh, ow), (h, w) in zip(probe.size(output), probe.sizes, strict=True)
-        )
-        raise SparsrError(
-            f"{source} does not enlarge by a whole number from 1 to {LARGEST_SCALE} ({shown})",
-            "networks whose result has another size are not handled",
-        )
-    return int(factor)

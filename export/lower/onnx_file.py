@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
+from sparsr.export.lower.onnx_cut import WHOLE, Between, cut_out, suggestion
 from sparsr.export.lower.onnx_layout import with_channels_first
 from sparsr.runtime.errors import SparsrError
 
@@ -28,10 +29,12 @@ def is_onnx(path: Path) -> bool:
     return path.suffix.lower() == ".onnx"
 
 
-def open_onnx(path: Path) -> onnx.ModelProto:
-    """The model, weights in float32, its image's height and width free. Raises `SparsrError` for what is refused:
-    damaged files, weights outside the file's folder, opsets before 9, other domains, control flow, int8, several
-    images."""
+def open_onnx(path: Path, between: Between = WHOLE) -> onnx.ModelProto:
+    """The model, or what lies `between` tensors of it, weights in float32, its image's height and width free.
+
+    Raises `SparsrError` for what is refused: damaged files, weights outside the file's folder, opsets before 9, other
+    domains, control flow, int8, several images.
+    """
     if not path.is_file():
         raise SparsrError(f"the model {path} {'is a folder' if path.is_dir() else 'does not exist'}", "check the path")
     if path.stat().st_size > _MOST_BYTES:
@@ -40,12 +43,16 @@ def open_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own exception types differ by version
         raise SparsrError(f"{path} is not an ONNX file, or damaged ({error})", "export or copy it again") from error
-    return checked_onnx(model, str(path), path.parent)
+    return checked_onnx(model, str(path), path.parent, between)
 
 
-def checked_onnx(model: onnx.ModelProto, source: str, folder: Path | None = None) -> onnx.ModelProto:
+def checked_onnx(
+    model: onnx.ModelProto, source: str, folder: Path | None = None, between: Between = WHOLE
+) -> onnx.ModelProto:
     """The same for a model in memory; `source` names it in messages, `folder` may hold external weights."""
     _check_names(model, source)
+    if between != WHOLE:
+        cut_out(model, between, source)
     _check_operators(model, source)
     _load_weights(model, source, folder)
     _check_ranges(model, source)
@@ -116,7 +123,7 @@ def _check_operators(model: onnx.ModelProto, source: str) -> None:
     for node in model.graph.node:
         place = f"{source}: node {node.name or node.output[0]}, operator {node.op_type}"
         if node.domain not in ("", "ai.onnx"):
-            raise SparsrError(f"{place}: the domain {node.domain} is no standard ONNX", "export the bare network")
+            raise SparsrError(f"{place}: the domain {node.domain} is no standard ONNX", suggestion(model))
         if node.op_type in _CONTROL_FLOW:
             raise SparsrError(f"{place}: control flow cannot be exported", "export a network without loops or branches")
         if node.op_type.startswith(_QUANTISED):
@@ -183,12 +190,14 @@ def _free_image(model: onnx.ModelProto, source: str) -> None:
     for info in [info for info in model.graph.input if info.name in weights]:
         model.graph.input.remove(info)
     images = model.graph.input
-    for ends, what in ((images, "takes"), (model.graph.output, "gives")):
+    for ends, what, flag in ((images, "takes", "--from"), (model.graph.output, "gives", "--to")):
         if len(ends) != 1:
-            raise SparsrError(f"{source} {what} {len(ends)} tensors", "only one image in and one image out are handled")
+            names = ", ".join(info.name for info in ends)
+            hint = f"choose one by {flag}" if ends else suggestion(model)
+            raise SparsrError(f"{source} {what} {len(ends)} tensors ({names})", hint)
         kind = ends[0].type.tensor_type
         if kind.elem_type != TensorProto.FLOAT:
-            raise SparsrError(f"{source} {what} no floating-point image", "export it without decoding and casting")
+            raise SparsrError(f"{source} {what} no floating-point image", suggestion(model))
     dimensions = images[0].type.tensor_type.shape.dim
     if len(dimensions) == 4 and dimensions[3].dim_value in (1, 3) and dimensions[1].dim_value not in (1, 3):
         with_channels_first(model)

@@ -6,6 +6,7 @@ what matters is which size comes out, and that is compared with the sizes of oth
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from sparsr.export.lower.multiples import MULTIPLES
 from sparsr.export.lower.onnx_file import fixed_size
 from sparsr.export.lower.onnx_layout import channels_first
+from sparsr.export.lower.size_rule import OTHER_RESIDUES, PLAIN_RESIDUES, Residue, Size, SizeRule, find_rule
 from sparsr.runtime.errors import SparsrError
 
 _STEPS = ((9, 26), (14, 14), (31, 12))  # above the smallest size: odd and even, square and not
@@ -42,9 +43,9 @@ class Probe:
         self.values: dict[str, list[NDArray[Any]]] = {}
         """Of every other tensor, one array per image."""
         self.image = model.graph.input[0].name
-        self.multiple = 1
-        """What the sides of images must be multiples of."""
-        self.fixed: tuple[int, int] | None = None
+        self.rule: SizeRule | None = None
+        """What its results are as large as; None if it takes images of one size alone."""
+        self.fixed: Size | None = None
         """Height and width of the only image that it takes."""
         self._run(model, channels, source)
 
@@ -68,29 +69,40 @@ class Probe:
         self.constants = _constants(model, self.values)
 
     def _choose_sizes(
-        self, plain: onnxruntime.InferenceSession, channels: int, source: str, fixed: tuple[int, int] | None
+        self, plain: onnxruntime.InferenceSession, channels: int, source: str, fixed: Size | None
     ) -> None:
-        """Any sizes if they work; else multiples of some number; else the one that the file was made for."""
-        for multiple in (1, *MULTIPLES):
-            smallest = _smallest(plain, self.image, channels, multiple)
+        """Any sizes if they work; else those of some multiple and rest; else the one that the file was made for."""
+
+        def results(residue: Residue) -> tuple[list[Size], list[Size]] | None:
+            multiple, rest = residue
+            smallest = _smallest(plain, self.image, channels, residue)
             if smallest is None:
-                continue
+                return None
             steps = _STEPS if multiple == 1 else _FEW_STEPS
             sizes = [(smallest + multiple * height, smallest + multiple * width) for height, width in steps]
-            beyond = [(side // multiple + 1) * multiple for side in fixed] if fixed else []
-            tried = [*sizes, (beyond[0], beyond[1])] if beyond else sizes  # some files cut images to their own size
-            factors = {_factor(plain, self.image, channels, size) for size in tried}
-            if None in factors or (len(factors) > 1 and multiple < MULTIPLES[-1]):
-                continue
-            self.minimum_size, self.sizes, self.multiple = smallest, sizes, multiple
+            if fixed:  # some files cut images to their own size
+                height, width = (((side - rest) // multiple + 1) * multiple + rest for side in fixed)
+                sizes.append((height, width))
+            found = [_result_size(plain, self.image, channels, size) for size in sizes]
+            known = [size for size in found if size]
+            if len(known) < len(found):
+                return None
+            self.minimum_size, self.sizes = smallest, sizes[: len(steps)]
+            return sizes, known
+
+        if fixed is None or _result_size(plain, self.image, channels, fixed) is None:
+            self.rule = find_rule(results, PLAIN_RESIDUES, source) or find_rule(results, OTHER_RESIDUES, source)
+            if self.rule is None:
+                reason = _why_not(plain, self.image, channels)
+                raise SparsrError(
+                    f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels a side ({reason})",
+                    "export it with free height and width; it must take and give images",
+                )
             return
-        if fixed is None or _factor(plain, self.image, channels, fixed) is None:
-            reason = _why_not(plain, self.image, channels)
-            raise SparsrError(
-                f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels a side ({reason})",
-                "export it with free height and width; it must take and give images",
-            )
-        self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
+        with contextlib.suppress(SparsrError):  # of what it makes of other sizes nothing can be said
+            self.rule = find_rule(results, PLAIN_RESIDUES, source)
+        if self.rule is None:
+            self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
 
     def size(self, tensor: str) -> list[tuple[int, ...]]:
         """Height and width for every image."""
@@ -123,17 +135,15 @@ def _random(channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.random.default_rng(size).random((1, channels, *size), np.float32)
 
 
-def _factor(
-    loaded: onnxruntime.InferenceSession, image: str, channels: int, size: tuple[int, int]
-) -> tuple[float, float] | None:
-    """By what the model enlarges an image of that size; None if it does not take it or gives no image."""
+def _result_size(loaded: onnxruntime.InferenceSession, image: str, channels: int, size: Size) -> Size | None:
+    """Of what the model makes of an image of that size; None if it does not take it or gives no image."""
     try:
         (result,) = loaded.run(None, {image: np.zeros((1, channels, *size), np.float32)})
     except Exception:  # ONNX Runtime's exceptions have no common base
         return None
     if result.ndim != 4 or min(result.shape[2:]) < 1:
         return None
-    return result.shape[2] / size[0], result.shape[3] / size[1]
+    return int(result.shape[2]), int(result.shape[3])
 
 
 def _why_not(loaded: onnxruntime.InferenceSession, image: str, channels: int) -> str:
@@ -145,21 +155,22 @@ def _why_not(loaded: onnxruntime.InferenceSession, image: str, channels: int) ->
     return f"it makes {list(result.shape)} of one of 64x64" if result.ndim != 4 else "other sizes fail"
 
 
-def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, multiple: int) -> int | None:
-    """The smallest square image the model accepts among those whose side is a multiple; None if there is none."""
+def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, residue: Residue) -> int | None:
+    """The smallest square image the model accepts among those whose side is of that residue; None if there is none."""
+    multiple, rest = residue
 
     def accepts(number: int) -> bool:
-        return _factor(loaded, image, channels, (number * multiple,) * 2) is not None
+        return _result_size(loaded, image, channels, (number * multiple + rest,) * 2) is not None
 
     low, high = 0, 1
     while not accepts(high):
         low, high = high, 2 * high
-        if high * multiple > _LARGEST_MINIMUM:
+        if high * multiple + rest > _LARGEST_MINIMUM:
             return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if accepts(middle) else (middle, high)
-    return high * multiple
+    return high * multiple + rest
 
 
 def _constants(model: onnx.ModelProto, values: dict[str, list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:

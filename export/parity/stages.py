@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
-from sparsr.export.lower.multiples import grown
 from sparsr.export.lower.onnx_probe import session
 from sparsr.export.lower.ranges import LUMA, VALUE_RANGE
+from sparsr.export.lower.size_rule import SizeRule
 from sparsr.export.parity.certificate import MAX_ABS, Run, Stage, random_pixels
 from sparsr.export.writers.onnx import write_onnx
 from sparsr.runtime.engines.registry import ENGINES, load_engine
@@ -38,19 +38,17 @@ def torch_run(network: SRNetwork, value_range: float) -> Run:
     return run
 
 
-def onnx_run(model: bytes, graph: DeployGraph, value_range: float, multiple: int = 1) -> Run:
+def onnx_run(model: bytes, graph: DeployGraph, value_range: float, rule: SizeRule) -> Run:
     """A user's ONNX model in ONNX Runtime, for RGB images in 0..255; `value_range` is the model's own.
 
-    A model for luma runs on Y as torch and torch's bicubic enlargement of the colours make it of RGB. One that takes
-    sides that are multiples of `multiple` gets images grown to that, and its result is cut.
+    A model for luma runs on Y as torch and torch's bicubic enlargement of the colours make it of RGB. Images are grown
+    as `rule` says, and of the result their place is kept.
     """
     loaded, factor = session(model), np.float32(value_range / VALUE_RANGE)
 
     def run(image: FloatArray) -> FloatArray:
-        height, width = (side * graph.scale for side in image.shape[2:])
-        taken = grown(image, multiple) if multiple > 1 else image
-        (result,) = loaded.run(None, {loaded.get_inputs()[0].name: taken * factor})
-        return np.asarray(result[:, :, :height, :width] / factor, np.float32)
+        (result,) = loaded.run(None, {loaded.get_inputs()[0].name: rule.grown(image) * factor})
+        return np.asarray(rule.kept(result, image.shape[2:]) / factor, np.float32)
 
     def run_on_luma(image: FloatArray) -> FloatArray:
         luma = np.einsum("c,nchw->nhw", LUMA, image.astype(np.float64))[:, None]
@@ -65,7 +63,8 @@ def onnx_run(model: bytes, graph: DeployGraph, value_range: float, multiple: int
 def onnx_run_of_one_size(run: Run, graph: DeployGraph, size: tuple[int, int], source: str) -> Run:
     """What stands for a model that takes images of one size: its graph, written as ONNX, in ONNX Runtime.
 
-    Raises `CheckFailedError` if that differs from what the model itself, which `run` runs, gives at its size.
+    Raises `CheckFailedError` if that differs from what the model itself, which `run` runs, gives of an image of
+    `size`, grown to the only one it takes.
     """
     loaded = session(write_onnx(graph))
 

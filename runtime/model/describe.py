@@ -41,7 +41,7 @@ def describe_card(card: BundleCard) -> str:
         same = min(entry.identical_8bit for entry in card.parity)
         text = f"largest difference {worst.max_abs:.1e} ({worst.hop}), {100 * same:.3f} % equal in 8 bit"
         lines.append(("parity", text))
-    for name in ("data", "recipe", "steps", "terms"):
+    for name in ("data", "recipe", "steps", "terms", "borders"):
         if name in card.training:
             told = card.training[name]
             lines.append((name, str(told.get("name", "one of its own") if isinstance(told, dict) else told)))

@@ -34,10 +34,17 @@ def levels(values):
     return np.floor(np.clip(values, 0, 255) + 0.5)
 
 
-@pytest.mark.parametrize("scale", [4, 2])
-def test_compact_as_upscayl_ships_it(shared_data, scale):
-    # x2 is x4 and a bicubic step down to the half.
-    path = shared_data / f"foreign/upscayl/realesr-animevideov3-x{scale}.param"
+# x2 of Compact is x4 and a bicubic step down to the half; Real-CUGAN eats its border and takes even sides.
+PUBLIC = {
+    "realesr-animevideov3_x4": "upscayl/realesr-animevideov3-x4.param",
+    "realesr-animevideov3_x2": "upscayl/realesr-animevideov3-x2.param",
+    "RealCUGAN_se_up2x_no_denoise": "video2x/models-se/up2x-no-denoise.param",
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_networks_as_they_are_shipped(shared_data, name):
+    path = shared_data / "foreign" / PUBLIC[name]
     if not path.exists():
         pytest.skip("the public networks are not here")
     graph = graph_of(path)
@@ -46,7 +53,7 @@ def test_compact_as_upscayl_ships_it(shared_data, scale):
     runs = [lambda image: reference.run(graph, image), load_engine("ort", write_onnx(graph), 1).run]
     for engine in (tflite, native):
         runs.append(lambda image, run=engine.run: run(image.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2))
-    stored = np.load(shared_data / f"foreign/reference_outputs/realesr-animevideov3_x{scale}.npz")
+    stored = np.load(shared_data / f"foreign/reference_outputs/{name}.npz")
     for tag in ("c32", "c29x37"):
         image, expected = (stored[f"{tag}_{end}"].transpose(2, 0, 1)[None].astype(np.float32) for end in ("lr", "sr"))
         for run in runs:

@@ -10,8 +10,8 @@ import pytest
 from sparsr.export.ir import reference
 from sparsr.export.lower import phases
 from sparsr.export.lower.from_onnx import lower_onnx
-from sparsr.export.lower.multiples import grown
 from sparsr.export.lower.onnx_file import checked_onnx
+from sparsr.export.lower.size_rule import SizeRule
 from sparsr.export.passes import optimise
 from sparsr.export.source import from_onnx_file
 from sparsr.runtime.errors import SparsrError
@@ -179,7 +179,7 @@ def test_a_network_for_even_sizes_takes_any(nodes):
 def test_an_image_grows_to_a_multiple_by_repeating():
     image = np.random.default_rng(0).random((1, 3, 9, 14)).astype(np.float32)
     for multiple in (2, 4, 8, 16):
-        large = grown(image, multiple)
+        large = SizeRule(1, 0, multiple).grown(image)
         assert [side % multiple for side in large.shape[2:]] == [0, 0]
         np.testing.assert_array_equal(large[:, :, :9, :14], image)
         assert set(large[0, 0].ravel()) <= set(image[0, 0].ravel())
