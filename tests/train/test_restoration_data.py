@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import center_of_mass
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from sparsr.runtime.errors import SparsrError
@@ -141,6 +142,7 @@ def test_a_shake_moves_light_and_loses_none():
     for seed in range(5):
         trace = kernel(np.random.default_rng(seed), 9.0)
         assert trace.sum() == pytest.approx(1, abs=1e-5) and trace.min() >= 0 and len(trace) % 2 == 1
+        assert center_of_mass(trace) == pytest.approx([len(trace) // 2] * 2, abs=1e-3)
         rows, columns = (np.flatnonzero(trace.sum(axis) > 1e-6) for axis in (1, 0))
         assert 8 <= max(np.ptp(rows), np.ptp(columns)) <= 11
         dot = np.zeros((41, 41, 3), np.uint8)
