@@ -33,6 +33,7 @@ from sparsr.export.writers import native as native_writer
 from sparsr.export.writers import onnx as onnx_writer
 from sparsr.export.writers import tflite as tflite_writer
 from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_bundle
+from sparsr.runtime.arguments import as_path
 from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.errors import CheckFailedError, SparsrError
 from sparsr.runtime.files import atomic_folder
@@ -90,8 +91,8 @@ DEFAULT_FORMATS = ("onnx", "tflite", "native")
 
 
 def export_model(
-    model: Path,
-    out: Path,
+    model: str | Path,
+    out: str | Path,
     *,
     scale: int | None = None,
     value_range: float | None = None,
@@ -118,6 +119,7 @@ def export_model(
     bundle, or still the one that was there.
     """
     _check_formats(formats)
+    model, out = as_path("the network", model), as_path("the bundle", out)
     if out.resolve() in model.resolve().parents:
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
     report(f"reading {model}")
@@ -160,7 +162,7 @@ def _checkpoint_source(
 
 def export_module(
     module: nn.Module,
-    out: Path,
+    out: str | Path,
     *,
     scale: int | None = None,
     value_range: float = 1.0,
@@ -180,6 +182,7 @@ def export_module(
     `export_model`. Raises `SparsrError` for what cannot be read or expressed, naming the operation.
     """
     _check_formats(formats)
+    out = as_path("the bundle", out)
     name = name or type(module).__name__
     report(f"reading {name}")
     model = module_as_onnx(module, name, channels, minimum_size)

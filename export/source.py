@@ -62,11 +62,12 @@ def from_checkpoint(
     assume: Mapping[str, Any] | None = None,
 ) -> Source:
     """A checkpoint of ours or of other authors, pruned on the way if `sparsity` says so."""
+    wanted = _sparsity(sparsity) if sparsity else None  # what is wrong is told before the network is read
     network, checkpoint = load_model(model, scale, assume)
     if "imported_from" in checkpoint.training:
         report(f"read as {_read_as(checkpoint)}")
-    if sparsity:
-        pruned = prune_by_magnitude(network, *_sparsity(sparsity))
+    if wanted:
+        pruned = prune_by_magnitude(network, *wanted)
         report(f"kept the largest weights: {_counted(pruned.values())}")
         checkpoint = replace(checkpoint, method=f"one-shot {sparsity[0]}", metrics={})
     graph = lower(network, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 import sys
 from collections.abc import Callable
 
@@ -49,6 +50,21 @@ _OS_HINTS = {
 }
 
 
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+
+
+def one_line(text: str) -> str:
+    """A text whose line breaks and other control characters, as names of files may have them, are escapes."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def report_error(message: str, hint: str = "") -> None:
+    """Print on stderr what is wrong, and what to do about it if that is known, a line each."""
+    print(f"error: {one_line(message)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {one_line(hint)}", file=sys.stderr)
+
+
 def run_cli(main: Callable[[], int | None]) -> int:
     """Run a command line's `main` and turn what it raises into a message on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text; saying them must not fail
@@ -68,7 +84,5 @@ def run_cli(main: Callable[[], int | None]) -> int:
         where = f": {error.filename}" if error.filename else ""
         message = f"{error.strerror or error}{where}"
         hint, code = _OS_HINTS.get(error.errno or 0, ""), EXIT_BAD_INPUT
-    print(f"error: {message}", file=sys.stderr)
-    if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+    report_error(message, hint)
     return code

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from sparsr.runtime.errors import one_line
+
 _TERMINAL_INTERVAL, _LOG_INTERVAL = 0.2, 10.0  # seconds between two lines
 
 
@@ -43,7 +45,7 @@ class Progress:
 def progress_line(what: str, done: int, total: int | None, unit: str, seconds: float) -> str:
     """For example `clip.mp4: 40/200 frames, 8.0 frames/s, 0:20 left`."""
     pace = done / seconds if seconds > 0 else 0.0
-    parts = [f"{what}: {done}{f'/{total}' if total else ''} {unit}".rstrip()]
+    parts = [f"{one_line(what)}: {done}{f'/{total}' if total else ''} {unit}".rstrip()]
     if unit and pace:
         parts.append(f"{pace:.1f} {unit}/s" if pace >= 0.1 else f"{60 * pace:.1f} {unit}/min")
     if total and pace and done < total:

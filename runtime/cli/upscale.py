@@ -14,13 +14,13 @@ from typing import Any
 
 from sparsr.runtime.engines.contract import PRECISIONS, MaskCount
 from sparsr.runtime.engines.registry import ENGINES
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import SparsrError, one_line
 from sparsr.runtime.files import remove_stale
 from sparsr.runtime.media.film.containers import OUTPUT_SUFFIXES
 from sparsr.runtime.media.film.writing import PRESETS
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, written_format
 from sparsr.runtime.media.images import read_image, write_image
-from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM
+from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM, output_name
 from sparsr.runtime.memory import format_bytes, give_back_at_once, parse_bytes
 from sparsr.runtime.model.contract import Model
 from sparsr.runtime.model.general import GENERAL_X2
@@ -155,7 +155,7 @@ def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
     with warnings.catch_warnings(record=True) as remarks:
         upscaler = open_upscaler(model, _settings(options))
     for remark in remarks:
-        print(f"note: {remark.message}", file=sys.stderr)
+        print(f"note: {one_line(str(remark.message))}", file=sys.stderr)
     if options.patch_map and not upscaler.draws_patches:
         hint = "--patch-map is for bundles made by `sparsr export adaptive`"
         raise SparsrError(f"{options.model} holds a single network", hint)
@@ -186,22 +186,23 @@ def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str
         naming = Naming(options.suffix or "", options.formats)
         batch = Batch(upscaler, options.max_pixels, naming, options.recursive, options.skip_existing, options.preset)
         report = batch.run(source, target)
-        print(report)
+        print(one_line(str(report)))
         return report.to_json()
     if options.skip_existing and target.exists():
-        print(f"{target} is there already")
+        print(one_line(f"{target} is there already"))
         return {"skipped": [str(source)]}
     if target != STANDARD_STREAM:
         remove_stale(target.parent)
     if is_film(source):
         film = upscale_video(source, target, upscaler, options.max_pixels, options.preset)
         say(film.remarks)
-        print(f"{target}: done in {clock(time.monotonic() - start)}, {film}")
+        print(one_line(f"{target}: done in {clock(time.monotonic() - start)}, {film}"))
         return {"output": str(target), "frames": film.frames, "remarks": film.remarks}
     kind = WRITTEN_SUFFIXES[options.formats[0] if options.formats else DEFAULT_SUFFIX]
     picture = upscale_picture(source, target, upscaler, options.max_pixels, kind if target == STANDARD_STREAM else None)
     say(picture.remarks)
-    print(f"{target}: {picture} in {time.monotonic() - start:.1f} s with {upscaler.engine.name}")
+    seconds = time.monotonic() - start
+    print(one_line(f"{output_name(target)}: {picture} in {seconds:.1f} s with {upscaler.engine.name}"))
     print(upscaler.report(), end="")
     if options.patch_map:
         write_image(options.patch_map, upscaler.patch_map(read_image(source, options.max_pixels).rgb))
@@ -282,7 +283,20 @@ def _check_paths(options: argparse.Namespace) -> None:
         return
     if target.is_dir():
         raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
+    _check_kinds(source, target)
+
+
+def _check_kinds(source: Path, target: Path) -> None:
+    """Refuse a target whose name asks for what the source does not become."""
+    ending = target.suffix.lower()
+    if not is_film(source) and ending in OUTPUT_SUFFIXES:
+        hint = f"name a {DEFAULT_SUFFIX[1:]} file, or make the animation a film before: ffmpeg -i {source} film.mkv"
+        raise SparsrError(f"{source} is a picture or an animation, {target} a film", hint)
+    if is_film(source) and ending in WRITTEN_SUFFIXES:
+        film = target.with_suffix(".mp4")
+        hint = f"name a film, and make that an animation after: ffmpeg -i {film} {target}"
+        raise SparsrError(f"{source} is a film, {target} a picture or an animation", hint)
     if not is_film(source):
         written_format(target)
-    elif target.suffix.lower() not in OUTPUT_SUFFIXES:
+    elif ending not in OUTPUT_SUFFIXES:
         raise SparsrError(f"{target} does not end in a video format", f"use one of {' '.join(OUTPUT_SUFFIXES)}")

@@ -13,7 +13,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from sparsr.runtime.arguments import as_whole_number
 from sparsr.runtime.engines.contract import Engine, Precision, RowEngine
+from sparsr.runtime.engines.failures import reason_of
 from sparsr.runtime.engines.whole_image import WholeImage
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import Bundle
@@ -106,9 +108,9 @@ _IMPLEMENTATIONS = {
 
 def engine_kind(name: str) -> EngineKind:
     """The engine called `name`. Raises `SparsrError` naming the nearest one if there is none."""
-    if name in ENGINES:
+    if isinstance(name, str) and name in ENGINES:
         return ENGINES[name]
-    close = difflib.get_close_matches(name, ENGINES, 1, 0.4)
+    close = difflib.get_close_matches(str(name), ENGINES, 1, 0.4)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ENGINES)}"
     raise SparsrError(f"there is no engine {name!r}", hint)
 
@@ -152,7 +154,7 @@ def load_engine(name: str, model: bytes, threads: int | None = None, precision: 
     kind = engine_kind(name)
     if precision != "fp32" and kind.format != "native":
         raise SparsrError(f"the engine {name} computes in fp32 only", f"use --engine native, or leave out {precision}")
-    threads = available_cores() if threads is None else threads
+    threads = available_cores() if threads is None else as_whole_number("the number of threads", threads)
     if not 1 <= threads <= MAX_THREADS:
         raise SparsrError(f"{threads} threads are not possible", f"ask for 1 to {MAX_THREADS}")
     try:
@@ -171,7 +173,7 @@ def load_engine(name: str, model: bytes, threads: int | None = None, precision: 
     except SparsrError:
         raise
     except Exception as error:  # every engine has its own exception types, without a common base
-        raise SparsrError(f"the engine {name} cannot load the model: {_first_line(error)}") from error
+        raise SparsrError(f"the engine {name} cannot load the model: {reason_of(error)}") from error
     return engine
 
 
@@ -182,7 +184,7 @@ def open_engine(bundle: Bundle, name: str, threads: int | None = None, precision
         problem = f"the engine {name} computes something else from {bundle.card.name}, as its export found"
         raise SparsrError(problem, f"use another: {', '.join(ENGINES)}")
     file, model = bundle.file(kind.format), bundle.model(kind.format)
-    threads = available_cores() if threads is None else threads
+    threads = available_cores() if threads is None else as_whole_number("the number of threads", threads)
 
     def load(count: int) -> Any:
         return load_engine(name, model, count, precision)
@@ -194,7 +196,3 @@ def available_cores() -> int:
     """Cores this process may run on, at least 1."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,67 +1,88 @@
-"""Writers of animations: whole frames, one after the other."""
+"""Animations written frame by frame, so that they take the same memory however many frames they have."""
 
 from __future__ import annotations
 
-import io
-from typing import Any, BinaryIO, Protocol
+import itertools
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.formats import Format
-from sparsr.runtime.media.frames import Timing
+from sparsr.runtime.media.frames import DEFAULT_MILLISECONDS, Timing
+from sparsr.runtime.media.gif import GifWriter
 from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.media.png import PngWriter
 from sparsr.runtime.media.strip_writers import save_options
-from sparsr.runtime.samples import Samples
-
-_TO_BACKGROUND = 2  # GIF's disposal: a frame is gone before the next one is drawn
+from sparsr.runtime.samples import BYTE, Samples
 
 
-class FrameWriter(Protocol):
-    """Takes the frames of an animation."""
+def write_animation(
+    file: BinaryIO, kind: Format, frames: Iterator[Samples], metadata: Metadata, timing: Timing
+) -> None:
+    """Write frames, uint8 [height, width, 3 or 4] each, to the open `file`.
 
-    def write(self, strip: Samples) -> None:
-        """Append a frame: uint8 [height, width, channels]."""
-
-    def finish(self) -> None:
-        """Write what is pending and the end of the file."""
-
-
-class PillowFrames:
-    """For formats whose encoders want all frames: they are held until then."""
-
-    def __init__(self, file: BinaryIO, kind: Format, metadata: Metadata, timing: Timing, alpha: bool) -> None:
-        self._file, self._kind = file, kind
-        self._options: dict[str, Any] = {**save_options(kind, metadata), "duration": [*timing.milliseconds]}
-        if kind.name != "GIF" or timing.loops != 1:  # in GIF the block for loops stands for repetitions
-            self._options["loop"] = timing.loops
-        if kind.name == "GIF" and alpha:
-            self._options["disposal"] = _TO_BACKGROUND
-        if kind.name != "GIF":
-            self._options["duration"] = [round(value) for value in timing.milliseconds]
-        self._frames: list[Image.Image] = []
-
-    def write(self, strip: Samples) -> None:
-        """Append a frame."""
-        self._frames.append(Image.fromarray(np.ascontiguousarray(strip)))
-
-    def finish(self) -> None:
-        """Encode them."""
-        first, *others = self._frames
-        encoded = io.BytesIO()
-        try:
-            first.save(encoded, self._kind.name, save_all=True, append_images=others, **self._options)
-        except (OSError, ValueError, SystemError) as error:
-            raise SparsrError(f"{self._kind.name} cannot hold the animation ({error})", "name a png file") from error
-        self._file.write(encoded.getbuffer())
+    Raises `SparsrError` if the format cannot hold them.
+    """
+    first = next(frames)
+    height, width, channels = first.shape
+    frames = itertools.chain([first], frames)
+    del first
+    if kind.name not in ("PNG", "GIF"):
+        _write_by_pillow(file, kind, frames, metadata, timing)
+        return
+    writer: PngWriter | GifWriter = (
+        PngWriter(file, (height, width, channels), BYTE, metadata, timing)
+        if kind.name == "PNG"
+        else GifWriter(file, (height, width), metadata, timing)
+    )
+    for frame in frames:
+        writer.write(frame)
+    writer.finish()
 
 
-def animation_writer(
-    file: BinaryIO, kind: Format, shape: tuple[int, ...], metadata: Metadata, timing: Timing
-) -> FrameWriter:
-    """A writer to the open `file` of frames of that (height, width, channels)."""
-    if kind.name == "PNG":
-        return PngWriter(file, (shape[0], shape[1], shape[2]), np.dtype(np.uint8), metadata, timing)
-    return PillowFrames(file, kind, metadata, timing, shape[2] == 4)
+class _Following:
+    """The frames as Pillow's encoders take an image with many: one that is another one after every `seek`."""
+
+    def __init__(self, frames: Iterator[Samples], count: int) -> None:
+        self.n_frames = count
+        self.broken = False
+        """Whether making a frame failed, not encoding it."""
+        self._frames, self._number = frames, -1
+        self._image: Image.Image | None = None
+
+    def seek(self, number: int) -> None:
+        """Go to the next frame; there is no way back. Raises EOFError behind the last."""
+        if number >= self.n_frames:
+            raise EOFError
+        while self._number < number:
+            self._image = None
+            try:
+                pixels = next(self._frames)
+            except Exception:
+                self.broken = True
+                raise
+            self._image = Image.fromarray(np.ascontiguousarray(pixels))
+            self._number += 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._image, name)
+
+
+def _write_by_pillow(
+    file: BinaryIO, kind: Format, frames: Iterator[Samples], metadata: Metadata, timing: Timing
+) -> None:
+    """For WebP and AVIF, whose encoders hold frames compressed, and some pictures to compare."""
+    least = DEFAULT_MILLISECONDS if kind.name == "AVIF" else 0
+    shown = [round(value) or least for value in timing.milliseconds]
+    options = {**save_options(kind, metadata), "duration": shown, "loop": timing.loops}
+    first = Image.fromarray(np.ascontiguousarray(next(frames)))
+    others = _Following(frames, len(shown) - 1)
+    try:
+        first.save(file, kind.name, save_all=True, append_images=[others], **options)
+    except (OSError, ValueError, SystemError) as error:
+        if others.broken or getattr(error, "errno", None):  # a disk is full
+            raise
+        raise SparsrError(f"{kind.name} cannot hold the animation ({error})", "name a png file") from error

@@ -52,7 +52,7 @@ FORMATS = (
     Format("BMP", (".bmp",), alpha=False, grey=True, metadata=("dpi",)),
     Format("JPEG2000", (".jp2", ".j2k", ".jpx"), encoder_bytes=48, grey=True),
     Format("TGA", (".tga",), grey=True, max_side=65_535, signature=False),
-    Format("PPM", (".ppm", ".pgm", ".pnm", ".pbm"), alpha=False, grey=True),
+    Format("PPM", (".ppm", ".pgm", ".pnm", ".pbm"), depths=_DEEP, alpha=False, grey=True, streamed=True),
     Format("HEIF", (".heic", ".heif", ".hif"), written=False),
     Format("ICO", (".ico",), written=False),
     Format("PSD", (".psd",), written=False),

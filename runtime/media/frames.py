@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sparsr.runtime.media.opening import Opened, decoding
 
-DEFAULT_MILLISECONDS = 100.0
-"""Of a frame that does not say how long it is shown, as browsers have it."""
+DEFAULT_MILLISECONDS = 100
+"""Of a frame that says 0, as browsers have it: for formats that do not know 0."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Timing:
     """Of an animation."""
 
     milliseconds: tuple[float, ...]
-    """How long each frame is shown."""
+    """How long each frame is shown; 0 leaves it to the player."""
     loops: int = 0
     """How often it is played; 0 for ever."""
 
@@ -37,7 +37,7 @@ def survey(source: Opened) -> Animation:
         image = source.image
         with decoding(source.path):
             image.load()
-        milliseconds.append(float(image.info.get("duration") or DEFAULT_MILLISECONDS))
+        milliseconds.append(float(image.info.get("duration", 0)))
         if not alpha and (image.mode == "RGBA" or "transparency" in image.info):
             lowest, _highest = image.convert("RGBA").getchannel("A").getextrema()
             alpha = bool(lowest != 255)

@@ -21,15 +21,43 @@ from PIL import Image, ImageChops
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media import png_chunks
 from sparsr.runtime.media.formats import FORMATS, READ_SUFFIXES
+from sparsr.runtime.media.gif_frames import GifAnimation
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller says otherwise: 300 MB once decoded in 8 bits."""
 STANDARD_STREAM = Path("-")
 """Stands for standard input or output."""
+_STANDARD_INPUT = Path("standard input")
 _MOST_ON_INPUT = 4 << 30  # bytes of a picture on standard input
 _MANY = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")  # formats of animations and pages
+_ALBUMS = ("MPO", "HEIF")  # of pictures that belong together in other ways; MPO are several JPEG in one file
+_GAIN_MAP = b"hdrgm:Version"  # of Ultra HDR, a JPEG behind the JPEG, which Pillow does not count
 _MOST_MISSING = 0.1  # of the rows of a JPEG
+_KIND_OF_PAGE, _SUB_DIRECTORIES, _REDUCED = 254, 330, (1, 3, 5, 7)  # tags of TIFF, and values of the first
+_CANON_RAW = 8, b"CR"  # what CR2 files have where
 _END_OF_IMAGE = b"\xff\xd9"
+
+_OTHERS = (
+    ("a pointer of Git LFS", 0, b"version https://git-lfs"),
+    ("a TIFF whose samples are stored in a way that is not read here", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("a PNG whose header is broken or missing", 0, png_chunks.SIGNATURE),
+    ("a PNG whose bytes were changed by a transfer as text", 0, b"\x89PNG"),
+    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    ("JPEG XR", 0, b"II\xbc"),
+    ("OpenEXR", 0, b"\x76\x2f\x31\x01"),
+    ("Radiance HDR", 0, (b"#?RADIANCE", b"#?RGBE")),
+    ("PDF", 0, b"%PDF"),
+    ("PostScript", 0, b"%!PS"),
+    ("SVG or other XML", 0, (b"<svg", b"<?xml")),
+    ("a camera's raw data", 0, (b"FUJIFILMCCD-RAW", b"IIRO", b"IIU\0", b"FOVb")),
+    ("a camera's raw data", 4, b"ftypcrx"),
+    ("a GIMP picture", 0, b"gimp xcf"),
+    ("a ZIP archive or a document", 0, b"PK\x03\x04"),
+    ("a film", 4, (b"ftypisom", b"ftypmp4", b"ftypqt", b"ftypM4V", b"ftypiso", b"ftypavc1", b"ftyp3gp")),
+    ("a film", 0, (b"\x1a\x45\xdf\xa3", b"\0\0\x01\xba")),
+    ("a film", 8, b"AVI LIST"),
+)
+"""What else files are, and at which place they begin with what."""
 
 # The caller's own cap, checked from the header, takes the place of Pillow's warning and fixed limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -42,6 +70,7 @@ class Opened:
     """A file whose header has been read."""
 
     path: Path
+    """What sentences call it."""
     file: BinaryIO
     """What decoders are shown of it."""
     image: Image.Image
@@ -68,6 +97,13 @@ class Opened:
         """Whether more than 8 bits a sample can be had: of animations Pillow alone puts the frames together."""
         return self.frames == 1 or self.pages
 
+    @property
+    def further(self) -> int:
+        """Pictures beside the first that are neither frames nor pages: other views, depth and gain maps."""
+        known = int(getattr(self.image, "n_frames", 1)) - 1 if self.image.format in _ALBUMS else 0
+        gain_map = self.image.format == "JPEG" and _GAIN_MAP in (self.image.info.get("xmp") or b"")
+        return known or int(gain_map)
+
     def release(self) -> None:
         """Give back the decoded pixels, 4 bytes each; nothing can be read of the file after."""
         self.image.close()
@@ -77,7 +113,7 @@ class Opened:
         try:
             self.image.load()
         except OSError as error:
-            if self.image.format != "JPEG":
+            if self.image.format not in ("JPEG", "MPO"):
                 raise
             self.image, self.remark = _completed(self.path, self.file, error)
         return self.image
@@ -88,6 +124,7 @@ def opened(path: str | Path) -> Iterator[Opened]:
     """The file's header, pixels still undecoded. Raises `SparsrError` if it is missing, empty or not an image."""
     path = Path(path)
     with _file(path) as file:
+        path = _STANDARD_INPUT if path == STANDARD_STREAM else path
         if not file.read(1):
             raise SparsrError(f"{path} is empty (0 bytes)", "copy or save it again")
         file.seek(0)
@@ -99,10 +136,18 @@ def opened(path: str | Path) -> Iterator[Opened]:
                     shown, chunks = png_chunks.split(file)
                 shown.seek(0)
                 image = Image.open(shown, formats=_candidates(path))
+                if image.format == "GIF" and getattr(image, "n_frames", 1) > 1:
+                    shown.seek(0)
+                    image = GifAnimation(shown)
             except Image.UnidentifiedImageError as error:
                 raise SparsrError(f"{path} is not an image of a known format{_what(file)}", _hint(path)) from error
         with image:
-            yield Opened(path, shown, image, chunks)
+            if _is_preview(image, file):
+                hint = "develop it with a raw converter, and save that as TIFF of 16 bits"
+                raise SparsrError(f"{path} is a camera's raw file, of which only a preview could be read", hint)
+            broken = isinstance(image, GifAnimation) and image.broken
+            remark = f"{path} breaks off within a frame, which is left out" if broken else None
+            yield Opened(path, shown, image, chunks, remark)
 
 
 @contextmanager
@@ -126,6 +171,11 @@ def check_size(image: Image.Image, path: Path, max_pixels: int) -> None:
         )
 
 
+def output_name(target: Path) -> str:
+    """What sentences call an output."""
+    return "standard output" if target == STANDARD_STREAM else str(target)
+
+
 @contextmanager
 def _file(path: Path) -> Iterator[BinaryIO]:
     if path == STANDARD_STREAM:
@@ -137,6 +187,15 @@ def _file(path: Path) -> Iterator[BinaryIO]:
         raise SparsrError(f"{path} {reason}", "check the path")
     with path.open("rb") as file:
         yield file
+
+
+def _is_preview(image: Image.Image, file: BinaryIO) -> bool:
+    """Whether what Pillow has found is only a preview: cameras' raw files are TIFF files that begin with one."""
+    if image.format != "TIFF":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    file.seek(_CANON_RAW[0])
+    return (tags.get(_KIND_OF_PAGE) in _REDUCED and _SUB_DIRECTORIES in tags) or file.read(2) == _CANON_RAW[1]
 
 
 def _candidates(path: Path) -> tuple[str, ...]:
@@ -152,14 +211,13 @@ def _candidates(path: Path) -> tuple[str, ...]:
 
 
 def _what(file: BinaryIO) -> str:
-    """What a file is whose kind people hand in by mistake."""
+    """What a file is whose kind people hand in by mistake, or in the hope that it is read."""
     file.seek(0)
     head = file.read(64)
-    if head.startswith(b"version https://git-lfs"):
-        return " but a pointer of Git LFS"
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         return " but a web page"
-    return ""
+    found = (what for what, at, beginning in _OTHERS if head[at:].startswith(beginning))
+    return f" but {what}" if (what := next(found, "")) else ""
 
 
 def _hint(path: Path) -> str:

@@ -15,7 +15,7 @@ from sparsr.runtime.media.jpeg import JpegWriter
 from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.media.png import PngWriter
 from sparsr.runtime.media.tiff import TiffWriter
-from sparsr.runtime.samples import Samples
+from sparsr.runtime.samples import WHITE, Samples
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True},
@@ -62,7 +62,26 @@ class WholePictureWriter:
         self._file.write(encoded.getbuffer())
 
 
-_STREAMING: dict[str, Any] = {"PNG": PngWriter, "JPEG": JpegWriter, "TIFF": TiffWriter}
+class PpmWriter:
+    """Netpbm's formats for colours and grey: a header in words, and the samples, the higher byte first."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, metadata: Metadata) -> None:
+        height, width, channels = shape
+        self._file, self._left = file, height
+        file.write(b"P%d\n%d %d\n%d\n" % (5 if channels == 1 else 6, width, height, WHITE[dtype]))
+
+    def write(self, strip: Samples) -> None:
+        """Append rows: uint8 or uint16 [rows, width, 1 or 3]."""
+        self._file.write(np.ascontiguousarray(strip, strip.dtype.newbyteorder(">")).data)
+        self._left -= len(strip)
+
+    def finish(self) -> None:
+        """Nothing follows the rows."""
+        if self._left:
+            raise ValueError(f"{self._left} rows are missing")
+
+
+_STREAMING: dict[str, Any] = {"PNG": PngWriter, "JPEG": JpegWriter, "TIFF": TiffWriter, "PPM": PpmWriter}
 
 
 def strip_writer(

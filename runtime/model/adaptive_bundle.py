@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -109,7 +110,7 @@ class AdaptiveBundle:
     networks: tuple[Bundle, ...]
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read and check the card of the folder `path` and those of the networks in it.
 
         Raises `SparsrError` if there is no such bundle, a card is damaged, of another schema or names what lies outside

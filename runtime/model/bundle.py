@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sparsr.runtime.arguments import as_path
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import CARD_NAME, SCHEMA, BundleCard, BundleFile
 from sparsr.runtime.model.describe import describe_card
@@ -38,7 +40,7 @@ class Bundle:
     card: BundleCard
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read and check the card of the bundle folder `path`, and that its files have the sizes it states.
 
         Raises `SparsrError` if there is no bundle, or its card is damaged, of another schema, or names files outside
@@ -125,9 +127,9 @@ def check_name(name: str) -> None:
         raise ValueError(f"the file name {name[:60]!r} would leave the bundle")
 
 
-def open_folder(path: str | Path) -> Path:
+def open_folder(path: str | os.PathLike[str]) -> Path:
     """The bundle's folder. Raises `SparsrError` if there is none."""
-    folder = Path(path)
+    folder = as_path("a bundle", path)
     if not folder.is_dir():
         reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
         raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `sparsr export`")

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparsr.runtime.errors import MisfitError, SparsrError
+from sparsr.runtime.errors import MisfitError, SparsrError, one_line, report_error
 from sparsr.runtime.files import remove_stale
 from sparsr.runtime.media.film import containers
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, READ_SUFFIXES, WRITTEN_SUFFIXES
@@ -159,7 +159,7 @@ class Batch:
         try:
             if target.exists() and source.samefile(target):
                 raise SparsrError(f"the output {target} is the input itself", "name another folder")
-            print(f"{self._upscaled(source, target)}")
+            print(one_line(self._upscaled(source, target)))
             report.done += 1
         except SparsrError as error:
             self._fail(report, source, str(error), error.hint)
@@ -188,7 +188,7 @@ class Batch:
 
     def _fail(self, report: BatchReport, source: Path, reason: str, hint: str) -> None:
         report.failed.append(Failure(str(source), reason))
-        print(f"error: {reason}\nhint: {hint}" if hint else f"error: {reason}", file=sys.stderr)
+        report_error(reason, hint)
 
 
 def is_film(path: Path) -> bool:
@@ -199,4 +199,4 @@ def is_film(path: Path) -> bool:
 def say(remarks: tuple[str, ...]) -> None:
     """Print remarks, a line each, on stderr."""
     for remark in remarks:
-        print(f"note: {remark}", file=sys.stderr)
+        print(f"note: {one_line(remark)}", file=sys.stderr)

@@ -6,6 +6,7 @@ read at its own pace, as a camera would give it. Needs OpenCV.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsr.runtime.engines.failures import reason_of
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import Samples
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
@@ -117,11 +119,17 @@ def show(source: str, upscaler: PictureUpscaler, seconds: float | None = None) -
 
     Raises `SparsrError` if OpenCV is missing or has no windows, or the source gives no frames.
     """
+    is_camera, is_file = re.fullmatch("[0-9]{1,4}", source) is not None, Path(source).is_file()
+    if not (is_camera or is_file or "://" in source):
+        problem = "is a folder, not a film" if Path(source).is_dir() else "does not exist"
+        raise SparsrError(
+            f"{source} {problem}", "name a film, a camera by its number, or an address such as rtsp://..."
+        )
     cv2 = _import_opencv()
-    is_file = Path(source).is_file()
-    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    capture = cv2.VideoCapture(int(source) if is_camera else source)
     if not capture.isOpened():
-        raise SparsrError(f"{source} cannot be opened", "name a camera by its number, a film, or an address")
+        what = f"there is no camera {source}" if is_camera else f"OpenCV cannot open {source}"
+        raise SparsrError(what, "check it in a player" if is_file else "check that it is there and in no other use")
     rate = capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
     newest, figures, shown = Newest(capture, 1 / rate if is_file else 0.0), Figures(), 0
     upscaler.order = "bgr"
@@ -155,9 +163,8 @@ def _show(cv2: Any, picture: Samples) -> None:
     try:
         cv2.imshow(_WINDOW, picture)
     except cv2.error as error:
-        reason = str(error).strip().splitlines()[-1]
         hint = "it needs a screen and the package opencv-python, not opencv-python-headless"
-        raise SparsrError(f"OpenCV shows no window ({reason})", hint) from error
+        raise SparsrError(f"OpenCV shows no window ({reason_of(error)})", hint) from error
 
 
 def _import_opencv() -> Any:

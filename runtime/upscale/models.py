@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sparsr.runtime.engines.contract import Precision
@@ -42,7 +42,7 @@ class Settings:
     """The mean over a picture's eight symmetries."""
 
 
-def open_model(path: str | Path) -> Model:
+def open_model(path: str | os.PathLike[str]) -> Model:
     """The bundle in the folder `path`, of any kind.
 
     Raises `SparsrError` if there is none, or its card is damaged, of an unknown schema or names what lies outside.
@@ -59,7 +59,7 @@ def open_upscaler(model: Model, settings: Settings) -> PictureUpscaler:
 
 @dataclass(frozen=True)
 class _Kind(Generic[M]):
-    open: Callable[[str | Path], M]
+    open: Callable[[str | os.PathLike[str]], M]
     upscaler: Callable[[M, Settings], PictureUpscaler]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,19 +15,20 @@ import numpy as np
 
 from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.files import atomic_file
-from sparsr.runtime.media.animations import animation_writer
+from sparsr.runtime.media.animations import write_animation
+from sparsr.runtime.media.deep import bits
 from sparsr.runtime.media.formats import Format, written_format
 from sparsr.runtime.media.frames import Animation, positions, survey
 from sparsr.runtime.media.images import Picture, read_frame
-from sparsr.runtime.media.opening import STANDARD_STREAM, Opened, check_size, opened
+from sparsr.runtime.media.opening import STANDARD_STREAM, Opened, check_size, opened, output_name
 from sparsr.runtime.media.strip_writers import refuse_misfit, strip_writer
 from sparsr.runtime.media.tiff import TiffWriter
 from sparsr.runtime.memory import format_bytes
 from sparsr.runtime.progress import Progress
+from sparsr.runtime.samples import Samples
 from sparsr.runtime.upscale.prepared import Prepared
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
-_PIXEL_BYTES = 4
 STANDARD_OUTPUT = 1  # the descriptor: while a picture goes there, what is said does not
 
 
@@ -57,7 +59,7 @@ def upscale_picture(
     """
     kind = kind or written_format(target)
     with opened(source) as file:
-        check_size(file.image, source, max_pixels)
+        check_size(file.image, file.path, max_pixels)
         job = _Job(file, target, kind, upscaler, max_pixels)
         if file.pages and kind.name == "TIFF":
             return job.pages()
@@ -78,7 +80,7 @@ class _Job:
 
     def picture(self) -> PictureReport:
         """The only picture, or the first."""
-        frames, pages = self.source.frames, self.source.pages
+        frames, pages, further = self.source.frames, self.source.pages, self.source.further
         picture = read_frame(self.source)
         self.source.release()  # the arrays are all that is needed from here on
         height, width = (side * self.upscaler.scale for side in picture.rgb.shape[:2])
@@ -89,6 +91,11 @@ class _Job:
             what = "pages" if pages else "frames"
             prepared.remarks.append(
                 f"only the first of {frames} {what}: a {self.kind.suffixes[0][1:]} file holds one picture"
+            )
+        if further:
+            what = "picture" if further == 1 else "pictures"
+            prepared.remarks.append(
+                f"left out: {further} further {what} of the file, such as views, depth and gain maps"
             )
         with Progress(self.source.path.name, unit="tiles") as progress:
 
@@ -115,7 +122,7 @@ class _Job:
             for _ in positions(self.source):
                 check_size(self.source.image, self.source.path, self.max_pixels)
                 prepared = Prepared(read_frame(self.source), self.kind)
-                remarks += prepared.remarks
+                remarks += [remark for remark in prepared.remarks if remark not in remarks]
                 height, width = (side * self.upscaler.scale for side in prepared.pixels.shape[:2])
                 shape, metadata = (height, width, prepared.channels), prepared.metadata.of_size(height, width)
                 link = {"link": writer.next_link} if writer else {}
@@ -124,45 +131,44 @@ class _Job:
                     writer.write(prepared.finished(strip))
                 writer.finish()
                 progress.advance()
-        return PictureReport(height, width, progress.done, tuple(dict.fromkeys(remarks)))
+        return PictureReport(height, width, progress.done, tuple(remarks))
 
     def animation(self) -> PictureReport:
         """Every frame, as a whole picture."""
         found = survey(self.source)
         width, height = (side * self.upscaler.scale for side in self.source.image.size)
-        refuse_misfit(self.target, self.kind, height, width, found.alpha)
+        refuse_misfit(output_name(self.target), self.kind, height, width, found.alpha)
+        held_back = self._held_back(height, width, 3 + found.alpha)
+        if held_back:
+            self._refuse_large(held_back, f"frames of {width}x{height} pixels")
         count = len(found.timing.milliseconds)
-        if not self.kind.streamed:
-            self._refuse_large(count * height * width * _PIXEL_BYTES, f"{count} frames of {width}x{height} pixels")
-        remarks: list[str] = []
+        deep = bits(self.source.image, self.source.file) > 8
+        remarks = ["more than 8 bits a channel cut to 8, in which frames are put together"] if deep else []
         with Progress(self.source.path.name, count, "frames") as progress, _output(self.target) as file:
-            frames = self._frames(found, remarks, progress)
-            first, metadata = next(frames)
-            writer = animation_writer(
-                file, self.kind, first.shape, metadata.metadata.of_size(height, width), found.timing
-            )
-            writer.write(first)
-            for frame, _ in frames:
-                writer.write(frame)
-            writer.finish()
-        return PictureReport(height, width, count, tuple(dict.fromkeys(remarks)))
+            prepared = self._prepared_frames(found, remarks)
+            first = next(prepared)
+            metadata = first.metadata.of_size(height, width)
+            frames = self._upscaled(itertools.chain([first], prepared), held_back, progress)
+            write_animation(file, self.kind, frames, metadata, found.timing)
+        return PictureReport(height, width, count, tuple(remarks))
 
-    def _frames(
-        self, found: Animation, remarks: list[str], progress: Progress
-    ) -> Iterator[tuple[np.ndarray, Prepared]]:
+    def _prepared_frames(self, found: Animation, remarks: list[str]) -> Iterator[Prepared]:
         for _ in positions(self.source):
             picture = read_frame(self.source)
             opaque = np.full(picture.rgb.shape[:2], 255, np.uint8)
             alpha = (opaque if picture.alpha is None else picture.alpha) if found.alpha else None
             prepared = Prepared(Picture(picture.rgb, alpha, picture.metadata, remark=picture.remark), self.kind)
-            remarks += prepared.remarks
-            result = self.upscaler(prepared.pixels)
+            remarks += [remark for remark in prepared.remarks if remark not in remarks]
+            yield prepared
+
+    def _upscaled(self, frames: Iterator[Prepared], held_back: int, progress: Progress) -> Iterator[Samples]:
+        for prepared in frames:
+            yield prepared.finished(self.upscaler(prepared.pixels, reserve=held_back))
             progress.advance()
-            yield prepared.finished(result), prepared
 
     def _refuse_misfit(self, height: int, width: int, picture: Picture) -> None:
         """Raise `SparsrError` before the work rather than after it."""
-        refuse_misfit(self.target, self.kind, height, width, picture.alpha is not None)
+        refuse_misfit(output_name(self.target), self.kind, height, width, picture.alpha is not None)
         held_back = self._held_back(height, width, 3)
         if held_back:
             self._refuse_large(picture.rgb.nbytes + held_back, f"{width}x{height} pixels")
@@ -172,7 +178,7 @@ class _Job:
         needed, most = self.upscaler.held + count, self.upscaler.max_memory
         if needed > most:
             raise MisfitError(
-                f"{self.target}: writing {what} as {self.kind.name} takes more than {format_bytes(most)}",
+                f"{output_name(self.target)}: writing {what} as {self.kind.name} takes more than {format_bytes(most)}",
                 f"name a png file, which is written piece by piece, or pass --max-memory {format_bytes(needed)}",
             )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from sparsr.runtime.engines.contract import STRIP_BYTES, STRIPS_ALIVE, MaskCount, Precision, RowEngine
+from sparsr.runtime.arguments import as_whole_number, check_word
+from sparsr.runtime.engines.contract import PRECISIONS, STRIP_BYTES, STRIPS_ALIVE, MaskCount, Precision, RowEngine
 from sparsr.runtime.engines.registry import default_engine, engine_kind, open_engine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
@@ -26,6 +27,7 @@ OVERHEAD = 12 * 2**20  # what decoders, encoders and libraries take whatever the
 _COLOURS = 3
 _BYTE_PIXEL = 4  # bytes of a pixel at most whose samples have 8 bits; others are turned into values before an engine
 _VALUE_BYTES = 4 * _COLOURS  # of a pixel of those
+_WASTEFUL = 9  # times that tiles compute a pixel, from which on it is said
 _BANDS_ALIVE = 2  # the one being filled and the one its reader still holds
 Order = Literal["rgb", "bgr"]
 OnTile = Callable[[int, int], None]
@@ -55,16 +57,18 @@ class PictureUpscaler(ABC):
     def exact(self) -> bool:
         """Whether tiles give the whole picture's result."""
 
-    def __call__(self, image: Samples) -> Samples:
+    def __call__(self, image: Samples, *, reserve: int = 0) -> Samples:
         """The upscaled picture: [h, w, 3] RGB -> [s*h, s*w, 3] of the same type: uint8, uint16, or float32 of 0..1.
 
         A fourth channel is taken for alpha and upscaled as a grey picture, so that its edges stay with those of the
         colours. Pictures below the network's minimum size are continued by their border pixels and the result is
-        cropped. Raises `SparsrError` for another shape or type, or if `max_memory` is too small.
+        cropped. reserve: bytes the caller will hold besides. Raises `SparsrError` for another shape or type, or if
+        `max_memory` is too small.
         """
         height, width, channels = checked(image).shape
         shape = (height * self.scale, width * self.scale, channels)
-        strips = self.strips(image, reserve=int(np.prod(shape)) * image.itemsize, strip_bytes=sys.maxsize)
+        reserve += int(np.prod(shape)) * image.itemsize
+        strips = self.strips(image, reserve=reserve, strip_bytes=sys.maxsize)
         first = next(strips)
         if first.shape == shape:
             return first
@@ -159,18 +163,16 @@ class Upscaler(PictureUpscaler):
         precision: Precision = "fp32",
         order: Order = "rgb",
     ) -> None:
-        if order not in get_args(Order):
-            raise SparsrError(f"colours in the order {order!r} are not known", 'ask for "rgb" or "bgr"')
+        check_word("the order of colours", order, get_args(Order))
+        check_word("the precision", precision, PRECISIONS)
         self.order = order
         if engine:
             engine_kind(engine)  # a wrong name is told before the bundle is read
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(Path(bundle))
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         self.card = self.bundle.card
         self.scale = self.card.scale
-        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
-        if tile is not None and tile < 1:
-            raise SparsrError(f"tiles of {tile} pixels are not possible", "ask for 1 or more")
-        self._tile = tile
+        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else as_whole_number("max_memory", max_memory)
+        self._tile = None if tile is None else self._checked_tile(as_whole_number("the side of a tile", tile))
         name = engine or default_engine([file.format for file in self.card.files])
         self.engine = open_engine(self.bundle, name, threads, precision)
         self.held = resident_bytes() + OVERHEAD
@@ -192,6 +194,25 @@ class Upscaler(PictureUpscaler):
             raise SparsrError(f"the network in {self.bundle.path} has no masks", "leave out --masks")
         return counts
 
+    @property
+    def _halo(self) -> int:
+        """Pixels around a tile that are computed with it."""
+        radius = self.card.receptive_radius
+        halo = APPROXIMATE_OVERLAP if radius is None else radius
+        return max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
+
+    def _checked_tile(self, tile: int) -> int:
+        if tile < 1:
+            raise SparsrError(f"tiles of {tile} pixels are not possible", "ask for 1 or more")
+        times = (1 + 2 * self._halo / tile) ** 2
+        if times > _WASTEFUL:
+            warnings.warn(
+                f"tiles of {tile} pixels need {self._halo} pixels around them, so that every pixel is computed "
+                f"{times:.0f} times; larger ones are faster, and --max-memory chooses them by itself",
+                stacklevel=3,
+            )
+        return tile
+
     def _copy(self, threads: int) -> Self:
         twin = copy.copy(self)
         twin.engine = self.engine.share(threads)
@@ -208,9 +229,7 @@ class Upscaler(PictureUpscaler):
 
     def tiling(self, height: int, width: int, pixel_bytes: int = 3, reserve: int = 0) -> Tiling:
         """The tiles a picture of that size is computed in. Raises `SparsrError` if `max_memory` is too small."""
-        radius = self.card.receptive_radius
-        halo = APPROXIMATE_OVERLAP if radius is None else radius
-        halo = max(halo, self.card.minimum_size // 2)  # so that no window is below the minimum size
+        halo = self._halo
         if self._tile is not None:
             return fixed(height, width, halo, self._tile)
         need = self._need(width, pixel_bytes)

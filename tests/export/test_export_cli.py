@@ -266,3 +266,8 @@ def test_an_impossible_sparsity_leaves_no_bundle(text, checkpoint, tmp_path, cap
     assert code == 2
     assert "hint:" in error
     assert not (tmp_path / "b").exists()
+
+
+def test_a_sparsity_that_is_none_is_told_before_anything_is_read(tmp_path, capsys):
+    code, _, error = export(tmp_path / "missing.pth", "--out", tmp_path / "b", "--sparsity", "foo", capsys=capsys)
+    assert code == 2 and "'foo' is not a sparsity" in error

@@ -33,6 +33,13 @@ def imagemagick(path: Path, *options: str, channels: str = "rgb") -> np.ndarray:
     return np.frombuffer(raw, "<u2").reshape(height, width, -1)
 
 
+def imagemagick_frames(path: Path) -> list[np.ndarray]:
+    """The frames of an animation as ImageMagick puts them together, uint8 [height, width, 4]."""
+    width, height = map(int, run("identify", "-format", "%W %H\n", f"{path}[0]").split()[:2])
+    raw = run("convert", path, "-coalesce", "-alpha", "set", "-depth", "8", "rgba:-")
+    return [*np.frombuffer(raw, np.uint8).reshape(-1, height, width, 4)]
+
+
 def identify(path: Path, what: str) -> list[str]:
     """A line of ImageMagick's for every picture in the file, such as `%w %T`."""
     return run("identify", "-format", what + "\n", path).decode().splitlines()

@@ -1,14 +1,23 @@
 """Animations and pages: every frame, as long as it is shown. Judges: ImageMagick, ffprobe, pngcheck."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from judges import ffprobe, identify, pngcheck
+from judges import ffprobe, identify, imagemagick_frames, pngcheck
 from picture_kinds import Doubling, noise, smooth
 from PIL import Image, ImageSequence
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.animations import write_animation
+from sparsr.runtime.media.formats import READ_SUFFIXES
+from sparsr.runtime.media.frames import Timing
+from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.upscale.picture_files import upscale_picture
 
+ROOT = Path(__file__).resolve().parents[2]
 MANY = 10**8
 DURATIONS = [50, 120, 200, 80]
 
@@ -94,7 +103,93 @@ def test_animations_that_do_not_fit_into_memory_are_refused_before_the_work(tmp_
     path = save(tmp_path / "a.gif", frames(), duration=DURATIONS)
     small = Doubling()
     small.max_memory = 20_000
-    with pytest.raises(SparsrError, match="4 frames of 64x48") as caught:
+    with pytest.raises(SparsrError, match="frames of 64x48") as caught:
         upscale_picture(path, tmp_path / "b.webp", small, MANY)
     assert "png" in caught.value.hint
     assert upscale_picture(path, tmp_path / "b.png", small, MANY).frames == 4
+
+
+# The process tells its own peak: getrusage would tell that of the test's process, inherited when it was forked.
+PEAK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from picture_kinds import Doubling
+from sparsr.runtime.memory import give_back_at_once
+from sparsr.runtime.upscale.picture_files import upscale_picture
+give_back_at_once()
+upscale_picture(Path(sys.argv[1]), Path(sys.argv[2]), Doubling(), 10**8)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("suffix", "block"), [("gif", 8), ("webp", 8), ("png", 8), ("avif", 4)])
+def test_memory_does_not_grow_with_the_number_of_frames(tmp_path, suffix, block):
+    """Not by half of what 250 frames more hold; what is compressed is held."""
+    picture, peaks = noise(15, 20).repeat(block, axis=0).repeat(block, axis=1), []
+    height, width = 2 * len(picture), 2 * picture.shape[1]
+    for count in (50, 300):
+        images = [Image.fromarray(np.roll(picture, 3 * number, axis=1)) for number in range(count)]
+        source = save(tmp_path / f"{count}.{suffix}", images, duration=40, speed=10)
+        del images
+        command = [sys.executable, "-c", PEAK, source, tmp_path / f"out.{suffix}", Path(__file__).parent]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        peaks.append(int(done.stdout) * 1024)
+        with Image.open(tmp_path / f"out.{suffix}") as image:
+            assert (image.n_frames, image.size) == (count, (width, height))
+    assert peaks[1] - peaks[0] < 250 * height * width * 3 / 2
+
+
+def test_gif_stores_what_has_changed_and_every_time(tmp_path):
+    """Frames that are equal, changed in one place, and transparent here and there, shown for odd times."""
+    first = smooth(24, 32)
+    second = first.copy()
+    second[5:9, 20:31] = 255 - second[5:9, 20:31]
+    times = [33.3, 33.3, 33.4, 0, 1000]
+    images = [Image.fromarray(pixels) for pixels in (first, first, second, first, second)]
+    with (tmp_path / "a.png").open("wb") as file:  # Pillow would join frames that are equal
+        arrays = (np.asarray(image) for image in images)
+        write_animation(file, READ_SUFFIXES[".png"], arrays, Metadata(), Timing(tuple(times)))
+    upscale_picture(tmp_path / "a.png", tmp_path / "b.gif", Doubling(), MANY)
+    assert identify(tmp_path / "b.gif", "%T") == ["3", "4", "3", "0", "100"]
+    assert identify(tmp_path / "b.gif", "%wx%h%O")[1:3] == ["1x1+0+0", "22x8+40+10"]
+    for found, pixels in zip(
+        imagemagick_frames(tmp_path / "b.gif"), (first, first, second, first, second), strict=True
+    ):
+        expected = pixels.repeat(2, axis=0).repeat(2, axis=1)
+        assert np.abs(found[..., :3].astype(int) - expected).mean() < 3 and (found[..., 3] == 255).all()
+
+
+def test_gif_frames_with_holes_do_not_shine_through(tmp_path):
+    path = save(tmp_path / "a.webp", frames(alpha=True), duration=100, lossless=True)
+    upscale_picture(path, tmp_path / "b.gif", Doubling(), MANY)
+    for number, found in enumerate(imagemagick_frames(tmp_path / "b.gif")):
+        expected = np.where(np.arange(64) // 16 == number, 0, 255)
+        np.testing.assert_array_equal(found[..., 3], expected[None].repeat(48, 0))
+    assert len(imagemagick_frames(tmp_path / "b.gif")) == 4
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_frames_without_a_time_stay_so(tmp_path, suffix):
+    path = save(tmp_path / f"a.{suffix}", frames(), duration=0)
+    upscale_picture(path, tmp_path / f"b.{suffix}", Doubling(), MANY)
+    assert [time or 0 for _, time in shown(tmp_path / f"b.{suffix}")] == [0, 0, 0, 0]
+
+
+def test_what_fails_between_frames_is_said_as_it_is(tmp_path):
+    """Not as a fault of the encoder that asks for the next frame."""
+
+    class Failing(Doubling):
+        left = 2
+
+        def __call__(self, image, *, reserve=0):
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(28, "No space left on device")
+            return super().__call__(image)
+
+    path = save(tmp_path / "a.webp", frames(), duration=100)
+    with pytest.raises(OSError, match="No space left"):
+        upscale_picture(path, tmp_path / "b.webp", Failing(), MANY)
+    assert not (tmp_path / "b.webp").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_kinds import jpeg, noise, smooth
+from picture_kinds import jpeg, noise, png, smooth
 from PIL import Image
 
 from sparsr import Upscaler
@@ -192,6 +192,43 @@ def test_standard_input_and_output(bundle, upscale, tmp_path):
     assert done.stdout[:2] == b"\xff\xd8"
     done = piped(bundle, b"nothing", "-", "-")
     assert (done.returncode, done.stdout) == (2, b"") and b"not an image" in done.stderr
+
+
+def test_standard_input_is_called_so(bundle, upscale, tmp_path):
+    """Its truncated pictures too, in the words that files get."""
+    whole = png(noise(40, 30))
+    for content, words in (
+        (b"", "is empty"),
+        (b"nothing", "is not an image"),
+        (whole[:8], "header is broken"),
+        (whole[:20], "is damaged or cut short"),
+        (whole[: len(whole) // 2], "is damaged or cut short"),
+    ):
+        done = piped(bundle, content, "-", "-")
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.decode().startswith("error: standard input ") and words in done.stderr.decode()
+        (tmp_path / "a.png").write_bytes(content)
+        _, _, err = upscale(tmp_path / "a.png", tmp_path / "b.png")
+        assert err == done.stderr.decode().replace("standard input", str(tmp_path / "a.png"))
+    done = piped(bundle, whole, "-", "-", "--max-pixels", "0.0001")
+    assert b"error: standard input is 30x40" in done.stderr
+    done = piped(bundle, whole, "-", "-")
+    assert done.stderr.decode().startswith("standard output: 60x80")
+
+
+def test_every_message_is_one_line(upscale, tmp_path):
+    """Names of files may hold what ends lines, and what terminals obey."""
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(9, 8)).save(tmp_path / "in/a\nb\x1b[2J.png")
+    (tmp_path / "in/c\n.png").write_bytes(b"nothing")
+    code, out, err = upscale(tmp_path / "in", tmp_path / "out")
+    assert code == 2 and len(out.splitlines()) == 2 and "a\\nb\\x1b[2J.png: 16x18" in out
+    assert [line.split(":")[0] for line in err.splitlines()] == ["error", "hint", "error", "hint"]
+    assert "c\\n.png is not an image" in err
+    code, out, _ = upscale(tmp_path / "in", tmp_path / "out", "--skip-existing", "--json")
+    assert json.loads(out)["skipped"] == [str(tmp_path / "in/a\nb\x1b[2J.png")]
+    code, out, err = upscale(tmp_path / "in/c\n.png", tmp_path / "d.png")
+    assert code == 2 and len(err.splitlines()) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -126,4 +126,42 @@ def test_a_film_on_a_virtual_screen(bundle, tmp_path):
     done = subprocess.run(
         [*command[2:5], "live", tmp_path / "missing.mp4"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2 and "cannot be opened" in done.stderr
+    assert done.returncode == 2 and "missing.mp4 does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("missing.mp4", "missing.mp4 does not exist"),
+        (".", ". is a folder, not a film"),
+        ("text.mp4", "OpenCV cannot open text.mp4"),
+        ("99", "there is no camera 99"),
+        ("rtsp://127.0.0.1:9/", "OpenCV cannot open rtsp"),
+    ],
+)
+def test_sources_that_are_none(tmp_path, monkeypatch, source, words):
+    """Each is called what it is."""
+
+    class Blind(Screen):
+        def VideoCapture(self, source):
+            self.camera.isOpened = lambda: False
+            return self.camera
+
+    monkeypatch.setattr(live, "_import_opencv", lambda: Blind(Camera(0, 0.0)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.mp4").write_text("no film")
+    with pytest.raises(SparsrError, match=words):
+        live.show(source, Doubling())
+
+
+def test_why_there_is_no_window_is_told():
+    cv2 = pytest.importorskip("cv2")
+
+    class Windowless:
+        error = cv2.error
+
+        def imshow(self, name, picture):
+            cv2.resize(picture, (0, 0))  # fails as OpenCV fails, with places in its source
+
+    with pytest.raises(SparsrError, match=r"shows no window \(inv_scale_x > 0\)"):
+        live._show(Windowless(), np.zeros((2, 2, 3), np.uint8))

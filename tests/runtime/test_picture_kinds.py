@@ -97,6 +97,15 @@ def test_a_format_of_8_bits_rounds_and_says_so(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "b.bmp").rgb, doubled((pixels + np.int64(128)) // 257))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ppm_keeps_every_bit(tmp_path, channels):
+    pixels = noise(9, 7, channels, np.uint16)
+    (tmp_path / "a.png").write_bytes(png(pixels))
+    assert upscaled(tmp_path / "a.png", tmp_path / "b.ppm").remarks == ()
+    kind = "gray" if channels == 1 else "rgb"
+    np.testing.assert_array_equal(imagemagick(tmp_path / "b.ppm", channels=kind), doubled(pixels))
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_the_network_gives_deep_pictures_what_it_gives_others(bundle, dtype):
     """16 bits of a picture that has 8: the same result, but for rounding; tiles and alpha as well."""

@@ -102,9 +102,12 @@ def test_outputs_that_are_folders_or_no_video(upscale, tmp_path):
     (tmp_path / "in.mp4").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     assert_refused(upscale(tmp_path / "in.png", tmp_path / "folder"), "is a folder", "folder/in.png")
-    assert_refused(upscale(tmp_path / "in.mp4", tmp_path / "out.png"), "video format", ".mp4")
+    assert_refused(upscale(tmp_path / "in.mp4", tmp_path / "out.txt"), "video format", ".mp4")
+    assert_refused(upscale(tmp_path / "in.mp4", tmp_path / "out.gif"), "is a film", "ffmpeg -i")
+    save(tmp_path / "in.gif", pixels(9, 8))
+    assert_refused(upscale(tmp_path / "in.gif", tmp_path / "out.mp4"), "a picture or an animation", "ffmpeg -i")
     assert_refused(upscale(tmp_path / "in.mp4", tmp_path / "out.mp4"), "in.mp4")
-    assert names(tmp_path) == ["folder", "in.mp4", "in.png"]
+    assert names(tmp_path) == ["folder", "in.gif", "in.mp4", "in.png"]
 
 
 def test_unwritable_outputs(upscale, tmp_path):

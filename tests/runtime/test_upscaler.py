@@ -1,8 +1,10 @@
 """Upscaling arrays: against the reference executor, in tiles against the whole, within the memory limit."""
 
+import re
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +287,37 @@ def test_an_interruption_while_the_work_is_ended_is_not_lost():
 
     with pytest.raises(KeyboardInterrupt):
         list(kept_rows(strips(), slice(1, 3), slice(0, 4)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"threads": "2"}, "the number of threads must be a whole number, not '2'"),
+        ({"threads": 1.5}, "the number of threads must be a whole number, not 1.5"),
+        ({"max_memory": "1G"}, "max_memory must be a whole number, not '1G'"),
+        ({"tile": "64"}, "the side of a tile must be a whole number, not '64'"),
+        ({"engine": 5}, "there is no engine 5"),
+        ({"precision": "fp8"}, "the precision cannot be 'fp8'"),
+        ({"order": None}, "the order of colours cannot be None"),
+        ({"bundle": 7}, "a bundle must be a path, not 7"),
+        ({"bundle": None}, "a bundle must be a path, not None"),
+    ],
+)
+def test_arguments_of_wrong_types_are_named(bundle, arguments, words):
+    with pytest.raises(SparsrError, match=re.escape(words)):
+        Upscaler(**{"bundle": bundle, **arguments})
+
+
+def test_numbers_of_numpy_are_numbers(bundle):
+    image = picture(20, 20)
+    found = Upscaler(str(bundle.path), threads=np.int64(1), tile=np.int32(16), max_memory=np.int64(2**30))(image)
+    np.testing.assert_array_equal(found, Upscaler(bundle)(image))
+
+
+def test_tiles_that_waste_work_are_said(bundle):
+    """Seven pixels around a tile of 1: 15 x 15 are computed for it."""
+    with pytest.warns(UserWarning, match="computed 225 times"):
+        Upscaler(bundle, tile=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Upscaler(bundle, tile=16)

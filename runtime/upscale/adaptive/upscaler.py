@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsr.runtime.arguments import as_whole_number
 from sparsr.runtime.engines.contract import Precision
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
@@ -67,12 +67,12 @@ class AdaptiveUpscaler(PictureUpscaler):
         precision: Precision = "fp32",
         published: bool = False,
     ) -> None:
-        if not 0 <= beta <= MAX_BETA:
-            raise SparsrError(f"a beta of {beta:g} is not possible", f"ask for 0 to {MAX_BETA:g}")
-        self.bundle = bundle if isinstance(bundle, AdaptiveBundle) else AdaptiveBundle.open(Path(bundle))
+        if not isinstance(beta, int | float) or not 0 <= beta <= MAX_BETA:
+            raise SparsrError(f"a beta of {beta} is not possible", f"ask for 0 to {MAX_BETA:g}")
+        self.bundle = bundle if isinstance(bundle, AdaptiveBundle) else AdaptiveBundle.open(bundle)
         self.card = self.bundle.card
         self.scale, self.beta, self._published = self.card.scale, beta, published
-        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else max_memory
+        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else as_whole_number("max_memory", max_memory)
         self._estimator = self.bundle.estimator()
         self._networks = [
             Upscaler(network, engine, threads, max_memory, precision=precision) for network in self.bundle.networks
