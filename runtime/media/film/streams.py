@@ -14,6 +14,7 @@ from typing import Any
 from sparsr.runtime.media.film.reading import is_cover
 from sparsr.runtime.media.film.times import Clock
 
+_MATROSKA, _WITH_TRACKS = "matroska", ("mp4", "mov")
 _OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "creation_time_")
 _KINDS = {
     "audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file",
@@ -43,7 +44,7 @@ class Copies:
             if stream is self._film:
                 result = add_film()
                 describe(stream, result)
-            elif stream in self._kept and is_cover(stream) and self._format == "matroska":
+            elif stream in self._kept and is_cover(stream) and self._format == _MATROSKA:
                 writer.add_attachment(*self._cover(stream))
             elif stream in self._kept and stream.type == "attachment":
                 writer.add_attachment(stream.name, stream.mimetype or "application/octet-stream", stream.data)
@@ -69,22 +70,27 @@ class Copies:
         decoded = packet.pts if packet.dts is None else packet.dts  # covers have no time
         behind = 0 if packet.pts is None or decoded is None else round((packet.pts - decoded) * unit)
         packet.dts = clock.next(None if decoded is None else round(decoded * unit))
+        if packet.duration:
+            packet.duration = round(packet.duration * unit)
         packet.pts, packet.time_base, packet.stream = packet.dts + behind, copy.time_base, copy
         writer.mux(packet)
 
     def _holds(self, stream: Any) -> bool:
-        """Whether the target's container takes the stream: its own writer is asked."""
+        """Whether the target has the stream; what it has not is named, but for what its writer makes anew."""
         kind = "unknown" if stream.index in self._unknown else stream.type
-        if kind == "attachment":
-            held = self._format == "matroska"
-        else:
-            held = kind in ("audio", "subtitle", "video") and self._accepted(stream)
-        if not held:
+        held = self._accepted(stream, kind, self._format)
+        if not held and not self._is_made_anew(stream, kind):
             name = stream.codec_context.name if stream.codec_context is not None else kind
             language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
+            other = "; an mkv file can" if not held and self._accepted(stream, kind, _MATROSKA) else ""
             what = _KINDS.get(kind, kind)
-            self.remarks.append(f"left out: {what}{language}, as the output's format cannot hold {name}")
+            self.remarks.append(f"left out: {what}{language}, as the output's format cannot hold {name}{other}")
         return held
+
+    def _is_made_anew(self, stream: Any, kind: str) -> bool:
+        """Whether it is a track that mov and mp4 have for chapters or the time code, of which both have the content."""
+        family = self._format in _WITH_TRACKS and self._reader.format.name.startswith("mov")
+        return family and kind == "data" and bool("timecode" in stream.metadata or self._reader.chapters())
 
     def _cover(self, stream: Any) -> tuple[str, str, bytes]:
         """Name, type and content of a cover, as Matroska has it: a file beside the film."""
@@ -93,9 +99,14 @@ class Copies:
             packet = next(again.demux(again.streams[stream.index]))
             return f"cover.{'jpg' if kind == 'jpeg' else kind}", f"image/{kind}", bytes(packet)
 
-    def _accepted(self, stream: Any) -> bool:
+    def _accepted(self, stream: Any, kind: str, container: str) -> bool:
+        """Whether a container can hold a stream: its own writer is asked."""
+        if container == _MATROSKA and (kind == "attachment" or (kind == "video" and is_cover(stream))):
+            return True  # as a file beside the film
+        if kind not in ("audio", "subtitle", "video"):
+            return False
         try:
-            with self._av.open(io.BytesIO(), "w", format=self._format) as trial:
+            with self._av.open(io.BytesIO(), "w", format=container) as trial:
                 trial.add_stream_from_template(stream)
                 trial.start_encoding()
         except (ValueError, self._av.FFmpegError):
