@@ -44,7 +44,8 @@ def test_tracks_that_are_made_anew_are_not_called_left_out(tmp_path, suffix):
         if name == "chapters":
             assert [one["tags"]["title"] for one in found["chapters"]] == ["one"]
         else:
-            assert found["streams"][1]["tags"]["timecode"] == "01:02:03:04"
+            before = streams(source)["streams"][1]["tags"]["timecode"]
+            assert before.startswith("01:02:03:") and found["streams"][1]["tags"]["timecode"] == before
     report = upscaled(tmp_path / f"code.{suffix}", tmp_path / "code.mkv")
     assert report.remarks == ("left out: data (eng), as the output's format cannot hold data",)
 
