@@ -18,6 +18,7 @@ _WHITE_IS_ZERO, _ASSOCIATED = 0, 1
 _CMYK, _LAB = 5, 8  # photometric interpretations that profiles convert
 _DEEP_PHOTOMETRICS = (0, 1, 2)  # both kinds of grey, and RGB
 _FLOAT, _UNSIGNED = 3, 1
+_FLOAT_DIFFERENCES = 3  # the predictor
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ (ITU-T T.800, A.4 and A.5.1)
 _HEADER = 1 << 16  # bytes that are searched for how many bits there are
 _DEMUXERS = {"PNG": "png_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe", "AVIF": "mov", "TIFF": "tiff_pipe"}
@@ -139,7 +140,13 @@ def _by_tifffile(file: BinaryIO, page: int) -> Any:
     try:
         with tifffile.TiffFile(file) as tiff:
             chosen: Any = tiff.pages[page]
+            differences = chosen.predictor == _FLOAT_DIFFERENCES and not chosen.is_tiled
+            if differences:
+                chosen.predictor = 1
             pixels = chosen.asarray()
+            if differences:
+                stored = pixels.byteswap() if tiff.byteorder == ">" else pixels
+                pixels = _summed(stored, chosen.samplesperpixel if chosen.planarconfig == 1 else 1)
             planar = chosen.planarconfig == 2 and pixels.ndim == 3
     except (ValueError, KeyError) as error:
         if "imagecodecs" in str(error):
@@ -147,6 +154,19 @@ def _by_tifffile(file: BinaryIO, page: int) -> Any:
         raise
     pixels = pixels.transpose(1, 2, 0) if planar else pixels
     return np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
+
+
+def _summed(stored: Any, channels: int) -> Any:
+    """Floating point, a row of which is stored as its most significant bytes, then the next ones and so on.
+
+    Each byte is the difference to that of the pixel before (Adobe Photoshop TIFF Technical Note 3); tifffile leaves it
+    to another package. Tiles of such are not read.
+    """
+    size, width = stored.dtype.itemsize, stored.shape[1 if channels > 1 else -1]
+    differences = np.ascontiguousarray(stored).view(np.uint8).reshape(-1, size * width, channels)
+    planes = differences.cumsum(axis=1, dtype=np.uint8).reshape(len(differences), size, width * channels)
+    values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f">f{size}")
+    return values.reshape(stored.shape).astype(stored.dtype)
 
 
 def _heif(file: BinaryIO) -> Samples:

@@ -36,6 +36,10 @@ class Doubling(PictureUpscaler):
 Doubling.__abstractmethods__ = frozenset()
 
 
+def doubled(pixels):
+    return pixels.repeat(2, axis=0).repeat(2, axis=1)
+
+
 def noise(height, width, channels=3, dtype=np.uint8, seed=0):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
 

@@ -5,9 +5,8 @@ import struct
 
 import numpy as np
 import pytest
-from judges import imagemagick, pngcheck
 from judges import run as run_tool
-from picture_kinds import Doubling, grey_profile, jpeg, noise, png, smooth
+from picture_kinds import Doubling, doubled, grey_profile, jpeg, noise, smooth
 from PIL import Image, ImageCms
 
 from sparsr import Upscaler
@@ -24,86 +23,8 @@ from sparsr.runtime.upscale.picture_files import upscale_picture
 MANY = 10**8
 
 
-def doubled(pixels):
-    return pixels.repeat(2, axis=0).repeat(2, axis=1)
-
-
 def upscaled(source, target):
     return upscale_picture(source, target, Doubling(), MANY)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_png_of_16_bits_keeps_every_bit(tmp_path, channels):
-    pixels = noise(9, 7, channels, np.uint16)
-    (tmp_path / "a.png").write_bytes(png(pixels))
-    upscaled(tmp_path / "a.png", tmp_path / "b.png")
-    pngcheck(tmp_path / "b.png")
-    kind = {1: "gray", 2: "graya", 3: "rgb", 4: "rgba"}[channels]
-    np.testing.assert_array_equal(imagemagick(tmp_path / "b.png", channels=kind), doubled(pixels))
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiff_is_what_libtiff_reads(tmp_path, channels, dtype):
-    pixels = noise(70, 33, channels, dtype)
-    alpha = pixels[..., -1] if channels in (2, 4) else None
-    colours = pixels[..., :1].repeat(3, axis=2) if channels < 3 else pixels[..., :3]
-    write_image(tmp_path / "a.tif", Picture(colours, alpha, grey=channels < 3))
-    kind = {1: "gray", 2: "graya", 3: "rgb", 4: "rgba"}[channels]
-    found = imagemagick(tmp_path / "a.tif", channels=kind)
-    np.testing.assert_array_equal(found, converted(pixels, np.dtype(np.uint16)))
-    back = read_image(tmp_path / "a.tif", keep_depth=True)
-    np.testing.assert_array_equal(back.rgb, colours)
-    assert back.grey == (channels < 3) and back.rgb.dtype == dtype
-
-
-@pytest.mark.parametrize(
-    "options", ["-compress lzw", "-compress zip", "-compress rle", "-endian MSB", "-interlace plane -compress lzw"]
-)
-def test_tiffs_of_16_bits_as_imagemagick_writes_them(tmp_path, options):
-    pixels = noise(40, 31, 3, np.uint16)
-    (tmp_path / "a.png").write_bytes(png(pixels))
-    run_tool("convert", tmp_path / "a.png", *options.split(), tmp_path / "a.tif")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", keep_depth=True).rgb, pixels)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_floating_point_goes_in_and_out_of_tiff(tmp_path, channels):
-    tifffile = pytest.importorskip("tifffile")
-    values = np.random.default_rng(0).uniform(-0.5, 3, (9, 8, channels)).astype(np.float32)
-    kind = "rgb" if channels == 3 else "minisblack"
-    tifffile.imwrite(tmp_path / "a.tif", values if channels == 3 else values[..., 0], photometric=kind)
-    upscaled(tmp_path / "a.tif", tmp_path / "b.tif")
-    found = tifffile.imread(tmp_path / "b.tif").reshape(18, 16, channels)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, doubled(values), atol=1e-6)
-    report = upscaled(tmp_path / "a.tif", tmp_path / "b.png")
-    assert "floating point cut to 16 bits" in report.remarks[0]
-    assert np.asarray(Image.open(tmp_path / "b.png")).size == 18 * 16 * channels
-
-
-def test_values_that_are_no_numbers_are_refused(tmp_path):
-    tifffile = pytest.importorskip("tifffile")
-    tifffile.imwrite(tmp_path / "a.tif", np.array([[0.5, np.nan]], np.float32))
-    with pytest.raises(SparsrError, match="no numbers"):
-        read_image(tmp_path / "a.tif", keep_depth=True)
-
-
-def test_a_format_of_8_bits_rounds_and_says_so(tmp_path):
-    pixels = noise(9, 7, 3, np.uint16)
-    (tmp_path / "a.png").write_bytes(png(pixels))
-    report = upscaled(tmp_path / "a.png", tmp_path / "b.bmp")
-    assert report.remarks == ("16 bits a channel cut to 8 bits: a bmp file holds no more",)
-    np.testing.assert_array_equal(read_image(tmp_path / "b.bmp").rgb, doubled((pixels + np.int64(128)) // 257))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_ppm_keeps_every_bit(tmp_path, channels):
-    pixels = noise(9, 7, channels, np.uint16)
-    (tmp_path / "a.png").write_bytes(png(pixels))
-    assert upscaled(tmp_path / "a.png", tmp_path / "b.ppm").remarks == ()
-    kind = "gray" if channels == 1 else "rgb"
-    np.testing.assert_array_equal(imagemagick(tmp_path / "b.ppm", channels=kind), doubled(pixels))
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
