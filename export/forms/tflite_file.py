@@ -25,6 +25,7 @@ _TYPES = {
 
 # Options table of every operator that has one. Each operator with its version is known to TFLite 2.14.
 _OPTIONS = {
+    "ABS": "AbsOptions",
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "CAST": "CastOptions",
@@ -33,6 +34,7 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "DIV": "DivOptions",
+    "EXP": "ExpOptions",
     "FLOOR_MOD": "FloorModOptions",
     "GATHER": "GatherOptions",
     "GELU": "GeluOptions",
@@ -44,12 +46,14 @@ _OPTIONS = {
     "MINIMUM": "MaximumMinimumOptions",
     "MIRROR_PAD": "MirrorPadOptions",
     "MUL": "MulOptions",
+    "NEG": "NegOptions",
     "PAD": "PadOptions",
     "RANGE": "RangeOptions",
     "REDUCE_MAX": "ReducerOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
+    "SOFTMAX": "SoftmaxOptions",
     "SPLIT": "SplitOptions",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
     "STRIDED_SLICE": "StridedSliceOptions",

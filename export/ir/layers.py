@@ -15,6 +15,7 @@ from sparsr.export.ir.operators.normalisation import ChannelNorm, InstanceNorm
 from sparsr.export.ir.operators.parts import Join, Part
 from sparsr.export.ir.operators.pooling import AvgPool, MaxPool
 from sparsr.export.ir.operators.sizes import CropLike, PadToEven, PadToMultiple, ResizeLike
+from sparsr.export.ir.operators.softmax import ChannelSoftmax
 
 KINDS: tuple[type[Layer], ...] = (
     Activation,
@@ -22,6 +23,7 @@ KINDS: tuple[type[Layer], ...] = (
     AvgPool,
     ChannelAffine,
     ChannelNorm,
+    ChannelSoftmax,
     Concat,
     Conv,
     Crop,
@@ -53,6 +55,7 @@ __all__ = [
     "BoolArray",
     "ChannelAffine",
     "ChannelNorm",
+    "ChannelSoftmax",
     "Concat",
     "Conv",
     "Crop",

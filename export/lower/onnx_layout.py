@@ -19,9 +19,9 @@ _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 _AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # of channels last, where it lies with channels first
 _POINTWISE = frozenset(
     [
-        "Abs", "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish",
+        "Abs", "Add", "Cast", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish",
         "Identity", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu",
-        "Sigmoid", "Softplus", "Sqrt", "Sub", "Sum", "Tanh",
+        "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh",
     ]
 )  # fmt: skip
 
@@ -147,8 +147,9 @@ class _Twins:
         ]
 
     def along_axis(self, node: NodeProto) -> list[NodeProto] | None:
-        """Concat and Split."""
-        axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0) % 4
+        """Concat, Split and Softmax."""
+        default = -1 if node.op_type == "Softmax" else 0
+        axis = next((entry.i for entry in node.attribute if entry.name == "axis"), default) % 4
         joined = node.input if node.op_type == "Concat" else node.input[:1]
         if any(name not in self._twin for name in joined):
             return None
@@ -211,6 +212,7 @@ _MAKERS: dict[str, _Maker] = {
     "ReduceSum": _Twins.over_axes,
     "Resize": _Twins.per_axis,
     "Slice": _Twins.sliced,
+    "Softmax": _Twins.along_axis,
     "Split": _Twins.along_axis,
     "Upsample": _Twins.per_axis,
 }

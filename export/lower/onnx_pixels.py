@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from sparsr.export.ir.layers import (
@@ -14,7 +16,9 @@ from sparsr.export.ir.layers import (
     PadEdge,
     PadReflect,
     ResizeLike,
+    SliceChannels,
 )
+from sparsr.export.ir.operators.sizes import ResizeMode
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_site import Site
 from sparsr.runtime.samples import FloatArray
@@ -120,37 +124,56 @@ def expand(site: Site) -> str:
 
 
 def resize(site: Site) -> str:
-    """Resize, Upsample: by a whole factor, or bilinearly to the size of another map."""
-    mode = site.attributes.get("mode", b"nearest").decode()
-    factor = _factor(site)
+    """Resize, Upsample: by a whole factor, or to the size of another map."""
+    kind, factor = _way(site), _factor(site)
     if factor == 1:
         return site.map()
-    if mode == "nearest":
-        site.require(factor is not None, "nearest by anything but a whole factor up to 8 is not handled")
-        _check_nearest(site)
-        assert factor is not None
-        return site.emit(Nearest(factor), [site.map()])
-    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
-    site.require(site.node.op_type == "Resize", f"Upsample by {mode} has corners aligned, which is not handled")
-    site.require(where in ("half_pixel", "pytorch_half_pixel"), f"the coordinates {where} are not handled")
     like = site.same_size_map(site.probe.size(site.output))
-    if mode == "linear" and like and site.probe.fixed and site.has(_SIZES):  # a factor would have been written as such
-        return site.emit(ResizeLike(), [site.map(), like])
-    if mode == "linear" and factor:
+    if like and site.probe.fixed and site.has(_SIZES) and kind != "cubic":  # a factor would be written as such
+        return site.emit(ResizeLike(kind), [site.map(), like])
+    if factor and kind == "nearest":
+        return site.emit(Nearest(factor), [site.map()])
+    if factor and kind == "linear":
         return site.chain(phases.bilinear(site.channels(), factor), site.map())
+    if kind == "cubic":
+        return _cubic(site, factor)
+    if like is None and factor:
+        like = site.emit(Nearest(factor), [site.emit(SliceChannels(0, 1), [site.map()], ".one")], ".size")
+    if like is None:
+        site.refuse(f"{kind} to this size is not handled; whole factors up to 8, and to another map's size, are")
+    return site.emit(ResizeLike(kind), [site.map(), like])
+
+
+def _way(site: Site) -> ResizeMode | Literal["cubic"]:
+    """How pixels between pixels are found. Refuses ways that there are no layers for."""
+    mode = site.attributes.get("mode", b"nearest").decode()
+    older = site.node.op_type == "Upsample"
+    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
+    rounding = site.attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    half = where in ("half_pixel", "pytorch_half_pixel")
+    if mode == "nearest":
+        block = half and rounding.startswith("round") and _factor(site)  # then it is the pixel that it lies in
+        known = older or block or (where == "asymmetric" and rounding == "floor")
+        site.require(bool(known), f"nearest with {where}, {rounding} is not handled")
+        return "nearest"
+    site.require(not older, f"Upsample by {mode} has corners aligned, which is not handled")
+    if mode == "linear" and where == "align_corners":
+        return "corners"
+    site.require(half, f"the coordinates {where} are not handled")
+    return "linear" if mode == "linear" else "cubic"
+
+
+def _cubic(site: Site, factor: int | None) -> str:
     divisor = _divisor(site)
-    if mode == "cubic" and (factor or divisor):
-        site.require(
-            abs(float(site.attributes.get("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "its kernel is not a = -0.75"
-        )
-        site.require(not site.attributes.get("exclude_outside", 0), "exclude_outside is not handled")
-        if divisor:
-            return site.chain(phases.bicubic_reduced(site.channels(), divisor), site.map())
-        assert factor is not None
+    site.require(
+        bool(factor or divisor), "cubic by anything but a whole factor, or to a half or quarter, is not handled"
+    )
+    site.require(abs(float(site.attributes.get("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "its kernel is not a = -0.75")
+    site.require(not site.attributes.get("exclude_outside", 0), "exclude_outside is not handled")
+    if factor:
         return site.chain(phases.bicubic(site.channels(), factor), site.map())
-    if mode != "linear" or like is None:
-        site.refuse(f"{mode} to this size is not handled; whole factors, and bilinear to another map's size, are")
-    return site.emit(ResizeLike(), [site.map(), like])
+    assert divisor is not None
+    return site.chain(phases.bicubic_reduced(site.channels(), divisor), site.map())
 
 
 def _factor(site: Site) -> int | None:
@@ -168,18 +191,6 @@ def _divisor(site: Site) -> int | None:
         if all(after == tuple(side // divisor for side in before) for before, after in sizes):
             return divisor
     return None
-
-
-def _check_nearest(site: Site) -> None:
-    """By a whole factor these choose the pixel that the result's pixel lies in."""
-    if site.node.op_type == "Upsample":
-        return
-    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
-    rounding = site.attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    half = where in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round")
-    site.require(
-        half or (where == "asymmetric" and rounding == "floor"), f"nearest with {where}, {rounding} is not handled"
-    )
 
 
 def _bias(site: Site, outputs: int) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,57 +12,25 @@ from sparsr.export.ir.layers import (
     Concat,
     GlobalMax,
     GlobalMean,
+    Join,
     Mul,
+    Part,
     ResizeLike,
     SliceChannels,
 )
+from sparsr.export.lower import onnx_functions as functions
 from sparsr.export.lower import onnx_norms as norms
 from sparsr.export.lower import onnx_pixels as pixels
+from sparsr.export.lower import onnx_reductions as reductions
 from sparsr.export.lower import onnx_slices, phases
+from sparsr.export.lower.onnx_functions import UNBOUNDED, Rule
 from sparsr.export.lower.onnx_norms import affine, per_channel
 from sparsr.export.lower.onnx_site import Site
-
-Rule = Callable[[Site], str]
-"""Appends layers and returns the tensor of the node's result."""
-_UNBOUNDED = 3e38  # a clip without a bound
 
 
 def identity(site: Site) -> str:
     """Identity, Cast between floats, Dropout: nothing to compute."""
     return site.map()
-
-
-def activation(function: str) -> Rule:
-    """One of the functions without parameters."""
-    return lambda site: site.emit(Activation(function), [site.map()])
-
-
-def leaky_relu(site: Site) -> str:
-    """LeakyRelu: its alpha is 0.01 if not given."""
-    return site.emit(Activation("leaky_relu", float(site.attributes.get("alpha", 0.01))), [site.map()])
-
-
-def prelu(site: Site) -> str:
-    """PRelu with one slope, or one for each channel."""
-    slopes = per_channel(site, site.weights(1, "slope"))
-    return site.emit(Activation("prelu", slopes=slopes), [site.map()])
-
-
-def clip(site: Site) -> str:
-    """Clip; without an upper bound and from 0 it is a relu."""
-    low, high = (site.setting(name, index) for name, index in (("min", 1), ("max", 2)))
-    low = -_UNBOUNDED if low is None else max(float(low), -_UNBOUNDED)
-    high = _UNBOUNDED if high is None else min(float(high), _UNBOUNDED)
-    if (low, high) == (0, _UNBOUNDED):
-        return site.emit(Activation("relu"), [site.map()])
-    return site.emit(Activation("clip", low=low, high=high), [site.map()])
-
-
-def hard_sigmoid(site: Site) -> str:
-    """HardSigmoid: clip(alpha x + beta, 0, 1)."""
-    alpha, beta = float(site.attributes.get("alpha", 0.2)), float(site.attributes.get("beta", 0.5))
-    line = affine(site, site.map(), alpha, beta, ".line")
-    return site.emit(Activation("clip", low=0.0, high=1.0), [line])
 
 
 def add(site: Site) -> str:
@@ -93,38 +60,36 @@ def mul(site: Site) -> str:
         if site.is_constant(index):
             factor = per_channel(site, site.weights(index, "constant"))
             return affine(site, site.map(1 - index), factor, 0)
+    return _product(site, [site.map(0), site.map(1)])
+
+
+def _product(site: Site, operands: list[str]) -> str:
+    """Of what the operands are, or have become."""
     first, second = (0, 1) if site.size(0) == site.probe.size(site.output) else (1, 0)
     single = all(size == (1, 1) for size in site.size(second))
     site.require(single or site.size(first) == site.size(second), "it multiplies maps of different sizes")
-    return site.emit(Mul(), [_as_wide(site, first), _as_wide(site, second)])
+    return site.emit(Mul(), [_as_wide(site, index, operands[index]) for index in (first, second)])
 
 
 def div(site: Site) -> str:
-    """Div by a constant."""
-    divisor = per_channel(site, site.weights(1, "divisor"))
-    site.require(bool(divisor.all()), "it divides by 0")
-    return affine(site, site.map(), 1 / divisor.astype(np.float64), 0)
+    """Div: two maps, or a map and a constant on either side."""
+    if site.is_constant(1):
+        divisor = per_channel(site, site.weights(1, "divisor"))
+        site.require(bool(divisor.all()), "it divides by 0")
+        return affine(site, site.map(), 1 / divisor.astype(np.float64), 0)
+    inverse = site.emit(Activation("reciprocal"), [site.map(1)], ".inverse")
+    if site.is_constant(0):
+        return affine(site, inverse, per_channel(site, site.weights(0, "constant")), 0)
+    return _product(site, [site.map(0), inverse])
 
 
-def neg(site: Site) -> str:
-    """Neg."""
-    return affine(site, site.map(), -1, 0)
-
-
-def power(site: Site) -> str:
-    """Pow with the exponent 1 or 2."""
-    exponent = float(site.weights(1, "exponent").reshape(-1)[0])
-    site.require(exponent in (1, 2), f"its exponent is {exponent:g}; 1 and 2 are handled")
-    return site.map() if exponent == 1 else site.emit(Mul(), [site.map()] * 2)
-
-
-def _as_wide(site: Site, index: int) -> str:
-    """An operand with as many channels as the result: a single one is repeated."""
-    channels, own = site.probe.channels(site.output), site.channels(index)
+def _as_wide(site: Site, index: int, source: str = "") -> str:
+    """An operand, or what it has become, with as many channels as the result: a single one is repeated."""
+    channels, own, source = site.probe.channels(site.output), site.channels(index), source or site.map(index)
     if own == channels:
-        return site.map(index)
+        return source
     site.require(own == 1, f"it joins {own} and {channels} channels")
-    return site.emit(phases.channel_map(np.ones((channels, 1))), [site.map(index)], f".wide{index}")
+    return site.emit(phases.channel_map(np.ones((channels, 1))), [source], f".wide{index}")
 
 
 def _spread(site: Site, index: int) -> str:
@@ -148,18 +113,12 @@ def extreme(sign: float) -> Rule:
             return site.larger(_spread(site, 0), _spread(site, 1), site.probe.channels(site.output), sign)
         bound, source = per_channel(site, site.weights(constant, "bound")), site.map(1 - constant)
         if (bound == bound[0]).all():
-            low, high = (float(bound[0]), _UNBOUNDED) if sign > 0 else (-_UNBOUNDED, float(bound[0]))
+            low, high = (float(bound[0]), UNBOUNDED) if sign > 0 else (-UNBOUNDED, float(bound[0]))
             return site.emit(Activation("clip", low=low, high=high), [source])
         beyond = affine(site, source, sign, -sign * bound, ".beyond")
         return affine(site, site.emit(Activation("relu"), [beyond], ".relu"), sign, bound)
 
     return rule
-
-
-def absolute(site: Site) -> str:
-    """Abs: negative values times -1."""
-    slopes = np.full(site.probe.channels(site.output), -1, np.float32)
-    return site.emit(Activation("prelu", slopes=slopes), [site.map()])
 
 
 def total(site: Site) -> str:
@@ -171,73 +130,31 @@ def total(site: Site) -> str:
 
 
 def concat(site: Site) -> str:
-    """Concat along the channels."""
-    axis = site.attributes["axis"]
-    site.require(axis in (1, -3), f"it joins along axis {axis}; only channels (1) are handled")
-    sizes = [site.size(index) for index in range(len(site.node.input))]
+    """Concat along the channels; of rows and columns, of maps of one size."""
+    axis = int(site.attributes["axis"]) % site.rank()
+    site.require(axis > 0, "it joins batches")
+    operands = range(len(site.node.input))
+    sizes = [site.size(index) for index in operands]
     site.require(all(size == sizes[0] for size in sizes), "it joins maps of different sizes")
-    return site.emit(Concat(), [site.map(index) for index in range(len(site.node.input))])
+    return site.emit(Join(axis - 2) if axis > 1 else Concat(), [site.map(index) for index in operands])
 
 
 def split(site: Site) -> str:
-    """Split along the channels: every result is a slice of its own."""
-    axis = site.attributes.get("axis", 0)
-    site.require(axis in (1, -3), f"it splits along axis {axis}; only channels (1) are handled")
+    """Split along the channels: every result is a slice of its own; of rows and columns, into equal parts."""
+    axis, results = int(site.attributes.get("axis", 0)) % site.rank(), site.node.output
+    site.require(axis > 0, "it splits batches")
+    if axis > 1:
+        sizes = [site.probe.size(name) for name in results]
+        site.require(all(size == sizes[0] for size in sizes), "its parts have different sizes")
+        for index, name in enumerate(results):
+            site.publish(name, Part(axis - 2, index, len(results)))
+        return site.output
     start = 0
-    for name in site.node.output:
+    for name in results:
         stop = start + site.probe.channels(name)
         site.publish(name, SliceChannels(start, stop))
         start = stop
     return site.output
-
-
-def mean(site: Site) -> str:
-    """ReduceMean over all pixels, or over the channels; its axes stay."""
-    if _axes(site) == {2, 3}:
-        return site.emit(GlobalMean(), [site.map()])
-    _require_channels(site)
-    channels = site.channels()
-    return site.emit(phases.channel_map(np.full((1, channels), 1 / channels)), [site.map()])
-
-
-def channel_sum(site: Site) -> str:
-    """ReduceSum over the channels; its axis stays."""
-    _require_channels(site)
-    return site.emit(phases.channel_map(np.ones((1, site.channels()))), [site.map()])
-
-
-def reduced_extreme(sign: float) -> Rule:
-    """ReduceMax (1) over all pixels or over the channels, ReduceMin (-1) over the channels."""
-
-    def rule(site: Site) -> str:
-        if sign > 0 and _axes(site) == {2, 3}:
-            return site.emit(GlobalMax(), [site.map()])
-        _require_channels(site)
-        source, channels = site.map(), site.channels()
-        while channels > 1:  # the first half beside the second; of an odd number the one in the middle twice
-            half = (channels + 1) // 2
-            ends = ((0, half), (channels - half, channels))
-            first, second = (site.emit(SliceChannels(*end), [source], f".of{channels}.{end[0]}") for end in ends)
-            source = site.larger(first, second, half, sign, f".of{channels}" if half > 1 else "")
-            channels = half
-        return source
-
-    return rule
-
-
-def _axes(site: Site) -> set[int]:
-    return {int(axis) % 4 for axis in np.ravel(site.setting("axes", 1, []))}
-
-
-def _require_channels(site: Site) -> None:
-    site.require(bool(site.attributes.get("keepdims", 1)), "it drops its axes")
-    site.require(_axes(site) == {1}, f"it works over the axes {sorted(_axes(site))}; 1 is handled")
-
-
-def gelu(site: Site) -> str:
-    """Gelu, exact or by a hyperbolic tangent."""
-    approximate = site.attributes.get("approximate", b"none") == b"tanh"
-    return site.emit(Activation("gelu_tanh" if approximate else "gelu"), [site.map()])
 
 
 def one_pixel(site: Site) -> str:
@@ -277,55 +194,68 @@ def matmul(site: Site) -> str:
 
 
 RULES: dict[str, Rule] = {
-    "Abs": absolute,
+    "Abs": functions.absolute,
     "Add": add,
     "AveragePool": pixels.average_pool,
     "BatchNormalization": norms.batch_norm,
     "Cast": identity,
-    "Clip": clip,
+    "Celu": functions.celu,
+    "Clip": functions.clip,
     "Concat": concat,
     "Conv": pixels.conv,
     "ConvTranspose": pixels.conv_transpose,
     "DepthToSpace": pixels.depth_to_space,
     "Div": div,
     "Dropout": identity,
+    "Elu": functions.elu,
+    "Exp": functions.activation("exp"),
     "Expand": pixels.expand,
     "Flatten": one_pixel,
-    "Gelu": gelu,
+    "Gelu": functions.gelu,
     "Gemm": gemm,
     "GlobalAveragePool": lambda site: site.emit(GlobalMean(), [site.map()]),
     "GlobalMaxPool": lambda site: site.emit(GlobalMax(), [site.map()]),
-    "HardSigmoid": hard_sigmoid,
-    "HardSwish": activation("hardswish"),
+    "HardSigmoid": functions.hard_sigmoid,
+    "HardSwish": functions.activation("hardswish"),
     "Identity": identity,
     "GroupNormalization": norms.group_norm,
     "InstanceNormalization": norms.instance_norm,
-    "LeakyRelu": leaky_relu,
+    "LeakyRelu": functions.leaky_relu,
+    "Log": functions.activation("log"),
     "MatMul": matmul,
     "Max": extreme(1),
     "MaxPool": pixels.max_pool,
     "Min": extreme(-1),
-    "Mish": activation("mish"),
+    "Mish": functions.activation("mish"),
     "Mul": mul,
-    "Neg": neg,
-    "PRelu": prelu,
+    "Neg": functions.neg,
+    "PRelu": functions.prelu,
     "Pad": pixels.pad,
-    "Pow": power,
-    "ReduceMax": reduced_extreme(1),
-    "ReduceMean": mean,
-    "ReduceMin": reduced_extreme(-1),
-    "ReduceSum": channel_sum,
-    "Relu": activation("relu"),
+    "Pow": functions.power,
+    "Reciprocal": functions.activation("reciprocal"),
+    "ReduceL1": reductions.norm(1),
+    "ReduceL2": reductions.norm(2),
+    "ReduceMax": reductions.extreme(1),
+    "ReduceMean": reductions.mean,
+    "ReduceMin": reductions.extreme(-1),
+    "ReduceSum": reductions.channel_sum,
+    "ReduceSumSquare": reductions.square_sum,
+    "Relu": functions.activation("relu"),
     "Reshape": one_pixel,
     "Resize": pixels.resize,
-    "Sigmoid": activation("sigmoid"),
+    "Selu": functions.selu,
+    "Sigmoid": functions.activation("sigmoid"),
     "Slice": onnx_slices.cut,
+    "Softmax": reductions.softmax,
+    "Softplus": functions.activation("softplus"),
+    "Softsign": functions.activation("softsign"),
     "SpaceToDepth": pixels.space_to_depth,
     "Split": split,
+    "Sqrt": functions.activation("sqrt"),
     "Squeeze": one_pixel,
     "Sub": sub,
     "Sum": total,
-    "Tanh": activation("tanh"),
+    "Tanh": functions.activation("tanh"),
     "Transpose": transposed,
     "Unsqueeze": one_pixel,
     "Upsample": pixels.resize,

@@ -114,6 +114,10 @@ class Site:
             self.map(index)
         return self.probe.channels(self.node.input[index])
 
+    def rank(self, index: int = 0) -> int:
+        """How many axes an operand has."""
+        return self.probe.values[self.node.input[index]][0].ndim
+
     def size(self, index: int = 0) -> list[tuple[int, ...]]:
         """Height and width of an operand for every probe image."""
         return self.probe.size(self.node.input[index])

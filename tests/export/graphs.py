@@ -14,7 +14,9 @@ RELU = L.Activation("relu")
 LEAKY = L.Activation("leaky_relu", 0.05)
 SIGMOID = L.Activation("sigmoid")
 SILU = L.Activation("silu")
-GELU, GELU_TANH, MISH, HARDSWISH, TANH = (L.Activation(f) for f in ("gelu", "gelu_tanh", "mish", "hardswish", "tanh"))
+GELU, GELU_TANH, MISH, HARDSWISH, TANH, ELU = (
+    L.Activation(f) for f in ("gelu", "gelu_tanh", "mish", "hardswish", "tanh", "elu")
+)
 CLIP = L.Activation("clip", low=0.2, high=0.7)
 
 
@@ -114,6 +116,13 @@ def _activate(activation, x):
         "mish": F.mish,
         "hardswish": F.hardswish,
         "clip": lambda t: t.clamp(activation.low, activation.high),
+        "elu": F.elu,
+        "softplus": F.softplus,
+        "softsign": F.softsign,
+        "exp": torch.exp,
+        "log": torch.log,
+        "sqrt": torch.sqrt,
+        "reciprocal": torch.reciprocal,
     }[activation.function](x)
 
 
@@ -144,6 +153,11 @@ def _reflected(layer, x):
     return F.pad(x, [layer.padding[i] for i in (1, 3, 0, 2)], mode="reflect")
 
 
+RESIZING = {
+    "linear": {"mode": "bilinear", "align_corners": False},
+    "corners": {"mode": "bilinear", "align_corners": True},
+    "nearest": {"mode": "nearest"},
+}
 _RULES = {
     L.Activation: lambda layer, x: _activate(layer, x),
     L.Conv: _conv,
@@ -166,7 +180,8 @@ _RULES = {
     L.Part: lambda layer, x: x.chunk(layer.count, 2 + layer.axis)[layer.index],
     L.Join: lambda layer, *xs: torch.cat(xs, 2 + layer.axis),
     L.CropLike: lambda layer, x, like: x[:, :, : like.shape[2], : like.shape[3]],
-    L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], mode="bilinear", align_corners=False),
+    L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], **RESIZING[layer.mode]),
+    L.ChannelSoftmax: lambda layer, x: x.softmax(1),
     L.GlobalMax: lambda layer, x: x.amax((2, 3), keepdim=True),
     L.ChannelNorm: lambda layer, x: F.layer_norm(
         x.permute(0, 2, 3, 1), x.shape[1:2], torch.from_numpy(layer.gain), torch.from_numpy(layer.shift), layer.epsilon

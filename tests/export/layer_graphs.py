@@ -8,6 +8,7 @@ from sparsr.export.ir import layers as L
 from sparsr.export.writers.native import unknown_layer
 from tests.export.graphs import (
     CLIP,
+    ELU,
     GELU,
     GELU_TANH,
     HARDSWISH,
@@ -54,6 +55,12 @@ def _activations(rng):
         chain("conv_mish", conv(rng, 3, 5, activation=MISH)),
         chain("add_hardswish", conv(rng, 3, 3), (L.Add(HARDSWISH), ["n0", "image"])),
         chain("clip", CLIP),
+        chain("elu", ELU),
+        chain("softsign", L.Activation("softsign")),
+        chain("softplus_log", L.Activation("softplus"), L.Activation("log")),
+        chain("exp_sqrt", L.Activation("exp"), L.Activation("sqrt")),
+        chain("exp_reciprocal", L.Activation("exp"), L.Activation("reciprocal")),
+        chain("conv_elu", conv(rng, 3, 5, activation=ELU)),
         chain("conv_silu", conv(rng, 3, 5, activation=SILU)),
         chain("conv_prelu", conv(rng, 3, 5, activation=prelu(rng, 5))),
         chain("conv_clip", conv(rng, 3, 5, activation=CLIP)),
@@ -114,6 +121,7 @@ def _arithmetic(rng):
             conv(rng, 2, 8, 1, activation=SIGMOID),
             (L.Mul(), ["features", "n3"]),
         ),
+        chain("softmax", conv(rng, 3, 9), L.ChannelSoftmax(), conv(rng, 9, 3)),
         chain("channel_norm", conv(rng, 3, 9), norm(rng, L.ChannelNorm, 9)),
         chain("instance_norm", conv(rng, 3, 9), norm(rng, L.InstanceNorm, 9), conv(rng, 9, 3)),
         chain(
@@ -157,11 +165,14 @@ def _sizes(rng):
             L.DepthToSpace(2),
             (L.CropLike(), ["n4", "image"]),
         ),
-        chain(
-            "resize_like",
-            conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)),
-            (L.ResizeLike(), ["n0", "image"]),
-            minimum_size=3,
+        *(
+            chain(
+                f"resize_like_{mode}",
+                conv(rng, 3, 3, stride=2, padding=(0, 0, 0, 0)),
+                (L.ResizeLike(mode), ["n0", "image"]),
+                minimum_size=3,
+            )
+            for mode in ("linear", "corners", "nearest")
         ),
         chain("pad_edge", L.PadEdge((2,) * 4)),
         chain("pad_edge_lopsided", L.PadEdge((1, 0, 2, 3)), conv(rng, 3, 3)),

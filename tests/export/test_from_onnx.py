@@ -78,6 +78,7 @@ W = normal(3, 3, 3, 3)
 PADS = {"pads": [1] * 4}
 CUT = ("Slice", ["a", "one2", "end", "hw"], "y", {})
 FLOOR = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+CORNERS = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
 SINGLE = {
     "add constant": [("Add", ["x", "c"], "y", {})],
     "constant minus": [("Sub", ["c", "x"], "y", {})],
@@ -91,6 +92,57 @@ SINGLE = {
     "tanh": [("Tanh", ["x"], "y", {})],
     "hard sigmoid": [("HardSigmoid", ["x"], "y", {"alpha": 0.3})],
     "hard swish": [("HardSwish", ["x"], "y", {})],
+    "elu": [("Sub", ["x", "c"], "a", {}), ("Elu", ["a"], "y", {"alpha": 0.7})],
+    "selu": [("Sub", ["x", "c"], "a", {}), ("Selu", ["a"], "y", {})],
+    "celu": [("Sub", ["x", "c"], "a", {}), ("Celu", ["a"], "y", {"alpha": 0.4})],
+    "softplus": [("Sub", ["x", "c"], "a", {}), ("Softplus", ["a"], "y", {})],
+    "softsign": [("Sub", ["x", "c"], "a", {}), ("Softsign", ["a"], "y", {})],
+    "exponential": [("Mul", ["x", "tiny"], "a", {}), ("Exp", ["a"], "y", {})],
+    "logarithm": [("Add", ["x", "gain4"], "a", {}), ("Log", ["a"], "y", {})],
+    "root": [("Sqrt", ["x"], "y", {})],
+    "reciprocal": [("Add", ["x", "gain4"], "a", {}), ("Reciprocal", ["a"], "y", {})],
+    "cube": [("Mul", ["x", "tiny"], "a", {}), ("Pow", ["a", "three"], "y", {})],
+    "root by power": [("Pow", ["x", "high5"], "y", {})],
+    "inverse square": [("Add", ["x", "gain4"], "a", {}), ("Pow", ["a", "minus2"], "y", {})],
+    "any power": [("Add", ["x", "gain4"], "a", {}), ("Pow", ["a", "high"], "y", {})],
+    "divided by a map": [
+        ("Conv", ["x", "w"], "a", PADS),
+        ("Mul", ["a", "tiny"], "s", {}),
+        ("Exp", ["s"], "b", {}),
+        ("Div", ["x", "b"], "y", {}),
+    ],
+    "divided by a channel": [("ReduceL2", ["x"], "a", {"axes": [1]}), ("Div", ["x", "a"], "y", {})],
+    "divided by a pixel": [("GlobalMaxPool", ["x"], "a", {}), ("Div", ["x", "a"], "y", {})],
+    "a constant divided": [("Add", ["x", "gain4"], "a", {}), ("Div", ["c", "a"], "y", {})],
+    "shares of channels": [("Mul", ["x", "tiny"], "a", {}), ("Softmax", ["a"], "y", {"axis": 1})],
+    "root mean square": [
+        ("ReduceSumSquare", ["x"], "a", {"axes": [1]}),
+        ("Sqrt", ["a"], "b", {}),
+        ("Add", ["b", "high"], "d", {}),
+        ("Div", ["x", "d"], "y", {}),
+    ],
+    "sum of sizes": [
+        ("Sub", ["x", "c"], "a", {}),
+        ("ReduceL1", ["a"], "b", {"axes": [1]}),
+        ("Mul", ["x", "b"], "y", {}),
+    ],
+    "mean of everything": [("ReduceMean", ["x"], "a", {"axes": [1, 2, 3]}), ("Mul", ["x", "a"], "y", {})],
+    "rows joined": [
+        ("Concat", ["x", "x"], "a", {"axis": 2}),
+        ("Concat", ["a", "a"], "b", {"axis": -1}),
+        ("Conv", ["b", "w"], "y", PADS),
+    ],
+    "corners aligned": [("Resize", ["x", "", "scales"], "y", CORNERS)],
+    "corners aligned, back to size": [
+        ("Conv", ["x", "w"], "a", {"strides": [2, 2]}),
+        ("Shape", ["x"], "size", {}),
+        ("Resize", ["a", "", "", "size"], "y", CORNERS),
+    ],
+    "nearest, back to size": [
+        ("Conv", ["x", "w"], "a", {"strides": [2, 2]}),
+        ("Shape", ["x"], "size", {}),
+        ("Resize", ["a", "", "", "size"], "y", FLOOR),
+    ],
     "batch norm": [("BatchNormalization", ["x", "gain", "c3", "c3", "gain"], "y", {})],
     "dilated": [("Conv", ["x", "w"], "y", {"pads": [2] * 4, "dilations": [2, 2]})],
     "automatic padding": [("Conv", ["x", "even"], "y", {"auto_pad": "SAME_UPPER"})],
@@ -141,7 +193,8 @@ WEIGHTS = {
     "c": normal(1, 3, 1, 1) + 1, "c3": normal(3), "gain": np.abs(normal(3)) + 1, "slopes": normal(3, 1, 1) * 3,
     "two": np.float32(2), "low": np.float32(0), "high": np.float32(0.6), "scales": np.float32([1, 1, 2, 2]),
     "pads": integers(0, 0, 1, 1, 0, 0, 1, 1), "one2": integers(1, 1), "end": integers(-1, -1), "hw": integers(2, 3),
-    "nc": integers(0, 1), "parts": integers(1, 2),
+    "nc": integers(0, 1), "tiny": np.float32(0.01), "gain4": np.float32(4), "three": np.float32(3),
+    "high5": np.float32(0.5), "minus2": np.float32(-2), "parts": integers(1, 2),
 }  # fmt: skip
 
 

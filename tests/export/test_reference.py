@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sparsr.export.ir import layers, reference
 from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.runtime.errors import SparsrError
-from tests.export.graphs import chain, random_image, small_network, torch_run
+from tests.export.graphs import RESIZING, chain, random_image, small_network, torch_run
 from tests.export.layer_graphs import layer_graphs
 
 GRAPHS = {**layer_graphs(), "small_network": small_network()}
@@ -44,14 +44,15 @@ def test_max_pool_equals_torch(kernel, stride, height, width):
     assert np.array_equal(result, F.max_pool2d(torch.from_numpy(image), kernel, stride).numpy())
 
 
+@pytest.mark.parametrize("mode", RESIZING)
 @pytest.mark.parametrize("source", [(1, 1), (2, 3), (5, 4)])
 @pytest.mark.parametrize("target", [(1, 1), (7, 2), (15, 17), (3, 40)])
-def test_resizing_equals_torch(source, target):
+def test_resizing_equals_torch(source, target, mode):
     rng = np.random.default_rng(0)
     image = rng.normal(size=(1, 2, *source)).astype(np.float32)
     like = np.zeros((1, 5, *target), np.float32)
-    expected = F.interpolate(torch.from_numpy(image), target, mode="bilinear", align_corners=False).numpy()
-    np.testing.assert_allclose(reference.apply(layers.ResizeLike(), image, like), expected, atol=1e-5)
+    expected = F.interpolate(torch.from_numpy(image), target, **RESIZING[mode]).numpy()
+    np.testing.assert_allclose(reference.apply(layers.ResizeLike(mode), image, like), expected, atol=1e-5)
 
 
 def test_sigmoid_does_not_overflow():

@@ -57,7 +57,7 @@ def test_means_of_large_images_keep_their_precision(layer, engine):
 
 
 def test_the_stored_shape_is_the_smallest_image():
-    graph = GRAPHS["resize_like"]
+    graph = GRAPHS["resize_like_linear"]
     for interpreter_type in ENGINES.values():
         interpreter = interpreter_type(model_content=write_tflite(graph))
         interpreter.allocate_tensors()

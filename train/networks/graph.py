@@ -136,6 +136,13 @@ def _activation(layer: GraphLayer) -> nn.Module:
         "hardswish": F.hardswish,
         "tanh": torch.tanh,
         "clip": lambda x: x.clamp(low, high),
+        "elu": F.elu,
+        "softplus": F.softplus,
+        "softsign": F.softsign,
+        "exp": torch.exp,
+        "log": torch.log,
+        "sqrt": torch.sqrt,
+        "reciprocal": torch.reciprocal,
     }
     return _Function(functions[layer.options["function"]])
 
@@ -184,8 +191,10 @@ def _plain(function: Callable[..., Tensor]) -> Callable[[GraphLayer], nn.Module]
     return lambda layer: _Function(function)
 
 
-def _resize_like(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, like.shape[2:], mode="bilinear", align_corners=False)
+def _resize_like(layer: GraphLayer) -> nn.Module:
+    mode = layer.options.get("mode", "linear")
+    options = {"mode": "nearest"} if mode == "nearest" else {"mode": "bilinear", "align_corners": mode == "corners"}
+    return _Function(lambda x, like: F.interpolate(x, like.shape[2:], **options))
 
 
 KINDS: dict[str, Callable[[GraphLayer], nn.Module]] = {
@@ -194,6 +203,7 @@ KINDS: dict[str, Callable[[GraphLayer], nn.Module]] = {
     "AvgPool": _pool(F.avg_pool2d),
     "ChannelAffine": lambda layer: ChannelAffine(layer.shapes["factor"][0]),
     "ChannelNorm": lambda layer: _Norm(layer, (1,)),
+    "ChannelSoftmax": _plain(lambda x: x.softmax(1)),
     "Concat": _plain(lambda *inputs: torch.cat(inputs, 1)),
     "Conv": _conv,
     "Crop": _crop,
@@ -212,7 +222,7 @@ KINDS: dict[str, Callable[[GraphLayer], nn.Module]] = {
     "PadToEven": lambda layer: PadToEven(),
     "PadToMultiple": lambda layer: PadToMultiple(layer.options["rows"], layer.options["columns"]),
     "Part": _part,
-    "ResizeLike": _plain(_resize_like),
+    "ResizeLike": _resize_like,
     "SliceChannels": _slice,
 }
 

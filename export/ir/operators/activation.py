@@ -159,6 +159,26 @@ def _mish_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
     form.operator("MUL", [x, gate], form.output(name))
 
 
+def _reciprocal_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    form.operator("DIV", [form.constant(f"{name}.one", [1]), x], form.output(name))
+
+
+def _softsign_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    distance = form.step("ABS", f"{name}.distance", [x])
+    under = form.step("ADD", f"{name}.under", [distance, form.constant(f"{name}.one", [1])])
+    form.operator("DIV", [x, under], form.output(name))
+
+
+def _softplus_tflite(a: Activation, form: TFLiteForm, name: str, x: int) -> None:
+    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which cannot overflow."""
+    distance = form.step("NEG", f"{name}.distance", [form.step("ABS", f"{name}.size", [x])])
+    more = form.step(
+        "ADD", f"{name}.more", [form.step("EXP", f"{name}.power", [distance]), form.constant(f"{name}.one", [1])]
+    )
+    bend = form.step("LOG", f"{name}.bend", [more])
+    form.operator("ADD", [form.step("RELU", f"{name}.line", [x]), bend], form.output(name))
+
+
 def _clip_onnx(a: Activation, form: OnnxForm, name: str, x: str, y: str) -> None:
     bounds = [form.constant(f"{name}.{key}", value) for key, value in (("low", a.low), ("high", a.high))]
     form.op("Clip", name, [x, *bounds], y)
@@ -190,6 +210,15 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "tanh": Function(lambda a, x: np.tanh(x), _onnx_op("Tanh"), _tflite_op("TANH"), native=True),
     "clip": Function(lambda a, x: np.clip(x, a.low, a.high), _clip_onnx, _clip_tflite, native=True),
+    "elu": Function(
+        lambda a, x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x), _onnx_op("Elu"), _tflite_op("ELU"), native=True
+    ),
+    "softplus": Function(lambda a, x: np.logaddexp(0, x), _onnx_op("Softplus"), _softplus_tflite, native=True),
+    "softsign": Function(lambda a, x: x / (1 + np.abs(x)), _onnx_op("Softsign"), _softsign_tflite, native=True),
+    "exp": Function(lambda a, x: np.exp(x), _onnx_op("Exp"), _tflite_op("EXP"), native=True),
+    "log": Function(lambda a, x: np.log(x), _onnx_op("Log"), _tflite_op("LOG"), native=True),
+    "sqrt": Function(lambda a, x: np.sqrt(x), _onnx_op("Sqrt"), _tflite_op("SQRT"), native=True),
+    "reciprocal": Function(lambda a, x: 1 / x, _onnx_op("Reciprocal"), _reciprocal_tflite, native=True),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,6 +11,13 @@ from sparsr.export.forms.native import NativeForm
 from sparsr.export.forms.onnx import OnnxForm
 from sparsr.export.forms.tflite import TFLiteForm, with_size
 from sparsr.export.ir.layer import Layer, Shape, Values
+
+ResizeMode = Literal["linear", "corners", "nearest"]
+_ONNX_MODES: dict[ResizeMode, dict[str, str]] = {
+    "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "corners": {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +160,15 @@ _NOT_PIXELS = 0b1001  # the batch and the channels
 
 @dataclass(frozen=True, eq=False)
 class ResizeLike(Layer):
-    """First input resized bilinearly (half-pixel centres, no antialiasing) to the size of the second."""
+    """First input resized to the size of the second, without antialiasing.
+
+    mode: `linear`, bilinear with half-pixel centres; `corners`, bilinear with the corner pixels of both at one place;
+    `nearest`, pixel i of n from pixel i m / n of m, rounded down.
+    """
 
     native_kind = "ResizeLike"
+
+    mode: ResizeMode = "linear"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Channels of the first input, size of the second."""
@@ -164,27 +177,41 @@ class ResizeLike(Layer):
     def reference(self, *inputs: Values) -> Values:
         """A matrix for each axis."""
         x, like = inputs
-        rows, columns = (_bilinear(x.shape[axis], like.shape[axis]) for axis in (2, 3))
+        rows, columns = (_resizing(x.shape[axis], like.shape[axis], self.mode) for axis in (2, 3))
         return rows @ x @ columns.T
 
     def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
         """One operator, its size computed."""
         channels = form.constant(f"{name}.channels", [1, form.channels[inputs[0]]], np.int64)
         size = form.inner("Concat", f"{name}.size", [channels, form.pixels(f"{name}.pixels", inputs[1])], axis=0)
-        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-        form.op("Resize", name, [inputs[0], "", "", size], output, **options)
+        form.op("Resize", name, [inputs[0], "", "", size], output, **_ONNX_MODES[self.mode])
 
     def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
         """One operator, its size computed."""
         operands = [inputs[0], form.pixels(name, inputs[1])]
-        form.operator("RESIZE_BILINEAR", operands, form.output(name), halfPixelCenters=True)
+        if self.mode == "nearest":
+            form.operator("RESIZE_NEAREST_NEIGHBOR", operands, form.output(name))
+        else:
+            corners = self.mode == "corners"
+            options = {"alignCorners": corners, "halfPixelCenters": not corners}
+            form.operator("RESIZE_BILINEAR", operands, form.output(name), **options)
+
+    def native(self, form: NativeForm, name: str) -> dict[str, Any]:
+        """Its mode, if it is not the usual one."""
+        return {} if self.mode == "linear" else {"mode": self.mode}
 
 
-def _bilinear(size: int, target: int) -> Values:
-    """Matrix [target, size] of interpolation weights; pixel centres at half-integers, the border repeats."""
+def _resizing(size: int, target: int, mode: ResizeMode) -> Values:
+    """Matrix [target, size] of interpolation weights; the border repeats."""
     matrix = np.zeros((target, size))
     for i in range(target):
-        centre = min(max((i + 0.5) * size / target - 0.5, 0), size - 1)
+        if mode == "nearest":
+            matrix[i, i * size // target] = 1
+            continue
+        if mode == "corners":
+            centre = i * (size - 1) / max(target - 1, 1)
+        else:
+            centre = min(max((i + 0.5) * size / target - 0.5, 0), size - 1)
         left = min(int(centre), max(size - 2, 0))
         matrix[i, left] += 1 - (centre - left)
         matrix[i, min(left + 1, size - 1)] += centre - left

@@ -56,8 +56,15 @@ float plain_gelu_tanh(float x) { return 0.5f * x * (1 + std::tanh(0.79788456f * 
 float plain_mish(float x) { return x * std::tanh(x > 20 ? x : std::log1p(std::exp(x))); }
 float plain_hardswish(float x) { return x * std::clamp(x / 6 + 0.5f, 0.0f, 1.0f); }
 float plain_tanh(float x) { return std::tanh(x); }
+float plain_elu(float x) { return x < 0 ? std::expm1(x) : x; }
+float plain_softplus(float x) { return std::max(x, 0.0f) + std::log1p(std::exp(-std::abs(x))); }
+float plain_softsign(float x) { return x / (1 + std::abs(x)); }
+float plain_exp(float x) { return std::exp(x); }
+float plain_log(float x) { return std::log(x); }
+float plain_sqrt(float x) { return std::sqrt(x); }
+float plain_reciprocal(float x) { return 1 / x; }
 
-// The obvious form of a function of x alone, and its kernel for a line. Leaky ones have factors besides, clips bounds.
+// The obvious form of a function of x alone, and its kernel for a line, if it has one. Leaky ones have factors besides, clips bounds.
 struct FunctionRow {
     Function function;
     float (*plain)(float);
@@ -74,6 +81,13 @@ constexpr FunctionRow functions[] = {
     {Function::hardswish, plain_hardswish, &Kernels::hardswish},
     {Function::tanh, plain_tanh, &Kernels::tanh},
     {Function::clip, plain_none, nullptr},
+    {Function::elu, plain_elu, nullptr},
+    {Function::softplus, plain_softplus, nullptr},
+    {Function::softsign, plain_softsign, nullptr},
+    {Function::exp, plain_exp, nullptr},
+    {Function::log, plain_log, nullptr},
+    {Function::sqrt, plain_sqrt, nullptr},
+    {Function::reciprocal, plain_reciprocal, nullptr},
 };
 
 constexpr bool in_order() {
@@ -110,7 +124,10 @@ float activated(const Activation& activation, size_t channel, float x) {
 void activate_line(const Activation& activation, size_t channel, Real* line, int n, const Kernels& kernels) {
     if (activation.function == Function::leaky) return kernels.leaky(line, n, activation.slope(channel), line);
     if (activation.function == Function::clip) return kernels.clip(line, n, activation.low, activation.high, line);
-    if (const auto member = functions[size_t(activation.function)].line) (kernels.*member)(line, n, line);
+    const FunctionRow& row = functions[size_t(activation.function)];
+    if (row.line) return (kernels.*row.line)(line, n, line);
+    if (row.function != Function::none)
+        for (int i = 0; i < n; ++i) line[i] = Real(row.plain(line[i]));
 }
 
 void activate_row(const Activation& activation, const View& view, int y, const Kernels& kernels) {

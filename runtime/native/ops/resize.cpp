@@ -1,6 +1,7 @@
-// Bilinear resizing to another map's size, half-pixel centres, the border repeated.
+// Resizing to another map's size: bilinear, with half-pixel centres or the corners of both at one place, or nearest.
 #include <algorithm>
 
+#include "error.h"
 #include "ops/operator.h"
 #include "ops/plain.h"
 
@@ -8,10 +9,22 @@ namespace sparsr::SPARSR_REAL {
 
 namespace {
 
+enum class Mode { linear, corners, nearest };
+
+struct Resize : Options {
+    Mode mode = Mode::linear;
+};
+
 // The two input values between which an output value lies, and how far from the first to the second.
 struct Between {
-    Between(int i, int input_size, int output_size) {
-        const double centre = std::clamp((i + 0.5) * input_size / output_size - 0.5, 0.0, double(input_size - 1));
+    Between(int i, int input_size, int output_size, Mode mode) {
+        if (mode == Mode::nearest) {
+            low = high = int(int64_t(i) * input_size / output_size);
+            share = 0;
+            return;
+        }
+        const double centre = mode == Mode::corners ? double(i) * (input_size - 1) / std::max(output_size - 1, 1)
+                                                    : std::clamp((i + 0.5) * input_size / output_size - 0.5, 0.0, double(input_size - 1));
         low = std::clamp(int(centre), 0, std::max(input_size - 2, 0));
         high = std::min(low + 1, input_size - 1);
         share = float(centre - low);
@@ -20,14 +33,25 @@ struct Between {
     float share;
 };
 
-int read(Layer&, const Entry& entry) { return entry.channels()[0]; }
+int read(Layer& layer, const Entry& entry) {
+    auto options = std::make_shared<Resize>();
+    if (entry.has("mode")) {
+        const std::string& mode = entry.text("mode");
+        require(mode == "corners" || mode == "nearest", "the mode " + mode + " of resizing is not known");
+        options->mode = mode == "nearest" ? Mode::nearest : Mode::corners;
+    }
+    layer.options = std::move(options);
+    return entry.channels()[0];
+}
+
+Mode mode_of(const Op& op) { return op.layer->as<Resize>().mode; }
 
 Size size(const Layer&, const std::vector<Size>& inputs) { return inputs[1]; }
 
-RowRange rows(const Op&, size_t input, const ResultRows& asked) {
+RowRange rows(const Op& op, size_t input, const ResultRows& asked) {
     if (input == 1) return {asked.input_height, 0};  // only its size matters
-    return {Between(asked.first, asked.input_height, asked.output_height).low,
-            Between(asked.last - 1, asked.input_height, asked.output_height).high + 1};
+    return {Between(asked.first, asked.input_height, asked.output_height, mode_of(op)).low,
+            Between(asked.last - 1, asked.input_height, asked.output_height, mode_of(op)).high + 1};
 }
 
 int vectors_of_second(const Op&, const std::vector<int>& inputs) { return inputs[1]; }
@@ -38,7 +62,7 @@ public:
 
 private:
     float value(int c, int y, int x) const override {
-        const Between rows(y, in().height(), out().height()), columns(x, in().width(), out().width());
+        const Between rows(y, in().height(), out().height(), mode_of(op_)), columns(x, in().width(), out().width(), mode_of(op_));
         return mix(mix(at(in(), c, rows.low, columns.low), at(in(), c, rows.low, columns.high), columns),
                    mix(at(in(), c, rows.high, columns.low), at(in(), c, rows.high, columns.high), columns), rows);
     }
@@ -49,13 +73,13 @@ private:
 // Keeps the two input rows in use as they are once their columns are interpolated.
 class ResizeWork : public Work {
 public:
-    ResizeWork(Operands operands, const Kernels& kernels)
-        : in_(operands.inputs[0]), out_(operands.output), kernels_(kernels), n_(out_.vectors() * kernels.lanes) {
+    ResizeWork(const Op& op, Operands operands, const Kernels& kernels)
+        : mode_(mode_of(op)), in_(operands.inputs[0]), out_(operands.output), kernels_(kernels), n_(out_.vectors() * kernels.lanes) {
         low_.assign(size_t(n_), 0);
         high_.assign(size_t(n_), 0);
         share_.assign(size_t(n_), 0);
         for (int x = 0; x < out_.width(); ++x) {
-            const Between between(x, in_.width(), out_.width());
+            const Between between(x, in_.width(), out_.width(), mode_);
             const auto place = size_t(out_.buffer->columns[size_t(x)]);
             low_[place] = in_.buffer->columns[size_t(between.low)];
             high_[place] = in_.buffer->columns[size_t(between.high)];
@@ -67,7 +91,7 @@ public:
     void run(int first, int last, float*) override {
         if (first == 0) number_[0] = number_[1] = -1;  // another image
         for (int y = first; y < last; ++y) {
-            const Between rows(y, in_.height(), out_.height());
+            const Between rows(y, in_.height(), out_.height(), mode_);
             const Real *upper = widened(rows.low), *lower = widened(rows.high);
             for (int c = 0; c < out_.channels; ++c)
                 kernels_.mix(upper + c * n_, lower + c * n_, n_, rows.share, out_.row<Real>(y) + size_t(c) * out_.stride());
@@ -85,6 +109,7 @@ private:
         return wide;
     }
 
+    Mode mode_;
     View in_, out_;
     const Kernels& kernels_;
     int n_;
@@ -101,7 +126,7 @@ std::vector<Choice> choices(const Op&, const Surroundings& around) {
 
 std::unique_ptr<Work> make(const Op& op, const Choice& choice, Operands operands, const KernelSet& kernels) {
     if (choice.kernel == Choice::Kernel::plain) return std::make_unique<PlainResize>(op, std::move(operands));
-    return std::make_unique<ResizeWork>(std::move(operands), typed(kernels));
+    return std::make_unique<ResizeWork>(op, std::move(operands), typed(kernels));
 }
 
 }  // namespace
