@@ -10,6 +10,7 @@ import onnx
 
 from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
+from sparsr.export.ir.layers import PadReflect
 from sparsr.export.lower.onnx_file import image_channels
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.onnx_recognised import Recognised, recognise
@@ -74,11 +75,21 @@ def lower_probed(
 
 
 def _with_minimum(graph: DeployGraph, step: int) -> DeployGraph:
-    """The graph with the smallest size that leaves every map a pixel: ONNX Runtime lets pools reach past the border."""
+    """The graph with the smallest size that leaves every map a pixel, and more pixels than are mirrored.
+
+    ONNX Runtime lets pools reach past the border.
+    """
     size = graph.minimum_size
-    while any(min(shape) < 1 for shape in graph.shapes(size, size).values()):
+    while not _fits(graph, size):
         size += step
     return replace(graph, minimum_size=size)
+
+
+def _fits(graph: DeployGraph, size: int) -> bool:
+    shapes = graph.shapes(size, size)
+    mirrored = [(node.layer.padding, node.inputs[0]) for node in graph.nodes if isinstance(node.layer, PadReflect)]
+    large = all(min(shapes[name][1:]) > max(padding) for padding, name in mirrored)
+    return large and all(min(shape) >= 1 for shape in shapes.values())
 
 
 def _rule_of(graph: DeployGraph, source: str) -> SizeRule:

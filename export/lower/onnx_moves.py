@@ -18,7 +18,9 @@ from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_probe import Probe, session
 from sparsr.export.lower.phases import Steps
 
-_MOVING = frozenset(["Expand", "Flatten", "Gather", "Identity", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze"])
+_MOVING = frozenset(
+    ["Expand", "Flatten", "Gather", "GatherND", "Identity", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze"]
+)
 _LONGEST = 16  # nodes
 _LARGEST_FACTOR = 8
 Places = NDArray[np.int64]

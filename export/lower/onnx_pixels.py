@@ -9,21 +9,20 @@ import numpy as np
 from sparsr.export.ir.layers import (
     AvgPool,
     Conv,
-    Crop,
     DepthToSpace,
+    GlobalMax,
+    GlobalMean,
     MaxPool,
     Nearest,
     PadEdge,
-    PadReflect,
     ResizeLike,
-    SliceChannels,
 )
 from sparsr.export.ir.operators.sizes import ResizeMode
 from sparsr.export.lower import phases
+from sparsr.export.lower.onnx_borders import Padding
 from sparsr.export.lower.onnx_site import Site
 from sparsr.runtime.samples import FloatArray
 
-Padding = tuple[int, int, int, int]
 _LARGEST_FACTOR = 8
 _SIZES = 3  # operand of Resize
 
@@ -52,6 +51,8 @@ def conv_transpose(site: Site) -> str:
 
 def max_pool(site: Site) -> str:
     """MaxPool of a square window. A repeated border pixel lies in every window that reaches over the border."""
+    if _sees_all(site):
+        return site.emit(GlobalMax(), [site.map()])
     padding, source = _pads(site), site.map()
     if any(padding):
         source = site.emit(PadEdge(padding), [source], ".pad")
@@ -60,6 +61,8 @@ def max_pool(site: Site) -> str:
 
 def average_pool(site: Site) -> str:
     """AveragePool of a square window; zeros around the map count, if there are any."""
+    if _sees_all(site):
+        return site.emit(GlobalMean(), [site.map()])
     padding, (side, stride) = _pads(site), _window(site)
     if not any(padding):
         return site.emit(AvgPool(side, stride), [site.map()])
@@ -68,6 +71,12 @@ def average_pool(site: Site) -> str:
     channels = site.channels()
     weight = np.full((channels, 1, side, side), 1 / side**2, np.float32)
     return site.emit(Conv(weight, np.zeros(channels, np.float32), stride, padding, channels), [site.map()])
+
+
+def _sees_all(site: Site) -> bool:
+    """Whether a pool's window is the whole map, of a file for images of one size."""
+    kernel = tuple(site.attributes["kernel_shape"])
+    return site.probe.fixed is not None and site.size() == [kernel] and site.probe.size(site.output) == [(1, 1)]
 
 
 def depth_to_space(site: Site) -> str:
@@ -83,29 +92,6 @@ def depth_to_space(site: Site) -> str:
 def space_to_depth(site: Site) -> str:
     """SpaceToDepth, whose channels are (dy, dx, c)."""
     return site.emit(phases.pixel_unshuffle(site.channels(), int(site.attributes["blocksize"]), True), [site.map()])
-
-
-def pad(site: Site) -> str:
-    """Pad of rows and columns with zeros, the border pixel, or mirrored."""
-    amounts = np.asarray(site.setting("pads", 1))
-    mode = site.attributes.get("mode", b"constant").decode()
-    if site.has(3):
-        axes = [int(axis) % 4 for axis in site.weights(3, "axes")]
-        spread = np.zeros((2, 4), int)
-        spread[:, axes] = amounts.reshape(2, -1)
-        amounts = spread.reshape(-1)
-    site.require(amounts.size == 8 and not amounts[[0, 1, 4, 5]].any(), "it pads the batch or the channels")
-    padding: Padding = tuple(int(amounts[index]) for index in (2, 3, 6, 7))  # type: ignore[assignment]
-    if min(padding) < 0:
-        site.require(max(padding) <= 0, "it pads and crops at once")
-        return site.emit(Crop(tuple(-amount for amount in padding), site.channels()), [site.map()])  # type: ignore[arg-type]
-    if mode == "reflect":
-        return site.emit(PadReflect(padding), [site.map()])
-    if mode == "edge":
-        return site.emit(PadEdge(padding), [site.map()])
-    value = site.setting("value", 2, 0.0)
-    site.require(mode == "constant" and not np.any(value), f"the mode {mode} with the value {value} is not handled")
-    return site.emit(phases.zero_padded(site.channels(), padding), [site.map()])
 
 
 def expand(site: Site) -> str:
@@ -128,17 +114,16 @@ def resize(site: Site) -> str:
     kind, factor = _way(site), _factor(site)
     if factor == 1:
         return site.map()
-    like = site.same_size_map(site.probe.size(site.output))
-    if like and site.probe.fixed and site.has(_SIZES) and kind != "cubic":  # a factor would be written as such
-        return site.emit(ResizeLike(kind), [site.map(), like])
+    other = site.same_size_map(site.probe.size(site.output))
+    if other and site.probe.fixed and site.has(_SIZES) and kind != "cubic":  # a factor would be written as such
+        return site.emit(ResizeLike(kind), [site.map(), other])
     if factor and kind == "nearest":
         return site.emit(Nearest(factor), [site.map()])
     if factor and kind == "linear":
         return site.chain(phases.bilinear(site.channels(), factor), site.map())
     if kind == "cubic":
         return _cubic(site, factor)
-    if like is None and factor:
-        like = site.emit(Nearest(factor), [site.emit(SliceChannels(0, 1), [site.map()], ".one")], ".size")
+    like = site.like(site.probe.size(site.output))
     if like is None:
         site.refuse(f"{kind} to this size is not handled; whole factors up to 8, and to another map's size, are")
     return site.emit(ResizeLike(kind), [site.map(), like])

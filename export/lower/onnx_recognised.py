@@ -6,7 +6,7 @@ what is made of it are run, and the values compared with those of the functions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,12 @@ import onnx
 from numpy.typing import NDArray
 
 from sparsr.export.ir.layers import Activation, ChannelNorm
-from sparsr.export.ir.operators.activation import FUNCTIONS
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_moves import Moves
 from sparsr.export.lower.onnx_probe import Probe, session
 from sparsr.runtime.samples import FloatArray
 
-_NAMED = ("gelu", "gelu_tanh", "mish", "hardswish")
+_NAMED = ("gelu", "gelu_tanh", "mish", "hardswish", "softplus")
 _POINTWISE = frozenset(
     [
         "Abs",
@@ -54,6 +53,8 @@ _POINTWISE = frozenset(
     ]
 )
 _GRID = np.concatenate([np.linspace(-12, 12, 4001), [-40, -20, 20, 40]]).astype(np.float32)
+_LOWEST = -4
+"""Place of the smallest value in it."""
 _NEAR = 3e-6
 """Of max(1, |x|): what rounding may differ by. GELU and its approximation are 5e-4 apart."""
 _LONGEST = 16
@@ -94,14 +95,16 @@ class _Search:
         values = self._evaluated(cone, node.output[0])
         if values is None or not np.isfinite(values).all():
             return None
-        factor = float(values[-1] / _GRID[-1])  # all of them tend to x
-        for name in _NAMED:
-            expected = FUNCTIONS[name].reference(Activation(name), _GRID.astype(np.float64))
-            if factor and (np.abs(values / factor - expected) <= _NEAR * np.maximum(1, np.abs(_GRID))).all():
-                factor = float(f"{factor:.6g}")
-                channels = self._probe.channels(node.output[0])
-                scale = [] if factor == 1 else [("", phases.scaled(channels, factor))]
-                return Recognised(cone.source, [(".function" if scale else "", Activation(name)), *scale])
+        channels = self._probe.channels(node.output[0])
+        for functions, factor in _candidates(values):
+            expected = _GRID.astype(np.float64)
+            for function in functions:
+                expected = function.reference(expected)
+            if (np.abs(values - factor * expected) <= _NEAR * max(1, abs(factor)) * np.maximum(1, np.abs(_GRID))).all():
+                steps: phases.Steps = [(f".{number}", function) for number, function in enumerate(functions)]
+                if factor != 1:
+                    steps.append((".factor", phases.scaled(channels, factor)))
+                return Recognised(cone.source, [*steps[:-1], ("", steps[-1][1])])
         return None
 
     def norm(self, node: onnx.NodeProto) -> Recognised | None:
@@ -227,3 +230,17 @@ class _Cone:
     source: str
     nodes: list[onnx.NodeProto]
     constants: Mapping[str, NDArray[Any]]
+
+
+def _candidates(values: FloatArray) -> Iterator[tuple[list[Activation], float]]:
+    """Functions that could have these values on the grid, and a factor after them: what they tend to tells numbers."""
+    lowest, highest = float(values[_LOWEST]), float(values[-1])
+    if highest == values[-2]:  # bounded
+        yield [Activation("clip", low=lowest, high=highest)], 1.0
+        return
+    factor = float(f"{highest / _GRID[-1]:.6g}")  # all others tend to x
+    if not factor:
+        return
+    yield from (([Activation(name)], factor) for name in _NAMED)
+    yield [Activation("leaky_relu", float(f"{lowest / _GRID[_LOWEST] / factor:.6g}"))], factor
+    yield [Activation("elu"), Activation("leaky_relu", float(f"{-lowest / factor:.6g}"))], factor

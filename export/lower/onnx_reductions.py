@@ -6,6 +6,7 @@ import numpy as np
 
 from sparsr.export.ir.layers import Activation, ChannelSoftmax, GlobalMax, GlobalMean, Mul, SliceChannels
 from sparsr.export.lower import phases
+from sparsr.export.lower.onnx_counts import pixel_sum
 from sparsr.export.lower.onnx_functions import Rule
 from sparsr.export.lower.onnx_site import Site
 
@@ -23,18 +24,20 @@ def mean(site: Site) -> str:
     return site.emit(phases.channel_map(np.full((1, channels), 1 / channels)), [source])
 
 
-def channel_sum(site: Site) -> str:
-    """ReduceSum over the channels; its axis stays."""
+def total(site: Site) -> str:
+    """ReduceSum over the channels or over all pixels."""
     return _summed(site, site.map())
 
 
 def _summed(site: Site, source: str, suffix: str = "") -> str:
+    if _axes(site) == _PIXELS:
+        return pixel_sum(site, source, suffix)
     _require_channels(site, _axes(site))
     return site.emit(phases.channel_map(np.ones((1, site.channels()))), [source], suffix)
 
 
 def norm(power: int) -> Rule:
-    """ReduceL1 (1), ReduceL2 (2) over the channels."""
+    """ReduceL1 (1), ReduceL2 (2) over the channels or over all pixels."""
 
     def rule(site: Site) -> str:
         if power == 1:
@@ -46,7 +49,7 @@ def norm(power: int) -> Rule:
 
 
 def square_sum(site: Site, suffix: str = "") -> str:
-    """ReduceSumSquare over the channels."""
+    """ReduceSumSquare over the channels or over all pixels."""
     return _summed(site, site.emit(Mul(), [site.map()] * 2, ".squares"), suffix)
 
 

@@ -18,13 +18,16 @@ from sparsr.export.ir.layers import (
     ResizeLike,
     SliceChannels,
 )
+from sparsr.export.lower import onnx_borders as borders
 from sparsr.export.lower import onnx_functions as functions
 from sparsr.export.lower import onnx_norms as norms
 from sparsr.export.lower import onnx_pixels as pixels
 from sparsr.export.lower import onnx_reductions as reductions
 from sparsr.export.lower import onnx_slices, phases
+from sparsr.export.lower.onnx_counts import operand
 from sparsr.export.lower.onnx_functions import UNBOUNDED, Rule
 from sparsr.export.lower.onnx_norms import affine, per_channel
+from sparsr.export.lower.onnx_scatter import scatter
 from sparsr.export.lower.onnx_site import Site
 
 
@@ -60,7 +63,7 @@ def mul(site: Site) -> str:
         if site.is_constant(index):
             factor = per_channel(site, site.weights(index, "constant"))
             return affine(site, site.map(1 - index), factor, 0)
-    return _product(site, [site.map(0), site.map(1)])
+    return _product(site, [operand(site, 0), operand(site, 1)])
 
 
 def _product(site: Site, operands: list[str]) -> str:
@@ -77,15 +80,15 @@ def div(site: Site) -> str:
         divisor = per_channel(site, site.weights(1, "divisor"))
         site.require(bool(divisor.all()), "it divides by 0")
         return affine(site, site.map(), 1 / divisor.astype(np.float64), 0)
-    inverse = site.emit(Activation("reciprocal"), [site.map(1)], ".inverse")
+    inverse = site.emit(Activation("reciprocal"), [operand(site, 1)], ".inverse")
     if site.is_constant(0):
         return affine(site, inverse, per_channel(site, site.weights(0, "constant")), 0)
-    return _product(site, [site.map(0), inverse])
+    return _product(site, [operand(site, 0), inverse])
 
 
 def _as_wide(site: Site, index: int, source: str = "") -> str:
     """An operand, or what it has become, with as many channels as the result: a single one is repeated."""
-    channels, own, source = site.probe.channels(site.output), site.channels(index), source or site.map(index)
+    channels, own, source = site.probe.channels(site.output), site.channels(index), source or operand(site, index)
     if own == channels:
         return source
     site.require(own == 1, f"it joins {own} and {channels} channels")
@@ -166,7 +169,10 @@ def one_pixel(site: Site) -> str:
 
 
 def transposed(site: Site) -> str:
-    """Transpose of one pixel. Pairs around what works on channels last are gone: `onnx_layout`, `onnx_moves`."""
+    """Transpose of one pixel, or behind a ScatterND. Those around channels last are gone: `onnx_layout`."""
+    inner = site.producer(site.node.input[0])
+    if inner is not None and inner.op_type == "ScatterND":
+        return scatter(site)
     if not site.probe.is_vector(site.output):
         (site.first_without_twin() or site).refuse("with channels last, or axes exchanged, it is not handled")
     return one_pixel(site)
@@ -230,7 +236,7 @@ RULES: dict[str, Rule] = {
     "Mul": mul,
     "Neg": functions.neg,
     "PRelu": functions.prelu,
-    "Pad": pixels.pad,
+    "Pad": borders.pad,
     "Pow": functions.power,
     "Reciprocal": functions.activation("reciprocal"),
     "ReduceL1": reductions.norm(1),
@@ -238,11 +244,12 @@ RULES: dict[str, Rule] = {
     "ReduceMax": reductions.extreme(1),
     "ReduceMean": reductions.mean,
     "ReduceMin": reductions.extreme(-1),
-    "ReduceSum": reductions.channel_sum,
+    "ReduceSum": reductions.total,
     "ReduceSumSquare": reductions.square_sum,
     "Relu": functions.activation("relu"),
     "Reshape": one_pixel,
     "Resize": pixels.resize,
+    "ScatterND": scatter,
     "Selu": functions.selu,
     "Sigmoid": functions.activation("sigmoid"),
     "Slice": onnx_slices.cut,

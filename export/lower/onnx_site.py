@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -10,11 +10,12 @@ import onnx
 from numpy.typing import NDArray
 
 from sparsr.export.ir.graph import Node
-from sparsr.export.ir.layers import Activation, Add, Layer
+from sparsr.export.ir.layers import Activation, Add, Layer, Nearest, SliceChannels
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_layout import twin_of
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.phases import Steps
+from sparsr.export.lower.size_rule import LARGEST_SCALE
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import FloatArray
 
@@ -70,6 +71,13 @@ class Site:
         """Whether there is such an operand."""
         return index < len(self.node.input) and bool(self.node.input[index])
 
+    def is_number(self, index: int) -> bool:
+        """Whether an operand is one number that depends on the image."""
+        found = self.probe.values.get(self.node.input[index], [])
+        return (
+            not self.is_constant(index) and bool(found) and all(value.size == 1 and value.ndim < 2 for value in found)
+        )
+
     def is_constant(self, index: int) -> bool:
         """Whether an operand is the same for every image."""
         return self.node.input[index] in self.probe.constants
@@ -98,6 +106,10 @@ class Site:
         constant = self.probe.constants.get(name)
         return [constant] * len(self.probe.sizes) if constant is not None else self.probe.values[name]
 
+    def producer(self, name: str) -> onnx.NodeProto | None:
+        """The node that computes a tensor; None of weights and the image."""
+        return self._lowered.producers.get(name)
+
     def map(self, index: int = 0) -> str:
         """The graph's tensor of an operand that is a feature map."""
         return self.map_called(self.node.input[index])
@@ -109,7 +121,9 @@ class Site:
         return self._lowered.tensors[name]
 
     def channels(self, index: int = 0) -> int:
-        """Of an operand that is a feature map."""
+        """Of an operand that is a feature map, or one number."""
+        if self.is_number(index):
+            return 1
         if not self.probe.is_map(self.node.input[index]):
             self.map(index)
         return self.probe.channels(self.node.input[index])
@@ -170,8 +184,30 @@ class Site:
                 return sites
             sites.insert(0, Site(before, self._lowered))
 
+    def sizes_of_maps(self) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
+        """A tensor of the graph for every size that there is, with that size for every probe image."""
+        seen: list[list[tuple[int, ...]]] = []
+        for name, tensor in self._lowered.tensors.items():
+            size = self.probe.size(name)
+            if size not in seen:
+                seen.append(size)
+                yield tensor, size
+
     def same_size_map(self, size: Sequence[tuple[int, ...]]) -> str | None:
         """The first feature map that has that size for every probe image, if there is one."""
         found = (name for name in self._lowered.tensors if self.probe.size(name) == list(size))
         name = next(found, None)
         return None if name is None else self._lowered.tensors[name]
+
+    def like(self, size: Sequence[tuple[int, ...]]) -> str | None:
+        """A tensor of that size for every probe image: a feature map, or the image or the operand enlarged for that."""
+        if (found := self.same_size_map(size)) is not None:
+            return found
+        for base in (self.probe.image, self.node.input[0]):
+            if base not in self._lowered.tensors:
+                continue
+            for factor in range(2, LARGEST_SCALE + 1):
+                if list(size) == [(factor * height, factor * width) for height, width in self.probe.size(base)]:
+                    one = self.emit(SliceChannels(0, 1), [self.map_called(base)], ".one")
+                    return self.emit(Nearest(factor), [one], ".like")
+        return None

@@ -73,10 +73,11 @@ def _pixels(first: Site, site: Site, lines: dict[int, _Line]) -> str:
     if len(amounts) == 1:
         amount = amounts.pop()
         return site.emit(Crop(amount, site.channels()), [first.map()]) if any(amount) else first.map()
-    like = first.same_size_map(site.probe.size(site.output))
-    if like is None or any(line.start for line in lines.values()):
+    like = None if any(line.start for line in lines.values()) else site.like(site.probe.size(site.output))
+    if like is None:
         site.refuse("what it cuts off depends on the image's size")
-    return site.emit(CropLike(), [first.map(), like])
+    most = max(before[axis] - after[axis] for before, after in sizes for axis in (0, 1))
+    return site.emit(CropLike(most), [first.map(), like])
 
 
 def _left_out(first: Site, site: Site, lines: dict[int, _Line], steps: dict[int, int]) -> str:

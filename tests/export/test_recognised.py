@@ -96,6 +96,10 @@ CASES = {
     "hardswish": (nn.Hardswish(), "hardswish"),
     "hardswish, spelled": (Function(lambda x: x * F.relu6(x + 3) / 6), "hardswish"),
     "hardsigmoid": (nn.Hardsigmoid(), "clip"),
+    "softplus": (nn.Softplus(), "softplus"),
+    "elu, spelled": (Function(lambda x: torch.where(x > 0, x, 0.7 * (torch.exp(x) - 1))), "elu"),
+    "leaky, spelled": (Function(lambda x: torch.where(x > 0, x, 0.3 * x)), "leaky_relu"),
+    "elu, scaled": (nn.SELU(), "elu"),
     "tanh": (nn.Tanh(), "tanh"),
     "relu6": (nn.ReLU6(), "clip"),
     "norm, spelled": (SpelledNorm(), "ChannelNorm"),
@@ -129,7 +133,10 @@ def kinds(graph):
 
 # Reading a program takes seconds: the few that it spells in its own way.
 BOTH = [(by_script, name) for name in CASES]
-BOTH += [(by_program, name) for name in ("gelu", "mish, spelled", "norm, spelled", "instance norm", "squeeze-excite")]
+BOTH += [
+    (by_program, name)
+    for name in ("gelu", "softplus", "mish, spelled", "norm, spelled", "instance norm", "squeeze-excite")
+]
 
 
 @pytest.mark.parametrize(("export", "name"), BOTH)
