@@ -18,7 +18,7 @@ from sparsr.runtime.errors import SparsrError, one_line
 from sparsr.runtime.files import remove_stale
 from sparsr.runtime.media.film.containers import OUTPUT_SUFFIXES
 from sparsr.runtime.media.film.writing import PRESETS
-from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, written_format
+from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, Format, written_format
 from sparsr.runtime.media.images import read_image, write_image
 from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM, output_name
 from sparsr.runtime.memory import format_bytes, give_back_at_once, parse_bytes
@@ -198,8 +198,8 @@ def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str
         say(film.remarks)
         print(one_line(f"{target}: done in {clock(time.monotonic() - start)}, {film}"))
         return {"output": str(target), "frames": film.frames, "remarks": film.remarks}
-    kind = WRITTEN_SUFFIXES[options.formats[0] if options.formats else DEFAULT_SUFFIX]
-    picture = upscale_picture(source, target, upscaler, options.max_pixels, kind if target == STANDARD_STREAM else None)
+    kind = _piped_format(options) if target == STANDARD_STREAM else None
+    picture = upscale_picture(source, target, upscaler, options.max_pixels, kind)
     say(picture.remarks)
     seconds = time.monotonic() - start
     print(one_line(f"{output_name(target)}: {picture} in {seconds:.1f} s with {upscaler.engine.name}"))
@@ -221,10 +221,20 @@ def _check_streams(options: argparse.Namespace) -> None:
         raise SparsrError(f"{source} cannot go to standard output", "only a picture can; name a file or folder")
     if source != STANDARD_STREAM and not source.exists():
         raise SparsrError(f"{source} does not exist", "check the path")
-    if target != STANDARD_STREAM:
+    if target == STANDARD_STREAM:
+        _piped_format(options)
+    else:
         written_format(target)
     if options.patch_map or options.json:
         raise SparsrError("--patch-map and --json need files", "name the picture and its output")
+
+
+def _piped_format(options: argparse.Namespace) -> Format:
+    """Of a picture on standard output. Raises `SparsrError` where only a film's is named."""
+    known = [ending for ending in options.formats if ending in WRITTEN_SUFFIXES]
+    if options.formats and not known:
+        raise SparsrError(f"standard output takes no {options.formats[0][1:]}", "only a picture can; name its format")
+    return WRITTEN_SUFFIXES[known[0] if known else DEFAULT_SUFFIX]
 
 
 def _settings(options: argparse.Namespace) -> Settings:

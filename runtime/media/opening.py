@@ -58,6 +58,7 @@ _OTHERS = (
     ("a film", 8, b"AVI LIST"),
 )
 """What else files are, and at which place they begin with what."""
+_FILM_HINT = "films are taken from files by their ending, such as .mp4; raw frames from standard input by --raw"
 
 # The caller's own cap, checked from the header, takes the place of Pillow's warning and fixed limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -140,7 +141,9 @@ def opened(path: str | Path) -> Iterator[Opened]:
                     shown.seek(0)
                     image = GifAnimation(shown)
             except Image.UnidentifiedImageError as error:
-                raise SparsrError(f"{path} is not an image of a known format{_what(file)}", _hint(path)) from error
+                what = _what(file)
+                hint = _FILM_HINT if what == " but a film" else _hint(path)
+                raise SparsrError(f"{path} is not an image of a known format{what}", hint) from error
         with image:
             if _is_preview(image, file):
                 hint = "develop it with a raw converter, and save that as TIFF of 16 bits"

@@ -192,6 +192,12 @@ def test_standard_input_and_output(bundle, upscale, tmp_path):
     assert done.stdout[:2] == b"\xff\xd8"
     done = piped(bundle, b"nothing", "-", "-")
     assert (done.returncode, done.stdout) == (2, b"") and b"not an image" in done.stderr
+    done = piped(bundle, source.read_bytes(), "-", "-", "--format", "mp4", "--format", "gif")
+    assert done.returncode == 0 and done.stdout[:4] == b"GIF8"
+    done = piped(bundle, source.read_bytes(), "-", "--format", "mp4")
+    assert done.returncode == 2 and done.stderr.startswith(b"error: standard output takes no mp4\nhint: ")
+    done = piped(bundle, b"\0\0\0\x18ftypisom", "-", "-")
+    assert done.returncode == 2 and b"but a film" in done.stderr and b"--raw" in done.stderr
 
 
 def test_standard_input_is_called_so(bundle, upscale, tmp_path):
