@@ -144,9 +144,14 @@ class _Job:
         count = len(found.timing.milliseconds)
         deep = bits(self.source.image, self.source.file) > 8
         remarks = ["more than 8 bits a channel cut to 8, in which frames are put together"] if deep else []
+        if self.source.image.info.get("default_image"):
+            remarks.append("left out: the picture for viewers that know no animations")
         with Progress(self.source.path.name, count, "frames") as progress, _output(self.target) as file:
             prepared = self._prepared_frames(found, remarks)
             first = next(prepared)
+            height, width = (
+                side * self.upscaler.scale for side in first.pixels.shape[:2]
+            )  # turned, where Exif says so
             metadata = first.metadata.of_size(height, width)
             frames = self._upscaled(itertools.chain([first], prepared), held_back, progress)
             write_animation(file, self.kind, frames, metadata, found.timing)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judges import ffprobe, identify, imagemagick_frames, pngcheck
+from judges import ffmpeg, ffprobe, identify, imagemagick_frames, pngcheck
 from picture_kinds import Doubling, noise, smooth
 from PIL import Image, ImageSequence
 
@@ -193,3 +193,28 @@ def test_what_fails_between_frames_is_said_as_it_is(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         upscale_picture(path, tmp_path / "b.webp", Failing(), MANY)
     assert not (tmp_path / "b.webp").exists()
+
+
+@pytest.mark.parametrize("suffix", ["webp", "png"])
+def test_turned_animations(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / f"a.{suffix}", frames(), duration=50, exif=exif, **{"lossless": True})
+    report = upscale_picture(path, tmp_path / f"b.{suffix}", Doubling(), MANY)
+    assert (report.width, report.height) == (48, 64)
+    for (old, _), (new, _) in zip(shown(path), shown(tmp_path / f"b.{suffix}"), strict=True):
+        np.testing.assert_array_equal(np.rot90(old, -1).repeat(2, axis=0).repeat(2, axis=1), new)
+
+
+def test_a_picture_apart_from_the_animation_is_named(tmp_path):
+    path = save(tmp_path / "a.png", [Image.new("RGB", (32, 24), "red"), *frames()], duration=50, default_image=True)
+    report = upscale_picture(path, tmp_path / "b.png", Doubling(), MANY)
+    assert report.frames == 4 and "viewers that know no animations" in report.remarks[0]
+    np.testing.assert_array_equal(shown(tmp_path / "b.png")[0][0][::2, ::2, :3], np.asarray(frames()[0]))
+
+
+def test_frames_of_16_bits_are_cut_and_it_is_said(tmp_path):
+    pattern = ("-f", "lavfi", "-i", "testsrc2=s=32x24:r=10:d=0.4,format=rgb48be")
+    ffmpeg(*pattern, "-f", "apng", tmp_path / "a.png")
+    report = upscale_picture(tmp_path / "a.png", tmp_path / "b.png", Doubling(), MANY)
+    assert report.frames == 4 and "cut to 8" in report.remarks[0]
