@@ -45,7 +45,7 @@ FORMATS = (
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), alpha=False, grey=True, streamed=True, max_side=65_500,
            metadata=(*_COMMON, "dpi", "iptc", "comment")),
     Format("TIFF", (".tif", ".tiff"), depths=(*_DEEP, np.float32), grey=True, streamed=True,
-           metadata=(*_COMMON, "dpi")),
+           metadata=(*_COMMON, "dpi", "iptc")),
     Format("WEBP", (".webp",), frames=True, encoder_bytes=40, max_side=16_383, metadata=_COMMON),
     Format("AVIF", (".avif",), frames=True, encoder_bytes=36, max_side=65_536, metadata=_COMMON),
     Format("GIF", (".gif",), frames=True, encoder_bytes=24, max_side=65_535, metadata=("comment",)),

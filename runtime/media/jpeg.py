@@ -15,13 +15,14 @@ import numpy as np
 from PIL import Image
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media.metadata import Metadata
+from sparsr.runtime.media.metadata import PHOTOSHOP_SEGMENT, Metadata
 from sparsr.runtime.samples import Samples
 
 MAX_SIDE = 65_500  # as far as libjpeg goes, of the 65,535 of the standard
 QUALITY: dict[str, int] = {"quality": 95, "subsampling": 0}
 _BLOCK = 8  # pixels a side of what is coded together, without chroma subsampling
 _MOST_BLOCKS = 65_535  # between two restart markers
+_PHOTOSHOP = 0xED  # marker of the segment
 _SCAN, _FRAME, _RESTART, _END = 0xDA, 0xC0, 0xD0, b"\xff\xd9"
 _MOST_BYTES = 65_000  # of a segment's content
 _ROWS = 64  # of pixels a scan, as far as the blocks allow
@@ -88,8 +89,16 @@ def _described(metadata: Metadata) -> dict[str, Any]:
     exif = metadata.exif if metadata.exif and len(metadata.exif) <= _MOST_BYTES else None
     xmp = metadata.xmp if metadata.xmp and len(metadata.xmp) <= _MOST_BYTES else None
     comment = metadata.comment.encode()[:_MOST_BYTES] if metadata.comment else None
-    fields = {"icc_profile": metadata.icc_profile, "exif": exif, "xmp": xmp, "dpi": metadata.dpi, "comment": comment}
-    fields["extra"] = metadata.iptc  # a segment as it is
+    fields: dict[str, Any] = {
+        "icc_profile": metadata.icc_profile,
+        "exif": exif,
+        "xmp": xmp,
+        "dpi": metadata.dpi,
+        "comment": comment,
+    }
+    if metadata.iptc and len(metadata.iptc) <= _MOST_BYTES:
+        content = PHOTOSHOP_SEGMENT + metadata.iptc
+        fields["extra"] = struct.pack(">BBH", 0xFF, _PHOTOSHOP, len(content) + 2) + content
     return {name: value for name, value in fields.items() if value}
 
 

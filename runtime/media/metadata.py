@@ -22,7 +22,9 @@ _WIDTH, _HEIGHT = 0xA002, 0xA003
 # Of the main directory: what describes the picture, not how the file stores it. Title, camera, resolution, software,
 # date, artist, rating, copyright, and Windows' own fields.
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 40091, 40092, 40093, 40094, 40095)
-_IPTC_SEGMENT = 0xED
+PHOTOSHOP, IPTC = 34377, 33723  # fields of TIFF
+_IPTC_BLOCK = b"8BIM\x04\x04\0\0"  # with an empty name; four bytes of length follow
+PHOTOSHOP_SEGMENT = b"Photoshop 3.0\0"
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:=["']|>))\s*[2-8]""")
 _XMP_SIZES = rb"""((?:tiff:Image|exif:Pixel[XY]?)(?:%s)(?:=["']|>))\s*\d+"""
 
@@ -40,7 +42,7 @@ class Metadata:
     chunks: tuple[png_chunks.Chunk, ...] = ()
     """Of PNG, byte for byte: colour and text."""
     iptc: bytes | None = None
-    """The APP13 segment of JPEG with its marker."""
+    """Photoshop's blocks, as they lie in the APP13 segment of JPEG and in a field of TIFF."""
     comment: str | None = None
 
     def of_size(self, height: int, width: int) -> Metadata:
@@ -68,15 +70,13 @@ def read_metadata(image: Image.Image, chunks: list[png_chunks.Chunk], grey: bool
     profile = png_chunks.icc_profile(chunks) if chunks else info.get("icc_profile")
     xmp = png_chunks.xmp(chunks) if chunks else info.get("xmp")
     dpi = png_chunks.dots_per_inch(chunks) if chunks else info.get("dpi")
-    segments = getattr(image, "applist", [])
-    iptc = next((data for name, data in segments if name == "APP13" and data.startswith(b"Photoshop 3.0\0")), None)
     return Metadata(
         profile if profile and _fits(profile, b"GRAY" if grey else b"RGB ") else None,
         _exif(image, chunks),
         _XMP_ORIENTATION.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
         _dpi(dpi),
         png_chunks.kept_as_they_are(chunks),
-        bytes((0xFF, _IPTC_SEGMENT)) + (len(iptc) + 2).to_bytes(2, "big") + iptc if iptc else None,
+        _photoshop(image, chunks),
         _comment(info.get("comment")),
     )
 
@@ -90,10 +90,21 @@ def orientation(image: Image.Image, chunks: list[png_chunks.Chunk]) -> int:
 
 
 def parsed(exif: bytes) -> Image.Exif:
-    """An Exif block as Pillow's object."""
+    """An Exif block as Pillow's object, whose texts are written as the bytes they were."""
     result = Image.Exif()
     result.load(exif)
+    for directory in (result, result.get_ifd(_EXIF_IFD), result.get_ifd(_GPS_IFD)):
+        for tag, value in [*directory.items()]:
+            directory[tag] = _as_stored(value)
     return result
+
+
+class Text(str):
+    """A text of Exif. Its bytes are UTF-8 as a rule; Pillow reads them as Latin 1 and would write question marks."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+        """The bytes as they were, whatever is asked for."""
+        return super().encode("latin-1", "replace")
 
 
 def _loaded(image: Image.Image, chunks: list[png_chunks.Chunk]) -> Image.Exif:
@@ -108,13 +119,40 @@ def _exif(image: Image.Image, chunks: list[png_chunks.Chunk]) -> bytes | None:
         result.endian = "<"
         for tag in DESCRIPTIVE:
             if tag in found:
-                result[tag] = found[tag]
+                result[tag] = _as_stored(found[tag])
         for directory in (_EXIF_IFD, _GPS_IFD):
             if entries := found.get_ifd(directory):
-                result.get_ifd(directory).update(entries)
+                result.get_ifd(directory).update({tag: _as_stored(value) for tag, value in entries.items()})
         if len(result) or result.get_ifd(_EXIF_IFD) or result.get_ifd(_GPS_IFD):
             return result.tobytes()
     return None
+
+
+def _photoshop(image: Image.Image, chunks: list[png_chunks.Chunk]) -> bytes | None:
+    """Photoshop's blocks; of a TIFF that has only IPTC a block with that."""
+    if chunks:
+        return png_chunks.photoshop(chunks)
+    for name, data in getattr(image, "applist", []):
+        if name == "APP13" and data.startswith(PHOTOSHOP_SEGMENT):
+            return bytes(data.removeprefix(PHOTOSHOP_SEGMENT))
+    # As stored: programs call the bytes of these fields bytes or numbers of four, of which Pillow takes the first.
+    stored = getattr(getattr(image, "tag_v2", None), "_tagdata", {})
+    blocks, record = stored.get(PHOTOSHOP), stored.get(IPTC)
+    if isinstance(blocks, bytes):
+        return blocks
+    if not isinstance(record, bytes):
+        return None
+    return _IPTC_BLOCK + len(record).to_bytes(4, "big") + record + b"\0" * (len(record) % 2)
+
+
+def iptc_record(blocks: bytes) -> bytes:
+    """What Photoshop's blocks hold of IPTC; empty if nothing."""
+    _, found, rest = blocks.partition(_IPTC_BLOCK)
+    return rest[4 : 4 + int.from_bytes(rest[:4], "big")] if found else b""
+
+
+def _as_stored(value: Any) -> Any:
+    return Text(value) if isinstance(value, str) else value
 
 
 def _sized(exif: bytes | None, height: int, width: int) -> bytes | None:

@@ -21,7 +21,8 @@ _KEPT = (*COLOUR, *_TEXT, b"iCCP", b"eXIf", b"pHYs")
 _MOST_BYTES = 64 << 20  # of all that is kept
 _MOST_INFLATED = 16 << 20  # of a profile or an XMP packet
 _XMP = b"XML:com.adobe.xmp"
-_EXIF_AS_TEXT = b"Raw profile type "  # how ImageMagick once kept Exif and IPTC
+_XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_RAW_PROFILE = b"Raw profile type "  # how ImageMagick once kept Exif and IPTC
 
 Chunk = tuple[bytes, bytes]
 
@@ -101,21 +102,31 @@ def xmp(chunks: list[Chunk]) -> bytes | None:
             compressed, _, rest = data[len(_XMP) + 1], None, data[len(_XMP) + 3 :]
             text = rest.split(b"\0", 2)[-1]
             return _inflated(text) if compressed else text
-    return None
+    return _profile_in_text(chunks, b"xmp")
 
 
 def exif(chunks: list[Chunk]) -> bytes | None:
-    """The Exif block: of the chunk for it, or as ImageMagick wrote it into a text."""
+    """The Exif block: of the chunk for it, or as ImageMagick writes it into a text."""
     for name, data in chunks:
         if name == b"eXIf":
             return data
+    found = _profile_in_text(chunks, b"exif", b"APP1")
+    return found.removeprefix(b"Exif\0\0") if found and not found.startswith(_XMP_IN_JPEG) else None
+
+
+def photoshop(chunks: list[Chunk]) -> bytes | None:
+    """Photoshop's blocks, in which IPTC lies, as ImageMagick writes them into a text."""
+    return _profile_in_text(chunks, b"iptc", b"8bim")
+
+
+def _profile_in_text(chunks: list[Chunk], *kinds: bytes) -> bytes | None:
+    """A block as hexadecimal digits behind its name and length, as ImageMagick writes it."""
     for name, data in chunks:
-        if name == b"zTXt" and data.startswith((_EXIF_AS_TEXT + b"exif\0", _EXIF_AS_TEXT + b"APP1\0")):
-            lines = (_inflated(data.partition(b"\0")[2][1:]) or b"").split(None, 2)
+        title, _, text = data.partition(b"\0")
+        if name in (b"tEXt", b"zTXt") and title in [_RAW_PROFILE + kind for kind in kinds]:
+            lines = ((_inflated(text[1:]) or b"") if name == b"zTXt" else text).split(None, 2)
             try:
-                return (
-                    bytes.fromhex(lines[2].decode("ascii", "replace")).removeprefix(b"Exif\0\0") if lines[2:] else None
-                )
+                return bytes.fromhex(lines[2].decode("ascii", "replace")) if lines[2:] else None
             except ValueError:
                 return None
     return None
@@ -135,7 +146,7 @@ def kept_as_they_are(chunks: list[Chunk]) -> tuple[Chunk, ...]:
     return tuple(
         (name, data)
         for name, data in chunks
-        if name in COLOUR or (name in _TEXT and not data.startswith((_XMP + b"\0", _EXIF_AS_TEXT)))
+        if name in COLOUR or (name in _TEXT and not data.startswith((_XMP + b"\0", _RAW_PROFILE)))
     )
 
 

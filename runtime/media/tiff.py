@@ -10,7 +10,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media.metadata import DESCRIPTIVE, Metadata, parsed
+from sparsr.runtime.media.metadata import DESCRIPTIVE, IPTC, PHOTOSHOP, Metadata, iptc_record, parsed
 from sparsr.runtime.samples import Samples
 
 _MOST_BYTES = 2**32 - 2**20  # offsets have 32 bits; some room for the directory
@@ -97,6 +97,10 @@ class TiffWriter:
             fields |= {field[0]: field for field in self._sub_directories(metadata.exif)}
         if metadata.xmp:
             fields[_XMP] = (_XMP, _BYTE, len(metadata.xmp), metadata.xmp)
+        if metadata.iptc:
+            fields[PHOTOSHOP] = (PHOTOSHOP, _BYTE, len(metadata.iptc), metadata.iptc)
+            if record := iptc_record(metadata.iptc):
+                fields[IPTC] = (IPTC, _UNDEFINED, len(record), record)
         if metadata.icc_profile:
             fields[_PROFILE] = (_PROFILE, _UNDEFINED, len(metadata.icc_profile), metadata.icc_profile)
         return list(fields.values())

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from judges import exiftool, pngcheck
+from judges import exiftool, pngcheck, run
 from picture_kinds import Doubling, chunk, jpeg, png, smooth
 from PIL import Image, ImageCms
 
@@ -61,15 +61,53 @@ def test_a_photo_keeps_what_it_says(photo, tmp_path, suffix):
         assert any("comment" in remark for remark in report.remarks)
 
 
-def test_iptc_is_kept_in_a_jpeg(tmp_path):
+def with_iptc(path):
+    """A JPEG with a caption."""
     record = b"\x1c\x02\x78" + struct.pack(">H", 5) + b"hello"
     segment = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(record)) + record
     plain = jpeg(smooth())
     marker = b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment
-    (tmp_path / "a.jpg").write_bytes(plain[:2] + marker + plain[2:])
-    assert exiftool(tmp_path / "a.jpg")["IPTC:Caption-Abstract"] == "hello"
-    upscale_picture(tmp_path / "a.jpg", tmp_path / "b.jpg", Doubling(), 10**8)
-    assert exiftool(tmp_path / "b.jpg")["IPTC:Caption-Abstract"] == "hello"
+    path.write_bytes(plain[:2] + marker + plain[2:])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_iptc_is_kept_in_jpeg_and_tiff(tmp_path, suffix):
+    upscale_picture(with_iptc(tmp_path / "a.jpg"), tmp_path / f"b.{suffix}", Doubling(), 10**8)
+    assert exiftool(tmp_path / f"b.{suffix}")["IPTC:Caption-Abstract"] == "hello"
+    upscale_picture(tmp_path / f"b.{suffix}", tmp_path / "c.jpg", Doubling(), 10**8)
+    assert exiftool(tmp_path / "c.jpg")["IPTC:Caption-Abstract"] == "hello"
+    report = upscale_picture(tmp_path / f"b.{suffix}", tmp_path / "c.png", Doubling(), 10**8)
+    assert any("IPTC" in remark for remark in report.remarks)
+
+
+def test_iptc_alone_in_a_tiff(tmp_path):
+    """The field for it, without Photoshop's blocks around."""
+    Image.fromarray(smooth()).save(tmp_path / "a.tif")
+    run("exiftool", "-overwrite_original", "-IPTC:Caption-Abstract=hello", tmp_path / "a.tif")
+    upscale_picture(tmp_path / "a.tif", tmp_path / "b.tif", Doubling(), 10**8)
+    assert exiftool(tmp_path / "b.tif")["IPTC:Caption-Abstract"] == "hello"
+
+
+def test_what_imagemagick_writes_into_texts_of_a_png(tmp_path):
+    with_iptc(tmp_path / "a.jpg")
+    run("exiftool", "-overwrite_original", "-XMP:Rating=4", "-EXIF:Make=Maker", tmp_path / "a.jpg")
+    run("convert", tmp_path / "a.jpg", tmp_path / "a.png")
+    upscale_picture(tmp_path / "a.png", tmp_path / "b.jpg", Doubling(), 10**8)
+    tags = exiftool(tmp_path / "b.jpg")
+    assert (tags["XMP-xmp:Rating"], tags["IFD0:Make"], tags["IPTC:Caption-Abstract"]) == (4, "Maker", "hello")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "avif"])
+def test_texts_of_exif_keep_their_letters(tmp_path, suffix):
+    """They are UTF-8 today, whatever the standard of their time said."""
+    (tmp_path / "a.jpg").write_bytes(jpeg(smooth()))
+    words = ("-EXIF:Artist=Zoë Łuk 李", "-EXIF:LensModel=Objektiv für Nähe", "-EXIF:ExifImageWidth=64")
+    run("exiftool", "-overwrite_original", *words, tmp_path / "a.jpg")
+    upscale_picture(tmp_path / "a.jpg", tmp_path / f"b.{suffix}", Doubling(), 10**8)
+    tags = exiftool(tmp_path / f"b.{suffix}")
+    assert (tags["IFD0:Artist"], tags["ExifIFD:LensModel"]) == ("Zoë Łuk 李", "Objektiv für Nähe")
+    assert tags["ExifIFD:ExifImageWidth"] == 128
 
 
 def test_what_a_png_says_of_its_colours_and_text_stays(tmp_path):
