@@ -168,6 +168,16 @@ def one_pixel(site: Site) -> str:
     return site.map()
 
 
+def unsqueezed(site: Site) -> str:
+    """Unsqueeze of one pixel, or of channels that were reduced to one without their axis."""
+    inner = site.producing(site.node.input[0])
+    if inner and inner.node.op_type.startswith("Reduce") and not site.probe.is_map(inner.output):
+        same = site.probe.channels(site.output) == 1 and site.probe.size(site.output) == inner.size()
+        site.require(same, "it gives back another axis than was taken")
+        return RULES[inner.node.op_type](inner)
+    return one_pixel(site)
+
+
 def transposed(site: Site) -> str:
     """Transpose of one pixel, or behind a ScatterND. Those around channels last are gone: `onnx_layout`."""
     inner = site.producer(site.node.input[0])
@@ -264,7 +274,7 @@ RULES: dict[str, Rule] = {
     "Sum": total,
     "Tanh": functions.activation("tanh"),
     "Transpose": transposed,
-    "Unsqueeze": one_pixel,
+    "Unsqueeze": unsqueezed,
     "Upsample": pixels.resize,
 }
 """Every operator that may compute feature maps. Sizes may be computed by any operator (see `onnx_probe`)."""

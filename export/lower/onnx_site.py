@@ -110,6 +110,11 @@ class Site:
         """The node that computes a tensor; None of weights and the image."""
         return self._lowered.producers.get(name)
 
+    def producing(self, name: str) -> Site | None:
+        """The node that computes a tensor, to be lowered with this one."""
+        node = self.producer(name)
+        return None if node is None else Site(node, self._lowered)
+
     def map(self, index: int = 0) -> str:
         """The graph's tensor of an operand that is a feature map."""
         return self.map_called(self.node.input[index])

@@ -86,6 +86,9 @@ CASES = {
         lambda net, x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
     ),
     "roots of mean squares": Between(lambda net, x: x / (x.norm(2, dim=1, keepdim=True) * 6**-0.5 + 1e-6)),
+    "largest and mean channel": Between(
+        lambda net, x: x * torch.sigmoid(torch.max(x, 1)[0].unsqueeze(1) - torch.mean(x, 1).unsqueeze(1))
+    ),
     "shares of channels": Between(lambda net, x: x * torch.softmax(3 * x, 1)),
 }  # fmt: skip
 SIZES = ((13, 22), (20, 16), (17, 31))
@@ -116,7 +119,7 @@ def test_networks_compute_the_same_at_every_size(name):
             np.testing.assert_allclose(run(image), expected, atol=3e-5)
 
 
-@pytest.mark.parametrize("name", ["channels written over", "unbiased variance"])
+@pytest.mark.parametrize("name", ["channels written over", "unbiased variance", "largest and mean channel"])
 def test_modules_read_by_torch_export_do_so_too(name):
     module = CASES[name].eval()
     graph, _ = optimise(lower_onnx(module_as_onnx(module, "net", 3, 8), "net", "net", None, 255.0))
