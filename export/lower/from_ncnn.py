@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from sparsr.export.lower.ncnn_file import NcnnLayer, WeightFile, read_graph
+from sparsr.export.lower.ncnn_functions import FUNCTIONS, Rule, activation, linear
+from sparsr.export.lower.ncnn_writer import Writer
 from sparsr.export.lower.onnx_file import checked_onnx
 from sparsr.runtime.errors import SparsrError
-
-_OPSET = 17
 
 
 def ncnn_as_onnx(path: Path) -> onnx.ModelProto:
@@ -23,7 +21,7 @@ def ncnn_as_onnx(path: Path) -> onnx.ModelProto:
     Raises `SparsrError` for damaged files and naming layer and reason for what cannot be expressed.
     """
     layers = read_graph(path.with_suffix(".param"))
-    writer = _Writer(WeightFile(path.with_suffix(".bin")), path.with_suffix(".param"))
+    writer = Writer(WeightFile(path.with_suffix(".bin")), path.with_suffix(".param"))
     for layer in layers:
         if layer.kind not in _RULES:
             writer.refuse(layer, "this kind of layer is not handled")
@@ -37,69 +35,18 @@ def ncnn_as_onnx(path: Path) -> onnx.ModelProto:
     return checked_onnx(writer.model(), str(writer.source))
 
 
-class _Writer:
-    """The ONNX nodes so far."""
-
-    def __init__(self, weights: WeightFile, source: Path) -> None:
-        self.weights, self.source = weights, source
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
-        self.alias: dict[str, str] = {}
-        self.image = ""
-        self.channels = 0
-        self.last = ""
-
-    def refuse(self, layer: NcnnLayer, reason: str) -> None:
-        """Raise the error that names the layer."""
-        raise SparsrError(
-            f"{self.source}: layer {layer.name}, {layer.kind}: {reason}", "docs/any-network.md says what is handled"
-        )
-
-    def require(self, condition: bool, layer: NcnnLayer, reason: str) -> None:
-        """Refuse the layer unless `condition`."""
-        if not condition:
-            self.refuse(layer, reason)
-
-    def inputs(self, layer: NcnnLayer) -> list[str]:
-        """What the layer reads."""
-        return [self.alias.get(name, name) for name in layer.inputs]
-
-    def constant(self, name: str, values: Any) -> str:
-        """A weight, called by that name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def add(self, operator: str, layer: NcnnLayer, inputs: list[str], suffix: str = "", **attributes: Any) -> str:
-        """A node that writes the layer's tensor, or one on the way to it."""
-        output = layer.outputs[0] + suffix
-        self.nodes.append(helper.make_node(operator, inputs, [output], f"{layer.name}{suffix}", **attributes))
-        self.last = output
-        return output
-
-    def model(self) -> onnx.ModelProto:
-        """All of it."""
-        if not self.image or not self.channels or not self.nodes:
-            raise SparsrError(f"{self.source} has no image, or no convolution that reads it")
-        ends = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, None, None])
-            for name, channels in ((self.image, self.channels), (self.last, None))
-        ]
-        graph = helper.make_graph(self.nodes, "ncnn", ends[:1], ends[1:], self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
-
-
-def _input(writer: _Writer, layer: NcnnLayer) -> None:
+def _input(writer: Writer, layer: NcnnLayer) -> None:
     writer.require(not writer.image, layer, "only one image is handled")
     writer.image = layer.outputs[0]
 
 
-def _split(writer: _Writer, layer: NcnnLayer) -> None:
+def _split(writer: Writer, layer: NcnnLayer) -> None:
     """The same tensor under several names."""
     (source,) = writer.inputs(layer)
     writer.alias |= dict.fromkeys(layer.outputs, source)
 
 
-def _convolution(writer: _Writer, layer: NcnnLayer) -> None:
+def _convolution(writer: Writer, layer: NcnnLayer) -> None:
     outputs, groups = layer.whole(0, 0), layer.whole(7, 1)
     width = layer.whole(1, 0)
     kernel = layer.whole(11, width), width
@@ -115,21 +62,21 @@ def _convolution(writer: _Writer, layer: NcnnLayer) -> None:
     writer.channels = writer.channels or inputs  # the first convolution reads the image, maybe padded or enlarged
     names = [writer.constant(f"{layer.name}.weight", weight.reshape(outputs, -1, *kernel))]
     names += _bias(writer, layer, 5, outputs)
-    linear = _linear(layer)
+    before = linear(layer)
     result = writer.add(
         "Conv",
         layer,
         [*writer.inputs(layer), *names],
-        linear,
+        before,
         strides=strides,
         dilations=dilations,
         group=groups,
         **options,
     )
-    _activation(writer, layer, result)
+    activation(writer, layer, result)
 
 
-def _deconvolution(writer: _Writer, layer: NcnnLayer) -> None:
+def _deconvolution(writer: Writer, layer: NcnnLayer) -> None:
     outputs, width = layer.whole(0, 0), layer.whole(1, 0)
     kernel = layer.whole(11, width), width
     weight, _ = _filters(writer, layer, outputs, kernel, 1)
@@ -144,26 +91,26 @@ def _deconvolution(writer: _Writer, layer: NcnnLayer) -> None:
         "ConvTranspose",
         layer,
         [*writer.inputs(layer), *names],
-        _linear(layer),
+        linear(layer),
         strides=strides,
         pads=_pads(layer),
         output_padding=extra,
     )
-    _activation(writer, layer, result)
+    activation(writer, layer, result)
 
 
-def _inner_product(writer: _Writer, layer: NcnnLayer) -> None:
+def _inner_product(writer: Writer, layer: NcnnLayer) -> None:
     """Of single pixels: a 1x1 convolution."""
     outputs = layer.whole(0, 0)
     writer.require(not layer.whole(8, 0), layer, "int8 is not handled")
     weight, _ = _filters(writer, layer, outputs, (1, 1), 1, size=2)
     names = [writer.constant(f"{layer.name}.weight", weight.reshape(outputs, -1, 1, 1))]
     names += _bias(writer, layer, 1, outputs)
-    _activation(writer, layer, writer.add("Conv", layer, [*writer.inputs(layer), *names], _linear(layer)))
+    activation(writer, layer, writer.add("Conv", layer, [*writer.inputs(layer), *names], linear(layer)))
 
 
 def _filters(
-    writer: _Writer, layer: NcnnLayer, outputs: int, kernel: tuple[int, int], groups: int, size: int = 6
+    writer: Writer, layer: NcnnLayer, outputs: int, kernel: tuple[int, int], groups: int, size: int = 6
 ) -> tuple[Any, int]:
     """The weights, and how many channels they read."""
     count = layer.whole(size, 0)
@@ -173,7 +120,7 @@ def _filters(
     return writer.weights.weights(count, layer), count // area * groups
 
 
-def _bias(writer: _Writer, layer: NcnnLayer, number: int, outputs: int) -> list[str]:
+def _bias(writer: Writer, layer: NcnnLayer, number: int, outputs: int) -> list[str]:
     if not layer.whole(number, 0):
         return []
     return [writer.constant(f"{layer.name}.bias", writer.weights.plain(outputs, layer))]
@@ -185,61 +132,7 @@ def _pads(layer: NcnnLayer) -> list[int]:
     return [top, left, layer.whole(16, top), layer.whole(15, left)]
 
 
-def _linear(layer: NcnnLayer) -> str:
-    """Suffix of what comes before the layer's activation, if it has one."""
-    return ".linear" if layer.whole(9, 0) else ""
-
-
-def _activation(writer: _Writer, layer: NcnnLayer, x: str) -> None:
-    """What is fused into a convolution."""
-    kind, values = layer.whole(9, 0), layer.values(10)
-    if kind in (0, 1):
-        _ = writer.add("Relu", layer, [x]) if kind else None
-    elif kind == 2:
-        writer.add("LeakyRelu", layer, [x], alpha=float(values[0]))
-    elif kind == 3:
-        _clipped(writer, layer, x, float(values[0]), float(values[1]))
-    elif kind == 4:
-        writer.add("Sigmoid", layer, [x])
-    else:
-        writer.refuse(layer, f"the activation {kind} is not handled")
-
-
-def _clipped(writer: _Writer, layer: NcnnLayer, x: str, low: float, high: float) -> None:
-    bounds = [
-        writer.constant(f"{layer.name}.{key}", np.float32(value)) for key, value in (("low", low), ("high", high))
-    ]
-    writer.add("Clip", layer, [x, *bounds])
-
-
-def _clip(writer: _Writer, layer: NcnnLayer) -> None:
-    _clipped(writer, layer, writer.inputs(layer)[0], layer.number(0, -3e38), layer.number(1, 3e38))
-
-
-def _relu(writer: _Writer, layer: NcnnLayer) -> None:
-    slope = layer.number(0, 0)
-    if slope:
-        writer.add("LeakyRelu", layer, writer.inputs(layer), alpha=slope)
-    else:
-        writer.add("Relu", layer, writer.inputs(layer))
-
-
-def _prelu(writer: _Writer, layer: NcnnLayer) -> None:
-    slopes = writer.weights.plain(layer.whole(0, 0), layer)
-    writer.require(slopes.size > 0, layer, "it has no slopes")
-    writer.add("PRelu", layer, [*writer.inputs(layer), writer.constant(f"{layer.name}.slopes", slopes[:, None, None])])
-
-
-def _swish(writer: _Writer, layer: NcnnLayer) -> None:
-    (x,) = writer.inputs(layer)
-    writer.add("Mul", layer, [x, writer.add("Sigmoid", layer, [x], ".gate")])
-
-
-def _plain(operator: str) -> Callable[[_Writer, NcnnLayer], None]:
-    return lambda writer, layer: (writer.add(operator, layer, writer.inputs(layer)), None)[1]
-
-
-def _pixel_shuffle(writer: _Writer, layer: NcnnLayer) -> None:
+def _pixel_shuffle(writer: Writer, layer: NcnnLayer) -> None:
     mode = "DCR" if layer.whole(1, 0) else "CRD"
     writer.add("DepthToSpace", layer, writer.inputs(layer), blocksize=layer.whole(0, 1), mode=mode)
 
@@ -251,7 +144,7 @@ _RESIZE: dict[int, dict[str, Any]] = {
 }
 
 
-def _interp(writer: _Writer, layer: NcnnLayer) -> None:
+def _interp(writer: Writer, layer: NcnnLayer) -> None:
     plain = not any(layer.whole(number, 0) for number in (3, 4, 5, 6)) and len(layer.inputs) == 1
     writer.require(plain and layer.whole(0, 0) in _RESIZE, layer, "only enlarging by a factor is handled")
     scales = [1.0, 1.0, layer.number(1, 1), layer.number(2, 1)]
@@ -260,10 +153,10 @@ def _interp(writer: _Writer, layer: NcnnLayer) -> None:
     writer.add("Resize", layer, [*writer.inputs(layer), *names], **_RESIZE[layer.whole(0, 0)])
 
 
-_BINARY = {0: "Add", 1: "Sub", 2: "Mul", 3: "Div", 7: "Sub", 8: "Div"}
+_BINARY = {0: "Add", 1: "Sub", 2: "Mul", 3: "Div", 4: "Max", 5: "Min", 6: "Pow", 7: "Sub", 8: "Div"}
 
 
-def _binary(writer: _Writer, layer: NcnnLayer) -> None:
+def _binary(writer: Writer, layer: NcnnLayer) -> None:
     kind, operands = layer.whole(0, 0), writer.inputs(layer)
     writer.require(kind in _BINARY, layer, f"the operation {kind} is not handled")
     if layer.whole(1, 0):
@@ -272,7 +165,7 @@ def _binary(writer: _Writer, layer: NcnnLayer) -> None:
     writer.add(_BINARY[kind], layer, operands[::-1] if kind in (7, 8) else operands)
 
 
-def _eltwise(writer: _Writer, layer: NcnnLayer) -> None:
+def _eltwise(writer: Writer, layer: NcnnLayer) -> None:
     kind, (first, *rest) = layer.whole(0, 0), writer.inputs(layer)
     writer.require(kind in (0, 1), layer, "only products and sums are handled")
     factors = layer.values(1) or (1,) * (len(rest) + 1)
@@ -282,12 +175,16 @@ def _eltwise(writer: _Writer, layer: NcnnLayer) -> None:
         first = writer.add("Add" if kind else "Mul", layer, [first, other], suffix)
 
 
-def _concat(writer: _Writer, layer: NcnnLayer) -> None:
+def _concat(writer: Writer, layer: NcnnLayer) -> None:
     writer.require(layer.whole(0, 0) in (0, -3), layer, "only channels are joined")
     writer.add("Concat", layer, writer.inputs(layer), axis=1)
 
 
-def _crop(writer: _Writer, layer: NcnnLayer) -> None:
+def _crop(writer: Writer, layer: NcnnLayer) -> None:
+    """By starts and ends of axes; or by columns and rows cut off, down to a second map's size if there is one."""
+    if not layer.values(11):
+        _cut(writer, layer)
+        return
     starts, ends, axes = (layer.values(number) for number in (9, 10, 11))
     writer.require(
         bool(axes) and len(starts) == len(ends) == len(axes), layer, "only starts, ends and axes are handled"
@@ -298,7 +195,26 @@ def _crop(writer: _Writer, layer: NcnnLayer) -> None:
     writer.add("Slice", layer, [*writer.inputs(layer), *names])
 
 
-def _padding(writer: _Writer, layer: NcnnLayer) -> None:
+_REST = -233  # in place of a size: what is left
+
+
+def _cut(writer: Writer, layer: NcnnLayer) -> None:
+    rest = len(layer.inputs) == 2 or all(layer.whole(place, 0) == _REST for place in (3, 4, 5))
+    plain = rest and not layer.whole(2, 0) and not layer.whole(8, 0)
+    writer.require(plain, layer, "only columns and rows are cut off, and to no given size")
+    left, top, right, bottom = (layer.whole(place, 0) for place in (0, 1, 6, 7))
+    starts = writer.constant(f"{layer.name}.starts", np.array([top, left], np.int64))
+    if len(layer.inputs) == 2:
+        size = writer.add("Shape", layer, writer.inputs(layer)[1:], ".size", start=2, end=4)
+        ends = writer.add("Add", layer, [size, starts], ".ends")
+    else:
+        behind = [-amount if amount else np.iinfo(np.int64).max for amount in (bottom, right)]
+        ends = writer.constant(f"{layer.name}.ends", np.array(behind, np.int64))
+    axes = writer.constant(f"{layer.name}.axes", np.array([2, 3], np.int64))
+    writer.add("Slice", layer, [writer.inputs(layer)[0], starts, ends, axes])
+
+
+def _padding(writer: Writer, layer: NcnnLayer) -> None:
     top, bottom, left, right = (layer.whole(number, 0) for number in range(4))
     kind = layer.whole(4, 0)
     writer.require(kind in (0, 1, 2) and not layer.whole(7, 0), layer, "this kind of padding is not handled")
@@ -308,7 +224,7 @@ def _padding(writer: _Writer, layer: NcnnLayer) -> None:
     writer.add("Pad", layer, operands, mode=("constant", "edge", "reflect")[kind])
 
 
-def _pooling(writer: _Writer, layer: NcnnLayer) -> None:
+def _pooling(writer: Writer, layer: NcnnLayer) -> None:
     average = layer.whole(0, 0) == 1
     if layer.whole(4, 0):
         writer.add("GlobalAveragePool" if average else "GlobalMaxPool", layer, writer.inputs(layer))
@@ -327,7 +243,7 @@ def _pads_of_pool(layer: NcnnLayer) -> list[int]:
     return [layer.whole(number, 0) for number in (3, 13, 14, 15)]
 
 
-_RULES: dict[str, Callable[[_Writer, NcnnLayer], None]] = {
+_RULES: dict[str, Rule] = {
     "Input": _input,
     "Split": _split,
     "Noop": _split,
@@ -336,12 +252,7 @@ _RULES: dict[str, Callable[[_Writer, NcnnLayer], None]] = {
     "ConvolutionDepthWise": _convolution,
     "Deconvolution": _deconvolution,
     "InnerProduct": _inner_product,
-    "PReLU": _prelu,
-    "ReLU": _relu,
-    "Clip": _clip,
-    "Sigmoid": _plain("Sigmoid"),
-    "TanH": _plain("Tanh"),
-    "Swish": _swish,
+    **FUNCTIONS,
     "PixelShuffle": _pixel_shuffle,
     "Interp": _interp,
     "BinaryOp": _binary,

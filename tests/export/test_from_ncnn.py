@@ -173,6 +173,26 @@ def made(name):
         model.line("Padding p 1 1 in0 p 0=3 1=2 2=1 3=4 4=2")
         model.line("Convolution head 1 1 p h 0=4 1=3 6=108").weights(108)
         tail(model.line("Crop k 1 1 h k -23309=2,1,2 -23310=2,-2,-1 -23311=2,-2,-1"), "k")
+    elif name == "cut down to another map":
+        model.line("Split s 1 2 in0 x y").line("Padding p 1 1 x p 0=1 1=3 2=2 3=2")
+        head(model.line("Crop k 2 1 p y k 0=2 1=1"), source="k")
+        model.line("Padding q 1 1 h q 0=2 1=1 2=1 3=0")
+        tail(model.line("Crop r 1 1 q r 0=1 1=2 3=-233 4=-233 5=-233 7=1"), "r")
+    elif name == "elu, selu, mish, gelu, softplus":
+        head(model)
+        model.line("ELU a 1 1 h a 0=0.7").line("SELU b 1 1 a b").line("Mish d 1 1 b d").line("GELU e 1 1 d e")
+        tail(model.line("GELU f 1 1 e f 0=1").line("Softplus g 1 1 f g"), "g")
+    elif name == "fused mish and hardswish, hard functions":
+        head(model, more="9=5")
+        model.line("Convolution b 1 1 h b 0=4 1=1 6=16 9=6 -23310=2,0.1666667,0.5").weights(16)
+        tail(model.line("HardSigmoid c 1 1 b c 0=0.3").line("HardSwish d 1 1 c d"), "d")
+    elif name == "functions of one value, larger and smaller":
+        head(model)
+        model.line("UnaryOp a 1 1 h a 0=0").line("UnaryOp b 1 1 a b 0=7").line("UnaryOp c 1 1 b c 0=8")
+        model.line("UnaryOp d 1 1 c d 0=7").line("UnaryOp e 1 1 d e 0=6").line("UnaryOp f 1 1 e f 0=4")
+        model.line("UnaryOp g 1 1 f g 0=15").line("UnaryOp i 1 1 g i 0=5").line("UnaryOp j 1 1 i j 0=1")
+        model.line("Split t 1 3 j p q r").line("UnaryOp u 1 1 q u 0=16").line("BinaryOp v 2 1 p u v 0=4")
+        tail(model.line("BinaryOp w 2 1 v r w 0=5").line("Softmax x 1 1 w x 0=0 1=1"), "x")
     return model
 
 
@@ -187,6 +207,10 @@ LAYERS = (
     "squeeze and excite",
     "sums, products, joining, scalars",
     "padding and crop",
+    "cut down to another map",
+    "elu, selu, mish, gelu, softplus",
+    "fused mish and hardswish, hard functions",
+    "functions of one value, larger and smaller",
 )
 
 
