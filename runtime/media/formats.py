@@ -30,6 +30,8 @@ class Format:
     """Whether a picture is written strip by strip, so that it may be larger than memory."""
     encoder_bytes: int = 8
     """Of a pixel, what Pillow and the encoder take beside a result that is not streamed, from above."""
+    frames_bytes: int = 0
+    """Of a pixel, what an encoder takes beside that for the frames it looks ahead to, from above."""
     max_side: int = 2**31 - 1
     signature: bool = True
     """Whether files begin with bytes that tell the format; the others are only recognised by their suffix."""
@@ -47,7 +49,7 @@ FORMATS = (
     Format("TIFF", (".tif", ".tiff"), depths=(*_DEEP, np.float32), grey=True, streamed=True,
            metadata=(*_COMMON, "dpi", "iptc")),
     Format("WEBP", (".webp",), frames=True, encoder_bytes=40, max_side=16_383, metadata=_COMMON),
-    Format("AVIF", (".avif",), frames=True, encoder_bytes=36, max_side=65_536, metadata=_COMMON),
+    Format("AVIF", (".avif",), frames=True, encoder_bytes=36, frames_bytes=660, max_side=65_536, metadata=_COMMON),
     Format("GIF", (".gif",), frames=True, encoder_bytes=24, max_side=65_535, metadata=("comment",)),
     Format("BMP", (".bmp",), alpha=False, grey=True, metadata=("dpi",)),
     Format("JPEG2000", (".jp2", ".j2k", ".jpx"), encoder_bytes=48, grey=True),

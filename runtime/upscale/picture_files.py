@@ -138,7 +138,7 @@ class _Job:
         found = survey(self.source)
         width, height = (side * self.upscaler.scale for side in self.source.image.size)
         refuse_misfit(output_name(self.target), self.kind, height, width, found.alpha)
-        held_back = self._held_back(height, width, 3 + found.alpha)
+        held_back = self._held_back(height, width, 3 + found.alpha + self.kind.frames_bytes)
         if held_back:
             self._refuse_large(held_back, f"frames of {width}x{height} pixels")
         count = len(found.timing.milliseconds)
