@@ -138,10 +138,10 @@ def _random(channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
 def _result_size(loaded: onnxruntime.InferenceSession, image: str, channels: int, size: Size) -> Size | None:
     """Of what the model makes of an image of that size; None if it does not take it or gives no image."""
     try:
-        (result,) = loaded.run(None, {image: np.zeros((1, channels, *size), np.float32)})
+        (result,) = loaded.run(None, {image: _random(channels, size)})
     except Exception:  # ONNX Runtime's exceptions have no common base
         return None
-    if result.ndim != 4 or min(result.shape[2:]) < 1:
+    if result.ndim != 4 or min(result.shape[2:]) < 1 or not np.isfinite(result).all():  # n - 1 of one pixel is 0
         return None
     return int(result.shape[2]), int(result.shape[3])
 
@@ -152,7 +152,11 @@ def _why_not(loaded: onnxruntime.InferenceSession, image: str, channels: int) ->
         (result,) = loaded.run(None, {image: np.zeros((1, channels, 64, 64), np.float32)})
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         return _first_line(error)
-    return f"it makes {list(result.shape)} of one of 64x64" if result.ndim != 4 else "other sizes fail"
+    return (
+        f"it makes {list(result.shape)} of one of 64x64"
+        if result.ndim != 4
+        else "other sizes fail, or its values are no numbers"
+    )
 
 
 def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, residue: Residue) -> int | None:

@@ -43,6 +43,10 @@ def module_as_onnx(module: nn.Module, name: str, channels: int, minimum_size: in
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    if len(model.graph.output) > 1:
+        raise SparsrError(
+            f"{name} gives {len(model.graph.output)} tensors", "wrap it in a module that returns the image"
+        )
     return checked_onnx(model, name)
 
 

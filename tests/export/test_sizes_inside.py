@@ -128,3 +128,11 @@ def test_modules_read_by_torch_export_do_so_too(name):
         with torch.inference_mode():
             expected = module(torch.from_numpy(image)).numpy()
         np.testing.assert_allclose(reference.run(graph, image), expected, atol=3e-5)
+
+
+def test_the_smallest_image_is_one_that_numbers_come_of():
+    """The unbiased variance of a single pixel is 0 / 0."""
+    module = CASES["unbiased variance"].eval()
+    graph = lower_onnx(by_script(module), "net", "net", None, 255.0)
+    assert graph.minimum_size == 2
+    assert np.isfinite(reference.run(graph, random_image(graph, 2, 2))).all()

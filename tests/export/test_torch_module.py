@@ -113,3 +113,13 @@ def test_what_torch_cannot_read_is_refused():
 
     with pytest.raises(SparsrError, match=r"Odd: torch\.export cannot read it"):
         module_as_onnx(Odd(), "Odd", 3, 16)
+
+
+def test_a_module_with_several_results_is_refused_with_what_to_do():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, -x
+
+    with pytest.raises(SparsrError, match="Two gives 2 tensors") as caught:
+        module_as_onnx(Two(), "Two", 3, 16)
+    assert "wrap it" in caught.value.hint
