@@ -16,8 +16,9 @@ namespace {
 constexpr int most_tries = 5;
 constexpr double long_enough = 0.02;
 
+// Beyond what a core has for itself; more would be the largest part of the memory that a first run takes.
 size_t bytes_beyond_caches() {
-    return size_t(std::clamp<int64_t>(2 * system::cache_bytes(), 8 << 20, 64 << 20));
+    return size_t(std::clamp<int64_t>(2 * system::cache_bytes(), 8 << 20, 16 << 20));
 }
 
 // A buffer with all its rows in a memory of its own.

@@ -241,11 +241,13 @@ def test_the_crossover():
 @pytest.mark.parametrize("instruction_set", ["base", None])
 def test_the_peak_is_measured(instruction_set):
     """Each does what the one before does and more; by how much less it may be measured is noise."""
-    best, noise = peak(instruction_set), 1.3
-    assert min(astuple(best)) > 1e8
-    assert best.loading < noise * best.arithmetic
-    assert best.near_taps < noise * best.loading
-    assert best.far_taps < noise * best.near_taps
+    repeated = [astuple(peak(instruction_set)) for _ in range(4)]
+    arithmetic, loading, near_taps, far_taps = map(max, zip(*repeated, strict=True))
+    noise = 1.5
+    assert far_taps > 1e8
+    assert loading < noise * arithmetic
+    assert near_taps < noise * loading
+    assert far_taps < noise * near_taps
 
 
 @pytest.mark.parametrize("kernel", ["plain", "dense", "sparse", "winograd"])
