@@ -14,7 +14,7 @@ from sparsr.export.writers.onnx import operators, write_onnx
 from sparsr.runtime.errors import SparsrError
 from tests.export.graphs import Foreign, chain, conv, random_image, small_network, torch_run
 from tests.export.layer_graphs import layer_graphs
-from tests.runtime.native.native_models import keep_largest
+from tests.runtime.native.native_models import keep_largest, share_places
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
 SIZES = [(1, 1), (1, 6), (3, 3), (9, 17), (16, 5)]
@@ -106,6 +106,19 @@ def test_sparse_weights_are_stored_compressed_and_spread_out_by_the_function(n, 
     image = random_image(graph, 5, 4)
     result = ReferenceEvaluator(onnx.load_from_string(content)).run(None, {"image": image})[0]
     np.testing.assert_allclose(result, torch_run(graph, image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [4, 6, 9])
+@pytest.mark.parametrize("v", [2, 4])
+def test_places_that_outputs_share_are_spread_out(v, outputs):
+    rng = np.random.default_rng(v)
+    wide, sparse = conv(rng, 3, 70, 1), conv(rng, 70, outputs)
+    graph = chain("shared", wide, replace(sparse, weight=share_places(rng, outputs, 70, 3, v)))
+    content = write_onnx(graph)
+    stored = {tensor.name: tensor.dims[0] for tensor in onnx.load_from_string(content).graph.initializer}
+    assert stored["n1.indices"] == -(-outputs // v)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    check(graph, lambda image: session.run(None, {"image": image})[0])
 
 
 def test_onnx_runtime_folds_the_function_into_plain_convolutions(tmp_path):

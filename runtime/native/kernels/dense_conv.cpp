@@ -68,12 +68,12 @@ void columns(const DenseConv& conv, int first, std::integer_sequence<int, P...>)
     using Tile = void (*)(const DenseConv&, int, int, int);
     static constexpr Tile tiles[] = {tile<Outputs, P + 1, S>...};
     constexpr int widest = sizeof...(P);
-    const int vectors = conv.last - conv.first, count = (vectors + widest - 1) / widest;
+    const int count = (conv.vectors + widest - 1) / widest;
     for (int i = 0; i < count; ++i) {
-        const int start = vectors * i / count, end = vectors * (i + 1) / count;
+        const int start = conv.vectors * i / count, end = conv.vectors * (i + 1) / count;
         for (int row = 0; row < conv.rows; ++row)
             for (int output = first; output + Outputs <= conv.outputs; output += Outputs)
-                tiles[end - start - 1](conv, row, output, conv.first + start);
+                tiles[end - start - 1](conv, row, output, start);
     }
 }
 

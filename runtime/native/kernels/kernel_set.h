@@ -27,8 +27,7 @@ struct KernelSet {
     int lanes;       // activations of a vector; 1: no kernels but the plain ones
     int real_bytes;  // of an activation
     int winograd_group;
-    int sparse_vectors;  // of the sparse convolution
-    int shared_vectors;  // that the dense convolution computes of four outputs at once
+    int sparse_vectors;  // of the sparse convolution's tiles, where outputs share no places
     // peak_sums multiply-adds of vectors a round, from as many vectors at `memory` on: on registers, or each loading one.
     void (*multiply_adds)(const void* memory, int64_t rounds, void* out);
     void (*load_multiply_adds)(const void* memory, int64_t rounds, void* out);

@@ -7,12 +7,14 @@
 
 namespace sparsr::SPARSR_REAL {
 
-// One weight: where it reads, in bytes from the first column of a row's first channel, and its value.
+// Weights of V outputs that read the same place: where, in bytes from the first column of a row's first channel, and their
+// values.
+template <int V>
 struct Tap {
     int32_t offset;
-    Real weight;
+    Real weights[V];
 };
-static_assert(sizeof(Tap) == sizeof(ZeroTap));
+static_assert(sizeof(Tap<1>) == sizeof(ZeroTap));
 
 // Where results go: output o, row r, vector j at rows[r * block + phases[o]] + offsets[o] + j * step; before that the residual
 // at residual[r] + residuals[o] + j * lanes is added, and negative values are multiplied by the output's slope.
@@ -33,30 +35,32 @@ struct InRow {
     ptrdiff_t next;
 };
 
-// Rows of a convolution, weight by weight. Row k of the kernel at output row r reads in[r * stride + k]. Output o of channel block b has for it the taps
-// starts[(b * outputs + o) * kernel + k] <= i < starts[(b * outputs + o) * kernel + k + 1].
+// Rows of a convolution, weight by weight, of groups of `shared` outputs that read the same places; the last group may have
+// fewer outputs. Row k of the kernel at output row r reads in[r * stride + k]. Group g of channel block b has for it the taps
+// starts[(b * groups + g) * kernel + k] <= i < starts[(b * groups + g) * kernel + k + 1].
 struct SparseConv {
     const InRow* in;
     int kernel;        // rows of it
     int stride;        // 1 or 2 vectors from the inputs of an output vector to those of the next one
     int rows, vectors, outputs, blocks;
-    const Tap* taps;
+    int shared, groups;  // shared: 1, 2 or 4
+    const void* taps;    // Tap<shared>
     const int32_t* starts;
-    const float* bias;
-    Real* sums;  // outputs * sparse_sums vectors
+    const float* bias;  // of whole groups
+    Real* sums;         // groups * shared * sparse_sums vectors
     Store store;
     int far_inputs;       // channels to fetch ahead, where the input is too large to have stayed in the cache; else 0
     ptrdiff_t in_channel;
 };
 
-// The same with all outputs sharing the taps' places, of vectors first <= j < last: weight of tap t and output o at
+// The same with all outputs sharing the taps' places: weight of tap t and output o at
 // weights[(o / dense_outputs * taps + t) * dense_outputs + o % dense_outputs], zeros up to a full group. Row k of the kernel
 // has the taps starts[k] <= t < starts[k + 1].
 struct DenseConv {
     const InRow* in;
     int kernel;
     int stride;
-    int rows, first, last, outputs;
+    int rows, vectors, outputs;
     const int32_t* offsets;
     const int32_t* starts;
     const Real* weights;

@@ -38,9 +38,9 @@ void load_multiply_adds(const void* first, int64_t rounds, void* to) {
 void tap_multiply_adds(const TapProducts& products) {
     const Real* in = static_cast<const Real*>(products.in);
     const ptrdiff_t in_row = products.in_row / ptrdiff_t(sizeof(Real));
-    const Tap* taps = reinterpret_cast<const Tap*>(products.taps);
+    const auto* taps = reinterpret_cast<const Tap<1>*>(products.taps);
     const int32_t starts[] = {0, products.count};
-    Vector sum[sparse_rows][SPARSR_SPARSE_VECTORS] = {};
+    Vector sum[1][sparse_rows * SPARSR_SPARSE_VECTORS] = {};
     for (int64_t round = 0; round < products.rounds; ++round) {
         asm volatile("" : : : "memory");
         add_all_taps(sum, starts, 1, [=](auto& to, int, int32_t first, int32_t last) {
@@ -49,8 +49,7 @@ void tap_multiply_adds(const TapProducts& products) {
     }
     Real* out = static_cast<Real*>(products.out);
 #pragma GCC unroll 16
-    for (int i = 0; i < sparse_rows * SPARSR_SPARSE_VECTORS; ++i)
-        save(out + i * lanes, sum[i / SPARSR_SPARSE_VECTORS][i % SPARSR_SPARSE_VECTORS]);
+    for (int i = 0; i < sparse_rows * SPARSR_SPARSE_VECTORS; ++i) save(out + i * lanes, sum[0][i]);
 }
 
 }  // namespace sparsr::SPARSR_ISA

@@ -14,7 +14,8 @@ using namespace SPARSR_REAL;
 constexpr int lanes = SPARSR_LANES;
 typedef Real Vector __attribute__((vector_size(sizeof(Real) * SPARSR_LANES), may_alias));
 
-#define SPARSR_INLINE static inline __attribute__((always_inline))
+#define SPARSR_ALWAYS inline __attribute__((always_inline))
+#define SPARSR_INLINE static SPARSR_ALWAYS
 
 SPARSR_INLINE Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
 SPARSR_INLINE Vector load_anywhere(const Real* p) {
@@ -34,6 +35,18 @@ SPARSR_INLINE Vector broadcast(Real x) { return x - Vector{}; }
 SPARSR_INLINE Vector larger(Vector x, Vector y) { return x > y ? x : y; }
 constexpr int summed_taps = 0;  // all
 #endif
+// The same, in a register: the compiler would else load it again inside every multiply-add.
+SPARSR_INLINE Vector held(Vector x) {
+#if SPARSR_LANES == 1
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#elif defined(__AVX512F__)
+    asm("" : "+v"(x));
+#elif defined(__SSE2__)
+    asm("" : "+x"(x));
+#endif
+    return x;
+}
 // Negative values times slope, whatever that is.
 SPARSR_INLINE Vector leaky(Vector x, Vector slope) {
 #ifdef SPARSR_HALF

@@ -6,7 +6,7 @@
 namespace sparsr::SPARSR_ISA {
 
 static const Kernels kernels = {{SPARSR_TEXT(SPARSR_ISA), lanes, sizeof(Real), SPARSR_REGISTERS == 32 ? 8 : 12,
-                          SPARSR_SPARSE_VECTORS, SPARSR_REGISTERS == 32 ? 6 : 3, multiply_adds, load_multiply_adds, tap_multiply_adds},
+                          SPARSR_SPARSE_VECTORS, multiply_adds, load_multiply_adds, tap_multiply_adds},
                          sparse_conv, dense_conv,
 #ifdef SPARSR_HALF
                          nullptr, nullptr, nullptr, nullptr, nullptr,

@@ -5,21 +5,67 @@
 
 namespace sparsr::SPARSR_ISA {
 
-// R rows of P vectors of one output: a broadcast and R * P multiply-adds per weight, the sums in registers. S is the
-// convolution's stride, `next` what lies between an input row and the one that the next row of sums reads.
-template <int R, int P, int S>
-SPARSR_INLINE void add_taps(Vector (&sum)[R][P], const Real* in, ptrdiff_t next, const Tap* tap, const Tap* end) {
+// The weights of a tap, each ready to be multiplied by vectors.
+template <int V>
+struct TapWeights {
+    Vector each[V];
+    SPARSR_ALWAYS explicit TapWeights(const Real* weights) {
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) each[i] = V > 1 ? held(broadcast(weights[i])) : broadcast(weights[i]);
+    }
+    SPARSR_ALWAYS Vector operator[](int i) const { return each[i]; }
+};
+#ifdef __aarch64__
+// There a multiply-add takes its weight from a lane: one load for those of four outputs.
+template <>
+struct TapWeights<4> {
+    typedef Real Lanes __attribute__((vector_size(4 * sizeof(Real)), aligned(sizeof(Real)), may_alias));
+    Lanes all;
+    SPARSR_ALWAYS explicit TapWeights(const Real* weights) : all(*reinterpret_cast<const Lanes*>(weights)) {
+        asm("" : "+w"(all));  // else it is loaded lane by lane
+    }
+    SPARSR_ALWAYS Vector operator[](int i) const { return broadcast(all[i]); }
+};
+#endif
+
+// R rows of P vectors of V outputs that share their places: per tap V weights and as many multiply-adds for each of R * P
+// vectors of inputs, the sums in registers. S is the convolution's stride, `next` what lies between an input row and the one
+// that the next row of sums reads.
+template <int R, int P, int S, int V>
+SPARSR_INLINE void add_taps(Vector (&sum)[V][R * P], const Real* in, ptrdiff_t next, const Tap<V>* tap, const Tap<V>* end) {
     asm("" : "+r"(in));  // one sum for all taps
-    for (; tap != end; ++tap) {
+    while (tap != end) {
         const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + tap->offset);
-        const Vector weight = broadcast(tap->weight);
+        const Real* values = tap->weights;
+#ifdef __aarch64__
+        asm("" : "+r"(values));  // both loads then move the pointer on
+#endif
+        tap = reinterpret_cast<const Tap<V>*>(values + (sizeof(Tap<V>) - sizeof(int32_t)) / sizeof(Real));
+        if constexpr (R * P < V) {  // whichever are fewer wait in registers
+            Vector x[R * P];
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-            // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
-            asm("" : "+r"(from));
+            for (int i = 0; i < R * P; ++i) x[i] = held(load(from + i / P * next + i % P * S * lanes));
+#pragma GCC unroll 4
+            for (int o = 0; o < V; ++o) {
+                const Vector weight = broadcast(values[o]);
 #pragma GCC unroll 16
-            for (int p = 0; p < P; ++p) sum[r][p] += load(from + p * S * lanes) * weight;
-            from += next;
+                for (int i = 0; i < R * P; ++i) sum[o][i] += x[i] * weight;
+            }
+        } else {
+            const TapWeights<V> weights(values);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r) {
+                // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
+                asm("" : "+r"(from));
+#pragma GCC unroll 16
+                for (int p = 0; p < P; ++p) {
+                    Vector x = load(from + p * S * lanes);
+                    if (V > 1) x = held(x);
+#pragma GCC unroll 4
+                    for (int o = 0; o < V; ++o) sum[o][r * P + p] += x * weights[o];
+                }
+                from += next;
+            }
         }
     }
 }

@@ -73,7 +73,7 @@ struct Layer {
     std::vector<float> bias;
     int phases = 1;               // outputs as far apart as this read the same places, others not
     std::vector<Border> borders;
-    int shared = 1;               // so many consecutive outputs each read the same places: 1, 2 or 4
+    int shared = 1;               // so many consecutive outputs each, the last ones maybe fewer, read the same places: 1, 2 or 4
 
     template <class T>
     const T& as() const {

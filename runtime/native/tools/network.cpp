@@ -61,7 +61,7 @@ long long Network::multiply_adds() const {
     for (const Json& operation : described.at("operations").array("operations")) {
         const std::string& kernel = operation.at("kernel").string("kernel");
         const Json* done = operation.find("kernel_macs");
-        if (done && (kernel == "dense" || kernel == "sparse" || kernel == "winograd")) sum += done->number("kernel_macs");
+        if (done && kernel != "plain") sum += done->number("kernel_macs");
     }
     return static_cast<long long>(sum + 0.5);
 }

@@ -49,3 +49,10 @@ def keep_largest(weight, n, m):
         rank = np.argsort(np.argsort(-np.abs(block), axis=1), axis=1)
         result[:, start : start + m] = np.where(rank < n, block, 0)
     return result
+
+
+def share_places(rng, outputs, inputs, n, v, m=32):
+    """A 3x3 weight with n of every m inputs at random places, those of v consecutive outputs the same."""
+    rank = np.argsort(rng.random((-(-outputs // v), -(-inputs // m), m, 9)), axis=2).reshape(-(-outputs // v), -1, 3, 3)
+    kept = (rank < n).repeat(v, 0)[:outputs, :inputs]
+    return np.where(kept, rng.uniform(0.5, 1, kept.shape) * rng.choice([-1, 1], kept.shape), 0).astype(np.float32)

@@ -30,7 +30,9 @@ constexpr double never_sparse = 0.75;
 
 size_t weight_bytes(const Layer& layer, Choice::Kernel kernel, int channels, int vectors) {
     if (kernel == Choice::Kernel::winograd) return winograd_bytes(vectors, layer.kernel_h, channels, layer.outputs);
-    if (kernel == Choice::Kernel::sparse) return layer.weights.size() * sizeof(ZeroTap);
+    const size_t values = layer.weights.size() * sizeof(float), places = layer.weights.size() * sizeof(int32_t);
+    if (kernel == Choice::Kernel::sparse) return values + places;
+    if (kernel == Choice::Kernel::shared) return values + places / size_t(layer.shared);
     return size_t(dense_weights(layer, channels) * sizeof(float));
 }
 

@@ -1,4 +1,4 @@
-// Convolutions whose outputs read the same places: all of them, or a few at a time.
+// Convolutions whose outputs read the same places.
 #include <map>
 #include <numeric>
 #include <tuple>
@@ -19,19 +19,18 @@ struct Family {
     std::vector<Real> weights;
 };
 
-// The outputs of a group or phase, or those that share their places, make a family.
+// The outputs of a group or phase make a family.
 class DenseConvWork : public ConvWork {
 public:
-    DenseConvWork(const Op& op, bool shared, Operands operands, const Kernels& kernels)
-        : ConvWork(op, std::move(operands), kernels), shared_(shared) {
-        families_.resize(size_t(shared ? layer_.outputs / layer_.shared : layer_.groups * layer_.phases));
+    DenseConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : ConvWork(op, std::move(operands), kernels) {
+        families_.resize(size_t(layer_.groups * layer_.phases));
         for (int o = 0; o < layer_.outputs; ++o) family(o).outputs.push_back(o);
         for (Family& family : families_) pack(family);
     }
 
 private:
     Family& family(int output) {
-        if (shared_) return families_[size_t(output / layer_.shared)];
         return families_[size_t(layer_.phases > 1 ? output % layer_.phases : output / (layer_.outputs / layer_.groups))];
     }
 
@@ -68,36 +67,26 @@ private:
         for (size_t i = layer_.first[size_t(output)]; i < layer_.first[size_t(output) + 1]; ++i) visit(layer_.weights[i]);
     }
 
-    // Many small families take one tile of columns after the other, so that what the tile reads stays in the first cache.
     void compute(int first, int rows, float*) override {
-        const int widest = kernels_.shared_vectors * dense_outputs / layer_.shared;
-        const int tiles = shared_ ? (vectors() + widest - 1) / widest : 1;
         const InRow* in = in_rows(first, rows);
         Store to = store(first, rows);
-        for (int tile = 0; tile < tiles; ++tile)
-            for (const Family& family : families_) {
-                to.phases = family.phases.data();
-                to.offsets = family.offsets.data();
-                to.residuals = family.residuals.data();
-                to.slopes = family.slopes.data();
-                kernels_.dense_conv({in, layer_.kernel_h, layer_.stride, rows, vectors() * tile / tiles,
-                                     vectors() * (tile + 1) / tiles, int(family.outputs.size()), family.taps.data(),
-                                     family.starts.data(), family.weights.data(), family.bias.data(), to});
-            }
+        for (const Family& family : families_) {
+            to.phases = family.phases.data();
+            to.offsets = family.offsets.data();
+            to.residuals = family.residuals.data();
+            to.slopes = family.slopes.data();
+            kernels_.dense_conv({in, layer_.kernel_h, layer_.stride, rows, vectors(), int(family.outputs.size()),
+                                 family.taps.data(), family.starts.data(), family.weights.data(), family.bias.data(), to});
+        }
     }
 
-    bool shared_;
     std::vector<Family> families_;
 };
 
 }  // namespace
 
 std::unique_ptr<Work> make_dense_conv(const Op& op, Operands operands, const Kernels& kernels) {
-    return std::make_unique<DenseConvWork>(op, false, std::move(operands), kernels);
-}
-
-std::unique_ptr<Work> make_shared_conv(const Op& op, Operands operands, const Kernels& kernels) {
-    return std::make_unique<DenseConvWork>(op, true, std::move(operands), kernels);
+    return std::make_unique<DenseConvWork>(op, std::move(operands), kernels);
 }
 
 }  // namespace sparsr::SPARSR_REAL

@@ -60,13 +60,19 @@ void read_dense(Layer& layer, const StoredTensor& stored, int channels) {
     layer.first.push_back(layer.weights.size());
 }
 
-// values, indices: [outputs, kernel height, kernel width, groups of m channels, n]
+// values: [outputs, kernel height, kernel width, groups of m channels, n]; indices likewise, those of v outputs once
 void read_sparse(Layer& layer, const Entry& entry, int channels) {
     const StoredTensor& values = entry.tensor("values", "F32");
     const StoredTensor& indices = entry.tensor("indices", "U8");
     const auto& shape = values.shape;
-    require(shape.size() == 5 && shape == indices.shape, layer.name + " has a weight of impossible shape");
+    require(shape.size() == 5, layer.name + " has a weight of impossible shape");
     set_shape(layer, channels, shape[0], shape[1], shape[2]);
+    const int v = entry.has("v") ? entry.integer("v", 1, 4) : 1;
+    require(v != 3, layer.name + " shares its weights' places among 3 outputs, not 1, 2 or 4");
+    std::vector<int64_t> places = shape;
+    places[0] = (shape[0] + v - 1) / v;
+    require(indices.shape == places, layer.name + " has places for other weights");
+    if (layer.groups == 1) layer.shared = v;
     const int m = entry.integer("m", 1, 256), per_group = channels / layer.groups;
     require(shape[3] == (per_group + m - 1) / m && shape[4] >= 0 && shape[4] <= m,
             layer.name + " has a weight for other inputs");
@@ -75,15 +81,17 @@ void read_sparse(Layer& layer, const Entry& entry, int channels) {
         layer.first.assign(size_t(layer.outputs) + 1, 0);
         return;
     }
-    layer.weights.reserve(size_t(shape[0] * shape[1] * shape[2] * shape[3] * shape[4]));
+    layer.weights.reserve(values.elements);
+    const size_t of_output = values.elements / size_t(layer.outputs);
     size_t index = 0;
     for (int output = 0; output < layer.outputs; ++output) {
         layer.first.push_back(layer.weights.size());
+        const unsigned char* place = indices.data + size_t(output / v) * of_output;
         for (int tap = 0; tap < layer.kernel_h * layer.kernel_w; ++tap)
             for (int group = 0; group < shape[3]; ++group)
-                for (int n = 0; n < shape[4]; ++n, ++index) {
-                    const int c = group * m + indices.data[index];
-                    require(indices.data[index] < m && c < per_group, layer.name + " has an index out of range");
+                for (int n = 0; n < shape[4]; ++n, ++index, ++place) {
+                    const int c = group * m + *place;
+                    require(*place < m && c < per_group, layer.name + " has an index out of range");
                     append(layer, first_channel(layer, channels, output) + c, tap, value_at(values, index));
                 }
         sort_from(layer, layer.first.back());
@@ -91,9 +99,9 @@ void read_sparse(Layer& layer, const Entry& entry, int channels) {
     layer.first.push_back(layer.weights.size());
 }
 
-// Whether every `count` consecutive outputs read the same places.
+// Whether every `count` consecutive outputs read the same places; the last ones may be fewer.
 bool all_share(const Layer& layer, int count) {
-    if (layer.groups > 1 || layer.outputs % count) return false;
+    if (layer.groups > 1) return false;
     const auto same = [](const Weight& a, const Weight& b) {
         return a.channel == b.channel && a.row == b.row && a.column == b.column;
     };
@@ -122,7 +130,7 @@ int read_conv(Layer& layer, const Entry& entry) {
     require(layer.weights.size() <= max_weights, layer.name + " has too many weights");
     layer.bias = entry.floats("bias", size_t(layer.outputs));
     for (int count : {2, 4})
-        if (all_share(layer, count)) layer.shared = count;
+        if (layer.shared < count && all_share(layer, count)) layer.shared = count;
     return layer.outputs;
 }
 
