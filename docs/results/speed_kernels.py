@@ -11,8 +11,8 @@ from safetensors.numpy import save
 
 from sparsr.runtime.engines.native.load import NativeModel
 
-CHANNELS, LAYERS, HEIGHT, WIDTH, M, ROUNDS = 64, 6, 90, 160, 32, 12
-VARIANTS = ((1, "sparse"), (4, "sparse"), (4, "shared"), (2, "shared"), (4, "winograd"))
+CHANNELS, LAYERS, HEIGHT, WIDTH, M, ROUNDS = 64, 24, 60, 320, 32, 8
+VARIANTS = ((1, "sparse"), (2, "shared"), (4, "shared"), (4, "winograd"))
 
 
 def chain(n: int, shared: int, kernel: str, instruction_set: str | None) -> NativeModel:

@@ -19,7 +19,7 @@ from sparsr.export.passes import optimise
 from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.load import NativeModel
 from tests.export import graphs
-from tests.runtime.native.native_models import keep_largest, kernels_of
+from tests.runtime.native.native_models import keep_largest, kernels_of, share_places
 from tests.small_networks import small
 
 COUNTER = Path(targets.__file__).with_name("executed.c")
@@ -83,6 +83,23 @@ def test_half_precision_executes_half(counter, n):
         whole, none = (executed(counter, trunk(kept), instruction_set, tolerance)[0]["instructions"] for kept in (n, 0))
         instructions.append(whole - none)
     assert instructions[0] > 1.8 * instructions[1]  # what finds the rows of a tap is the same for both
+
+
+def test_patterns_that_outputs_share_take_fewer_instructions(counter):
+    """Of a layer with 4 of 32 weights, by what one more such layer takes: every vector is loaded for four outputs."""
+    rng = np.random.default_rng(0)
+    ends = graphs.conv(rng, 3, CHANNELS), graphs.conv(rng, CHANNELS, 3)
+    counts = {}
+    for shared, kernel in ((1, "sparse"), (4, "shared")):
+        weight = 0.05 * share_places(rng, CHANNELS, CHANNELS, 4, shared)
+        middle = replace(graphs.conv(rng, CHANNELS, CHANNELS), weight=weight)
+        short, long = (
+            executed(counter, graphs.chain("shared", ends[0], *[middle] * layers, ends[1])) for layers in (1, 2)
+        )
+        assert long[1]["n2"] == kernel
+        counts[shared] = {name: long[0][name] - short[0][name] for name in short[0]}
+    assert counts[4]["multiply_adds"] == pytest.approx(counts[1]["multiply_adds"], rel=1e-3)
+    assert counts[4]["instructions"] < 0.7 * counts[1]["instructions"]
 
 
 def test_masks_decide_what_is_executed(counter):
