@@ -72,9 +72,8 @@ def _add_options(upscale: argparse.ArgumentParser, default_output: str) -> None:
     )
     upscale.add_argument(
         "--max-memory",
-        default=format_bytes(DEFAULT_MAX_MEMORY),
         metavar="SIZE",
-        help="such as 512M (default 1024M)",
+        help=f"such as 512M (default {format_bytes(DEFAULT_MAX_MEMORY)})",
     )
     upscale.add_argument(
         "--beta", type=float, help=f"adaptive bundles: 0 for the best quality, more is faster (default {DEFAULT_BETA})"
@@ -241,7 +240,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
         options.engine,
         options.threads,
-        parse_bytes(options.max_memory),
+        None if options.max_memory is None else parse_bytes(options.max_memory),
         options.tile,
         options.precision,
         options.beta,

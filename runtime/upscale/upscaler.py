@@ -142,14 +142,21 @@ class PictureUpscaler(ABC):
         """Check that the picture can be done, and only then return its strips."""
 
 
+def memory_limit(asked: int | None, held: int) -> int:
+    """Bytes that a process which holds `held` may reach: as asked, else 1 GiB, and never less than half of it more."""
+    least = held + DEFAULT_MAX_MEMORY // 2  # what a user of this library holds besides is no reason to refuse
+    return max(DEFAULT_MAX_MEMORY, least) if asked is None else as_whole_number("max_memory", asked)
+
+
 class Upscaler(PictureUpscaler):
     """A bundle loaded into an engine.
 
     bundle: a `Bundle` or its folder. engine: a name of `registry.ENGINES`; None for the native one where it can
     be built and the bundle has its file, else the first that fits. threads: None for one per core.
-    max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result.
-    tile: tiles of that many input pixels a side instead of the size chosen by `max_memory`. precision: what the engine
-    computes in. order: of the colours in arrays; OpenCV has "bgr".
+    max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result; None
+    for 1 GiB, or more where it holds much already (`memory_limit`). tile: tiles of that many input pixels a side
+    instead of the size chosen by `max_memory`. precision: what the engine computes in. order: of the colours in arrays;
+    OpenCV has "bgr".
     Raises `SparsrError` for a bad bundle, a missing engine or impossible settings.
     """
 
@@ -171,11 +178,12 @@ class Upscaler(PictureUpscaler):
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         self.card = self.bundle.card
         self.scale = self.card.scale
-        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else as_whole_number("max_memory", max_memory)
+        memory_limit(max_memory, 0)  # a wrong one is told before the engine is made
         self._tile = None if tile is None else self._checked_tile(as_whole_number("the side of a tile", tile))
         name = engine or default_engine([file.format for file in self.card.files])
         self.engine = open_engine(self.bundle, name, threads, precision)
         self.held = resident_bytes() + OVERHEAD
+        self.max_memory = memory_limit(max_memory, self.held)
 
     @property
     def minimum_size(self) -> int:

@@ -17,6 +17,7 @@ from sparsr import Upscaler
 from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import from_values
+from sparsr.runtime.upscale.upscaler import memory_limit
 from sparsr.runtime.upscale.windows import kept_rows
 from sparsr.train.networks import build
 
@@ -321,3 +322,13 @@ def test_tiles_that_waste_work_are_said(bundle):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Upscaler(bundle, tile=16)
+
+
+def test_what_else_a_process_holds_is_no_reason_to_refuse(bundle):
+    """The default limit of 1 GiB is of a process with little else; a limit that is asked for counts everything."""
+    assert memory_limit(None, 2**27) == 2**30
+    assert memory_limit(None, 3 * 2**30) == 3 * 2**30 + 2**29
+    assert memory_limit(2**28, 3 * 2**30) == 2**28
+    held = np.ones(2**27 + 2**25)  # 1.25 GiB
+    assert Upscaler(bundle)(np.zeros((9, 11, 3), np.uint8)).shape == (9 * bundle.card.scale, 11 * bundle.card.scale, 3)
+    assert held.nbytes > 2**30

@@ -12,7 +12,6 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.runtime.arguments import as_whole_number
 from sparsr.runtime.engines.contract import Precision
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
@@ -22,14 +21,7 @@ from sparsr.runtime.upscale.adaptive import bicubic
 from sparsr.runtime.upscale.adaptive.choice import Choice, describe_shares, patch_map
 from sparsr.runtime.upscale.adaptive.layout import MAX_SIDE, Price, Window, gains, lay_out, published_gains
 from sparsr.runtime.upscale.tiling import Span
-from sparsr.runtime.upscale.upscaler import (
-    DEFAULT_MAX_MEMORY,
-    OVERHEAD,
-    OnTile,
-    PictureUpscaler,
-    Upscaler,
-    fill,
-)
+from sparsr.runtime.upscale.upscaler import OVERHEAD, OnTile, PictureUpscaler, Upscaler, fill, memory_limit
 from sparsr.runtime.upscale.windows import constant_alpha
 
 DEFAULT_BETA = 0.3
@@ -72,7 +64,6 @@ class AdaptiveUpscaler(PictureUpscaler):
         self.bundle = bundle if isinstance(bundle, AdaptiveBundle) else AdaptiveBundle.open(bundle)
         self.card = self.bundle.card
         self.scale, self.beta, self._published = self.card.scale, beta, published
-        self.max_memory = DEFAULT_MAX_MEMORY if max_memory is None else as_whole_number("max_memory", max_memory)
         self._estimator = self.bundle.estimator()
         self._networks = [
             Upscaler(network, engine, threads, max_memory, precision=precision) for network in self.bundle.networks
@@ -85,6 +76,7 @@ class AdaptiveUpscaler(PictureUpscaler):
         """Work; `measure_prices` replaces it by time."""
         self.engine = self._networks[0].engine
         self.held = resident_bytes() + OVERHEAD
+        self.max_memory = memory_limit(max_memory, self.held)
         self.shares = Shares(np.zeros((0, 0), np.intp), np.zeros(len(self.candidates), np.int64))
         """Of the picture computed last, as far as its strips were taken."""
 
