@@ -147,8 +147,9 @@ bench: $(VENV)/.installed-rivals
 	$(RUN) -m train init paper/ledsr_x4 --set network.architecture=edsr --set network.channels=64 --out $(BARS)/edsr.safetensors
 	$(RUN) -m export $(BARS)/ledsr.safetensors --out $(BARS)/ledsr_x4 $(EVERY)
 	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4 $(EVERY)
-	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_8of32 $(EVERY) --sparsity 8:32
-	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_4of32 $(EVERY) --sparsity 4:32
+	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_8of32x4 $(EVERY) --sparsity 8:32x4
+	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_4of32x4 $(EVERY) --sparsity 4:32x4
+	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_2of32x4 $(EVERY) --sparsity 2:32x4
 	$(RUN) -m export $(BARS)/edsr.safetensors --out $(BARS)/edsr_x4_2of32 $(EVERY) --sparsity 2:32
 	$(RUN) -m export $(MODEL) --out $(BARS)/assln_x4 $(EVERY)
 	$(RUN) -m export train/zoo/smsr_x2.safetensors --out $(BARS)/smsr_x2 $(EVERY)

@@ -7,6 +7,7 @@ outputs have their weights at the same places, these are written once for all of
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -29,14 +30,18 @@ class NativeForm:
 
     def __init__(self) -> None:
         self.tensors: dict[str, NDArray[Any]] = {}
+        self._names: dict[bytes, str] = {}
 
     def stored(self, node: str, **arrays: NDArray[Any]) -> dict[str, Any]:
-        """Add arrays to the file's tensors; the entries that name them. Raises `SparsrError` for inf and nan."""
+        """Add arrays to the file's tensors, equal ones once; the entries that name them.
+
+        Raises `SparsrError` for inf and nan.
+        """
         entry = {}
         for key, array in arrays.items():
             if array.dtype == np.float32 and not np.isfinite(array).all():
                 raise SparsrError(f"{node}: its {key} holds values that are not numbers", "train the network again")
-            entry[key] = f"{node}.{key}"
+            entry[key] = self._names.setdefault(content(array), f"{node}.{key}")
             self.tensors[entry[key]] = array
         return entry
 
@@ -46,6 +51,12 @@ class NativeForm:
             form = {"m": packed.m} | ({"v": packed.v} if packed.v > 1 else {})
             return form | self.stored(node, values=packed.values, indices=packed.indices)
         return self.stored(node, weight=weight)
+
+
+def content(array: NDArray[Any]) -> bytes:
+    """What two arrays have in common if and only if they are equal in type, shape and every bit."""
+    kind = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).digest()
 
 
 class Packed(NamedTuple):

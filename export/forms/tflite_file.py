@@ -14,6 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from sparsr.export.forms.native import content
+
 ALIGNMENT = 64  # a cache line, so that kernels can use weights where they lie in the file
 
 _TYPES = {
@@ -82,6 +84,7 @@ class TFLiteBuilder:
 
     def __init__(self) -> None:
         self._buffers = [schema.BufferT()]  # buffer 0 is the empty one by convention
+        self._filled: dict[bytes, int] = {}
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
         self._codes: dict[str, int] = {}
@@ -101,12 +104,13 @@ class TFLiteBuilder:
         return len(self._tensors) - 1
 
     def constant(self, name: str, values: Any, dtype: type = np.float32) -> int:
-        """Append a constant tensor."""
+        """Append a constant tensor; equal ones share their bytes in the file."""
         array: NDArray[Any] = np.asarray(values, dtype, order="C")
-        buffer = _AlignedBuffer()
-        buffer.data = array
-        self._buffers.append(buffer)
-        return self.tensor(name, array.shape, array.shape, dtype, len(self._buffers) - 1)
+        buffer = self._filled.setdefault(content(array), len(self._buffers))
+        if buffer == len(self._buffers):
+            self._buffers.append(_AlignedBuffer())
+            self._buffers[buffer].data = array
+        return self.tensor(name, array.shape, array.shape, dtype, buffer)
 
     def operator(self, name: str, inputs: Sequence[int], output: int, **options: Any) -> int:
         """Append an operator (`options` are the fields of its options table) and return `output`.

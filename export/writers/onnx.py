@@ -17,6 +17,7 @@ from typing import Any, cast
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sparsr.export.forms.native import content
 from sparsr.export.forms.onnx import OPSET, OnnxForm, Tensors
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.writers.native import make_program, program_text, unknown_layer
@@ -69,6 +70,15 @@ def _walk(graph: DeployGraph) -> OnnxForm:
     return form
 
 
+def _shared(form: OnnxForm, program: Tensors) -> Tensors:
+    """The constants, equal ones once; nodes read the first of them, which is the program's if it holds it."""
+    first: dict[bytes, str] = {}
+    names = {name: first.setdefault(content(array), name) for name, array in {**program, **form.constants}.items()}
+    for node in form.nodes:
+        node.input[:] = [names.get(tensor, tensor) for tensor in node.input]
+    return {name: array for name, array in form.constants.items() if names[name] == name}
+
+
 def _stream(graph: DeployGraph, form: OnnxForm) -> tuple[onnx.NodeProto, onnx.FunctionProto, Tensors]:
     """The node, the function that defines it, and the node's constant inputs."""
     program, tensors = make_program(graph)
@@ -79,7 +89,7 @@ def _stream(graph: DeployGraph, form: OnnxForm) -> tuple[onnx.NodeProto, onnx.Fu
     }
     inner = [
         helper.make_node("Constant", [], [name], name, value=numpy_helper.from_array(value, name))
-        for name, value in form.constants.items()
+        for name, value in _shared(form, tensors).items()
         if name not in tensors
     ]
     inputs, opsets = [INPUT, *tensors], [helper.make_opsetid("", OPSET)]
@@ -96,10 +106,11 @@ def write_onnx(graph: DeployGraph, metadata: Mapping[str, str] | None = None) ->
     the result is not clipped. Raises `SparsrError` for a layer kind without a form.
     """
     form = _walk(graph)
-    nodes, functions, constants = form.nodes, [], form.constants
     if unknown_layer(graph) is None:
         node, function, constants = _stream(graph, form)
         nodes, functions = [node], [function]
+    else:
+        nodes, functions, constants = form.nodes, [], _shared(form, {})
     image, upscaled = _ends(graph)
     initialisers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     body = helper.make_graph(nodes, graph.name, [image], [upscaled], initialisers)

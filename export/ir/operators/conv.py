@@ -76,8 +76,7 @@ class Conv(Layer):
         values = form.constant(f"{name}.values", packed.values)
         indices = form.constant(f"{name}.indices", packed.indices, np.uint8)
         if packed.v > 1:
-            # The same for all layers of such a shape.
-            of_output = form.constant(f"shared.{packed.v}.{shape[0]}", np.arange(shape[0]) // packed.v, np.int64)
+            of_output = form.constant(f"{name}.of_output", np.arange(shape[0]) // packed.v, np.int64)
             indices = form.inner("Gather", f"{name}.all_indices", [indices, of_output], axis=0)
         grouped = form.constant(f"{name}.grouped", [*shape[:4], packed.m], np.int64)
         zeros = form.inner("ConstantOfShape", f"{name}.zeros", [grouped])
