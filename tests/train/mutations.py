@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: in `file` (below train/) `old`, which is there exactly once, becomes `new`."""
+    """One fault: in `file` (below the folder `part`) `old`, which is there exactly once, becomes `new`."""
 
     name: str
     file: str
     old: str
     new: str
     tests: str
-    """The file of tests/train whose tests have to fail."""
+    """The file below tests/`part` whose tests have to fail."""
+    part: str = "train"
 
 
 STEPS = "test_methods_step_by_step.py"
@@ -101,6 +102,31 @@ MUTANTS = [
         "(-scores).detach().tolist()",
         STEPS,
     ),
+    Mutant(
+        "threshold without its gradient",
+        "pruning/assl.py",
+        "theta = scales.",
+        "theta = scales.detach().",
+        "test_pruning.py",
+    ),
+    Mutant(
+        "HAIR's widths ignored",
+        "pruning/gassl.py",
+        "self.counts = self._select(network)",
+        "self._select(network)",
+        STEPS,
+    ),
+    Mutant(
+        "a stream narrower than its layers' mean",
+        "pruning/gassl.py",
+        "removed = int(below.sum()) // len(group.writers)",
+        "removed = -(-int(below.sum()) // len(group.writers))",
+        "test_pruning.py",
+    ),
+    Mutant(
+        "agreed by the last layer", "pruning/selection.py", "return scores[0]", "return scores[-1]", "test_pruning.py"
+    ),
+    Mutant("nothing starts afresh", "pruning/l1.py", "if matches(name, reinit):", "if False:", "test_pruning.py"),
     # SMSR
     Mutant("one noise for all steps", "smsr/training.py", "(self._seed, step, index)", "(self._seed, index)", STEPS),
     Mutant("one noise for all blocks", "smsr/training.py", "(self._seed, step, index)", "(self._seed, step)", STEPS),
@@ -117,6 +143,37 @@ MUTANTS = [
         "networks/sparse_masks.py",
         "self.activity = channel.mean() + (1 - channel.mean()) * spatial.mean()",
         "self.activity = spatial.mean()",
+        "test_smsr.py",
+    ),
+    Mutant(
+        "masks without noise", "networks/sparse_masks.py", "(logits.float() + noise)", "logits.float()", "test_smsr.py"
+    ),
+    Mutant(
+        "ties are important",
+        "networks/sparse_masks.py",
+        "logits[:, 1:] > logits",
+        "logits[:, 1:] >= logits",
+        "test_smsr.py",
+    ),
+    Mutant(
+        "sparse channels read everywhere",
+        "networks/sparse_masks.py",
+        "torch.outer(own, previous)",
+        "torch.outer(own, torch.ones_like(own))",
+        "test_smsr.py",
+    ),
+    Mutant(
+        "inputs split by the layer's own masks",
+        "networks/sparse_masks.py",
+        "torch.outer(own, previous)",
+        "torch.outer(own, own)",
+        "test_smsr.py",
+    ),
+    Mutant(
+        "unimportant pixels drawn",
+        "networks/sparse_masks.py",
+        "softmax(logits, 1, shared=False)[:, 1:]",
+        "softmax(logits, 1, shared=False)[:, :1]",
         "test_smsr.py",
     ),
     # SLS and its baselines
@@ -157,6 +214,33 @@ MUTANTS = [
         "descending=False, stable=True",
         "test_nm.py",
     ),
+    Mutant(
+        "scores clamped at one", "pruning/sparse_conv.py", "HIGHEST_SCORE = 1.03", "HIGHEST_SCORE = 1.0", "test_sls.py"
+    ),
+    Mutant(
+        "gates without a gradient",
+        "pruning/sparse_conv.py",
+        " + (priorities - priorities.detach())",
+        "",
+        "test_sls.py",
+    ),
+    Mutant("scores as slow as weights", "pruning/sls.py", "conv.gain.fill_(self.settings.score_gain)", "pass", STEPS),
+    Mutant("cost weighs on", "pruning/sls.py", "return cost.detach() * 0", "pass", "test_sls.py"),
+    Mutant(
+        "an exact budget underspent",
+        "pruning/sls.py",
+        "            if self.frozen and self.settings.exact:",
+        "            if False:",
+        STEPS,
+    ),
+    Mutant(
+        "SR-STE's mask for good",
+        "pruning/sls.py",
+        "alpha=self.settings.decay)\n            conv.update_ranks()",
+        "alpha=self.settings.decay)",
+        "test_sls.py",
+    ),
+    Mutant("patterns not shared", "pruning/nm.py", "if shared > 1:", "if False:", "test_nm.py"),
     # Adaptive inference
     Mutant(
         "estimator without its gain loss",
@@ -171,6 +255,45 @@ MUTANTS = [
         "loss = torch.stack(_losses(network(luma), errors, spread)).sum()",
         "loss = _losses(network(luma), errors, spread)[1]",
         "test_estimator_training.py",
+    ),
+    Mutant(
+        "windows without surroundings",
+        "upscale/adaptive/upscaler.py",
+        "max(keep_start - price.halo, block.start), min(keep_stop + price.halo, block.stop)",
+        "keep_start, keep_stop",
+        "test_adaptive.py",
+        "runtime",
+    ),
+    Mutant(
+        "tiles without surroundings",
+        "upscale/upscaler.py",
+        "APPROXIMATE_OVERLAP if radius is None else radius",
+        "0",
+        "test_upscaler.py",
+        "runtime",
+    ),
+    # Quality
+    Mutant(
+        "the border counts",
+        "quality/metrics.py",
+        "return _psnr(*cropped_luma(sr, hr, border))",
+        "return _psnr(*cropped_luma(sr, hr, 0))",
+        "test_metrics.py",
+    ),
+    Mutant(
+        "luma rounded",
+        "quality/metrics.py",
+        "return np.dot(rgb, _LUMA) + 16",
+        "return np.round(np.dot(rgb, _LUMA) + 16)",
+        "test_metrics.py",
+    ),
+    Mutant("LR rounded down", "data/bicubic.py", "np.floor(total + 0.5)", "np.floor(total)", "test_bicubic.py"),
+    Mutant(
+        "four of eight symmetries",
+        "quality/evaluate.py",
+        "itertools.product((False, True), ",
+        "itertools.product((False, False), ",
+        "test_folders.py",
     ),
     # Import
     Mutant(

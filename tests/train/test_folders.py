@@ -50,7 +50,34 @@ def test_pairs_in_one_folder_are_told_by_their_names(tmp_path):
         pairs(tmp_path, None, 2)
 
 
-@pytest.mark.parametrize("suffix", ["x4", "", "_LR"])
+def test_results_of_other_methods_beside_the_pairs_are_named_and_no_hr(tmp_path):
+    """The published archives of Urban100 and BSD100 hold what ten methods made of every picture."""
+    for name in ("HR", "LR", "bicubic", "SRCNN", "A+"):
+        picture(tmp_path / f"img_001_SRF_4_{name}.png")
+    lines = []
+    assert names(pairs(tmp_path, None, 4, lines.append)) == [("img_001_SRF_4_HR.png", "img_001_SRF_4_LR.png")]
+    assert len(lines) == 1 and "3 images that are not HR" in lines[0] and "img_001_SRF_4_A+.png" in lines[0]
+
+
+def test_lr_images_among_those_to_be_measured_are_named(tmp_path, capsys):
+    for name in ("a", "b", "ax2"):
+        picture(tmp_path / f"{name}.png")
+    assert eval_command("bicubic", "--data", tmp_path, "--scale", 2) == 0
+    out, err = capsys.readouterr()
+    assert "mean of 2" in out
+    assert err.startswith("left out: 1 images that are not HR") and "ax2.png" in err
+
+
+def test_names_that_tell_the_kernel_and_the_scale(tmp_path):
+    """As RCAN's authors prepare the benchmarks."""
+    picture(tmp_path / "HR/Set5/x3/baby_HR_x3.png")
+    picture(tmp_path / "LR/LRBI/Set5/x3/baby_LRBI_x3.png")
+    for low in ("x3", ""):
+        found = pairs(tmp_path / "HR/Set5/x3", tmp_path / "LR/LRBI/Set5" / low, 3)
+        assert names(found) == [("baby_HR_x3.png", "baby_LRBI_x3.png")]
+
+
+@pytest.mark.parametrize("suffix", ["x4", "", "_LR", "_x4"])
 @pytest.mark.parametrize("nested", [True, False])
 def test_lr_folders_of_their_own(tmp_path, suffix, nested):
     """DIV2K and what comes with Set5 and Set14."""

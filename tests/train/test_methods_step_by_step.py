@@ -184,6 +184,21 @@ def test_without_alignment_steps_gassl_grows_at_once_on_the_first_layers_channel
     assert method.kept["head.0"] == sorted(first.topk(count).indices.tolist())
 
 
+def test_gassl_prunes_every_layer_to_the_width_that_hair_found():
+    """Half of all 48 scales go: 4 of 8 in every layer of the stream, 2 and 6 in the two layers beside it."""
+    settings = GasslSettings("gassl", ratio=0.5, round_to=1, hair_interval=1, hair_granularity=0.01, hair_limit=0.03)
+    method = Gassl(settings, network_of)
+    hair, ssa, *_ = method.phases()
+    network = hair.begin(network_of())
+    for layer in STREAM + FREE:
+        small = {"body.0.body.0": 2, "body.1.body.0": 6}.get(layer, 4)
+        set_scales(network, layer, [0.1] * small + [5.0] * (8 - small))
+    ssa.begin(network)
+    widths = {"head.0": 4, "body.0.body.0": 6, "body.1.body.0": 2}
+    assert method.counts == widths
+    assert {name: len(kept) for name, kept in method.kept.items()} == widths
+
+
 # --- SMSR ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,3 +312,25 @@ def test_a_budget_met_by_the_cost_is_met_by_the_weights_of_partial_groups():
     names = list(sparse_convolutions(network))  # all of them on the whole map
     kept = sum(int(convolutions(plain)[name].weight.count_nonzero()) for name in names)
     assert kept <= 0.25 * sum(dense[name].weight.numel() for name in names)
+
+
+def test_an_exact_budget_is_spent_to_the_last_gate_once_it_is_reached():
+    """The published method stops somewhere below it."""
+    method = Sls(SlsSettings("sls", m=4, budget=0.6, exact=True))
+    phase = method.phases()[0]
+    network = phase.begin(network_of())
+    for conv in sparse_convolutions(network).values():
+        conv.set_n(2)
+    phase.adjust_gradients(network, 1)
+    gate = max(float(steps.max()) for steps in method._costs(network).values()) / method.dense_cost(network)
+    assert 0.6 - gate < float(method.cost(network).detach()) / method.dense_cost(network) <= 0.6
+
+
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+def test_scores_move_so_many_times_faster_than_weights(gain):
+    method = Sls(SlsSettings("sls", m=4, score_gain=gain))
+    network = method.phases()[0].begin(network_of())
+    conv = next(iter(sparse_convolutions(network).values()))
+    with torch.no_grad():
+        conv.scores.sub_(0.1)
+    assert float(conv.priorities()[0].detach()) == pytest.approx(1 - 0.1 * gain)

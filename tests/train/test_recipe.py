@@ -8,6 +8,8 @@ import re
 import pytest
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.media.images import list_images
+from sparsr.train.data.folders import without_lr
 from sparsr.train.pruning.settings import AsslSettings, GasslSettings
 from sparsr.train.run import recipe
 
@@ -94,6 +96,16 @@ def test_broken_toml_and_unset_variables_are_refused(tmp_path, monkeypatch):
 def test_every_shipped_recipe_loads_and_says_what_it_is(name):
     assert recipe.load(name).data.terms
     assert (recipe.RECIPES / f"{name}.toml").read_text().startswith("# ")
+
+
+def test_the_shipped_recipes_train_on_every_image_they_name(shared_data, monkeypatch):
+    """Nothing in their folders is taken for LR among HR: small pictures from an LR folder are HR here."""
+    monkeypatch.setenv("SPARSR_DATA", str(shared_data))
+    data = [recipe.load(name).data for name in recipe.shipped()]
+    folders = {folder for settings in data for folder in settings.folders if folder.startswith("$SPARSR_DATA/train")}
+    assert sum(len(list_images(recipe.expand(folder), recursive=True)) for folder in folders) == 591
+    for folder in map(recipe.expand, folders):
+        assert without_lr(list_images(folder, recursive=True), folder)[1] == []
 
 
 def test_a_recipe_takes_from_the_one_it_extends_what_it_does_not_say(tmp_path, file):

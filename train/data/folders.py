@@ -1,16 +1,16 @@
 """Folders of benchmark and training images as people have them: which files are HR, and which LR belongs to which.
 
-Known shapes: a flat folder of HR images (Manga109, B100); pairs in one folder, told apart by `_HR` and `_LR`
-(Urban100 as published); HR and LR in folders of their own, LR files named as HR's with or without `x2` behind
-(DIV2K, Flickr2K, the Set5 and Set14 that come with them), in `X2` folders or not. For networks that keep the size:
-inputs and targets in folders called `blur` and `sharp`, anywhere below the one named (GoPro), or `noisy` and `clean`,
-`input` and `target`.
+Known shapes: a flat folder of HR images (Manga109, B100); pairs in one folder, told apart by `_HR` and `_LR`, perhaps
+with other methods' results beside them (Urban100 as published); HR and LR in folders of their own, LR files named as
+HR's with or without `x2` behind (DIV2K, Flickr2K, the Set5 and Set14 that come with them) or as `_HR_x2` and `_LRBI_x2`
+(RCAN's benchmarks), in `X2` folders or not. For networks that keep the size: inputs and targets in folders called
+`blur` and `sharp`, anywhere below the one named (GoPro), or `noisy` and `clean`, `input` and `target`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import list_images
 
 _LR_FOLDER = re.compile(r"(^|[_-])LR([_-]|$)|^X\d$", re.IGNORECASE)
-_LR_FILE = re.compile(r"^(?P<stem>.*?)(?:[_-]LR|x\d)$", re.IGNORECASE)
+_LR_FILE = re.compile(r"^(?P<stem>.*?)(?:[_-]LR|[_-]LR(?:BI)?[_-]x\d|[_-]?x\d)$", re.IGNORECASE)
 _INPUTS = ("blur", "blurred", "noisy", "input", "lq")
 _TARGETS = ("sharp", "clean", "target", "gt", "hq")
-_HR_FILE = re.compile(r"^(?P<stem>.*?)[_-]HR$", re.IGNORECASE)
+_HR_FILE = re.compile(r"^(?P<stem>.*?)[_-]HR(?:[_-]x\d)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,26 @@ def _is_lr(path: Path, root: Path, stems: set[tuple[Path, str]]) -> bool:
     return bool(found) and (path.parent, found["stem"] if found else "") in stems
 
 
-def pairs(hr: Path, lr: Path | None, scale: int) -> list[Pair]:
+def pairs(hr: Path, lr: Path | None, scale: int, report: Callable[[str], None] = lambda _: None) -> list[Pair]:
     """The images of the folder `hr` and, with `lr`, a folder, or in pairs, the LR image of each.
 
-    At scale 1 as `same_size_pairs`. Raises `SparsrError` if a folder is missing or an image has no LR.
+    At scale 1 as `same_size_pairs`. `report` is told of images in `hr` that are none of HR. Raises `SparsrError` if a
+    folder is missing or an image has no LR.
     """
     if scale == 1:
         return same_size_pairs(hr, lr)
     found = list_images(hr / "HR" if (hr / "HR").is_dir() else hr)
     root = found[0].parent
     high, low = without_lr(found, root)
+    named = [path for path in high if _HR_FILE.match(path.stem)]
+    others = [path for path in high if path not in named] if named else []
+    in_pairs = lr is None and bool(named)
+    if misplaced := others if in_pairs else [*others, *low]:
+        report(f"{len(misplaced)} images that are not HR, the first is {misplaced[0]}")
+    high = named or high
     if lr is not None:
-        low = list_images(lr / f"X{scale}" if (lr / f"X{scale}").is_dir() else lr)
-    elif not any(_HR_FILE.match(path.stem) for path in high):
+        low = list_images(next((lr / name for name in (f"X{scale}", f"x{scale}") if (lr / name).is_dir()), lr))
+    elif not in_pairs:
         return [Pair(path) for path in high]
     by_core = {_core(path.stem, _LR_FILE): path for path in low}
     if lr is not None:  # names there need not end in anything

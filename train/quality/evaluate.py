@@ -233,7 +233,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     if network is None and arguments.ensemble:
         raise SparsrError("bicubic gives the same for a flipped image", "leave out --ensemble")
     upscaler = partial(upscale, network, ensemble=arguments.ensemble) if network else _bicubic(scale)
-    images = pairs(arguments.data, arguments.lr, scale)
+    images = pairs(arguments.data, arguments.lr, scale, _say_left_out)
     metrics = _further(arguments.metric)
     width = max(len(name) for name in [*(pair.hr.name for pair in images), "image"])
 
@@ -251,10 +251,7 @@ def run_command(arguments: argparse.Namespace) -> int:
             if masks:
                 masks.add(name)
 
-        def refused(reason: str) -> None:
-            print(f"left out: {reason}", file=sys.stderr, flush=True)
-
-        evaluation = measure_pairs(upscaler, images, scale, report, refused, metrics=metrics)
+        evaluation = measure_pairs(upscaler, images, scale, report, _say_left_out, metrics=metrics)
         row(f"mean of {len(evaluation.images)}", evaluation.mean)
     if masks:
         print(masks.finish())
@@ -276,8 +273,12 @@ def _further(names: Sequence[str]) -> dict[str, Metric]:
         try:
             metrics[name] = open_metric(name)
         except SparsrError as error:
-            print(f"left out: {error} ({error.hint})", file=sys.stderr, flush=True)
+            _say_left_out(f"{error} ({error.hint})")
     return metrics
+
+
+def _say_left_out(reason: str) -> None:
+    print(f"left out: {reason}", file=sys.stderr, flush=True)
 
 
 def record_score(path: Path, name: str, score: Score) -> None:
