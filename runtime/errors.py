@@ -50,11 +50,11 @@ _OS_HINTS = {
 }
 
 
-_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
 
 
 def one_line(text: str) -> str:
-    """A text whose line breaks and other control characters, as names of files may have them, are escapes."""
+    """A text whose line breaks and other controls, as names of files may have them, are escapes."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

@@ -16,7 +16,7 @@ from sparsr.runtime.engines.contract import PRECISIONS, MaskCount
 from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.errors import SparsrError, one_line
 from sparsr.runtime.files import remove_stale
-from sparsr.runtime.media.film.containers import OUTPUT_SUFFIXES
+from sparsr.runtime.media.film.containers import CONTAINERS, OUTPUT_SUFFIXES
 from sparsr.runtime.media.film.writing import PRESETS
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, WRITTEN_SUFFIXES, Format, written_format
 from sparsr.runtime.media.images import read_image, write_image
@@ -149,6 +149,8 @@ def run_restore(options: argparse.Namespace) -> int:
 def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
     options.formats = parse_formats(options.format or [])
     naming = Naming(options.suffix or suffix, options.formats)
+    if options.output and options.suffix and options.output != STANDARD_STREAM and not options.input.is_dir():
+        raise SparsrError(f"{options.output} is the name of the result, --suffix too", "leave out one of them")
     options.output = options.output or output_beside(options.input, naming, options.skip_existing)
     _check_paths(options)
     with warnings.catch_warnings(record=True) as remarks:
@@ -224,6 +226,7 @@ def _check_streams(options: argparse.Namespace) -> None:
         _piped_format(options)
     else:
         written_format(target)
+        _check_formats(options)
     if options.patch_map or options.json:
         raise SparsrError("--patch-map and --json need files", "name the picture and its output")
 
@@ -293,6 +296,18 @@ def _check_paths(options: argparse.Namespace) -> None:
     if target.is_dir():
         raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
     _check_kinds(source, target)
+    _check_formats(options)
+
+
+def _check_formats(options: argparse.Namespace) -> None:
+    """Refuse a --format that the only result, whose name says its format, does not get."""
+    target, kinds = options.output, (WRITTEN_SUFFIXES, CONTAINERS)
+    of_its_kind: Mapping[str, Any] = next(kind for kind in kinds if target.suffix.lower() in kind)
+    wanted = next((ending for ending in options.formats if ending in of_its_kind), None)
+    wanted = wanted or next(iter(options.formats), None)
+    if wanted and of_its_kind.get(wanted) != of_its_kind[target.suffix.lower()]:
+        hint = f"leave out --format, or name {target.with_suffix(wanted)}" if wanted in of_its_kind else ""
+        raise SparsrError(f"{target} is no {wanted[1:]}, as --format says", hint or "leave out --format")
 
 
 def _check_kinds(source: Path, target: Path) -> None:

@@ -140,13 +140,10 @@ def _by_tifffile(file: BinaryIO, page: int) -> Any:
     try:
         with tifffile.TiffFile(file) as tiff:
             chosen: Any = tiff.pages[page]
-            differences = chosen.predictor == _FLOAT_DIFFERENCES and not chosen.is_tiled
-            if differences:
-                chosen.predictor = 1
-            pixels = chosen.asarray()
-            if differences:
-                stored = pixels.byteswap() if tiff.byteorder == ">" else pixels
-                pixels = _summed(stored, chosen.samplesperpixel if chosen.planarconfig == 1 else 1)
+            if chosen.predictor == _FLOAT_DIFFERENCES:
+                pixels = _of_differences(chosen, tiff.byteorder == ">")
+            else:
+                pixels = chosen.asarray()
             planar = chosen.planarconfig == 2 and pixels.ndim == 3
     except (ValueError, KeyError) as error:
         if "imagecodecs" in str(error):
@@ -156,13 +153,26 @@ def _by_tifffile(file: BinaryIO, page: int) -> Any:
     return np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
 
 
-def _summed(stored: Any, channels: int) -> Any:
-    """Floating point, a row of which is stored as its most significant bytes, then the next ones and so on.
+def _of_differences(page: Any, big_endian: bool) -> Any:
+    """Floating point stored as differences of bytes, which tifffile leaves to another package.
 
-    Each byte is the difference to that of the pixel before (Adobe Photoshop TIFF Technical Note 3); tifffile leaves it
-    to another package. Tiles of such are not read.
+    A row of a strip or tile is stored as its most significant bytes, then the next ones and so on, each the difference
+    to that of the pixel before (Adobe Photoshop TIFF Technical Note 3).
     """
-    size, width = stored.dtype.itemsize, stored.shape[1 if channels > 1 else -1]
+    page.predictor = 1
+    whole = np.zeros(page.shaped, page.dtype)  # [planes, depth, height, width, channels]
+    height, width, channels = whole.shape[2:]
+    for stored, (plane, _, top, left, _), _ in page.segments(maxworkers=1):
+        if stored is not None:
+            values = _summed(stored.byteswap() if big_endian else stored, channels)[0]
+            part = whole[plane, 0, top : top + len(values), left : left + values.shape[1]]
+            part[:] = values[: height - top, : width - left]
+    return whole.reshape(page.shape)
+
+
+def _summed(stored: Any, channels: int) -> Any:
+    """The values of [depth, rows, width, channels] differences."""
+    size, width = stored.dtype.itemsize, stored.shape[2]
     differences = np.ascontiguousarray(stored).view(np.uint8).reshape(-1, size * width, channels)
     planes = differences.cumsum(axis=1, dtype=np.uint8).reshape(len(differences), size, width * channels)
     values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f">f{size}")

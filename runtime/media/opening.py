@@ -185,6 +185,10 @@ def _file(path: Path) -> Iterator[BinaryIO]:
         content = sys.stdin.buffer.read(_MOST_ON_INPUT)
         yield io.BytesIO(content)
         return
+    if path.is_fifo():  # such as a shell's <(command)
+        with path.open("rb") as pipe:
+            yield io.BytesIO(pipe.read(_MOST_ON_INPUT))
+        return
     if not path.is_file():
         reason = "is a folder, not an image file" if path.is_dir() else "does not exist"
         raise SparsrError(f"{path} {reason}", "check the path")

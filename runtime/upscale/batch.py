@@ -19,8 +19,8 @@ from sparsr.runtime.errors import MisfitError, SparsrError, one_line, report_err
 from sparsr.runtime.files import remove_stale
 from sparsr.runtime.media.film import containers
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, READ_SUFFIXES, WRITTEN_SUFFIXES
-from sparsr.runtime.upscale.film_files import upscale_video
-from sparsr.runtime.upscale.picture_files import upscale_picture
+from sparsr.runtime.upscale.film_files import VideoReport, upscale_video
+from sparsr.runtime.upscale.picture_files import PictureReport, upscale_picture
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail too
@@ -54,8 +54,9 @@ def parse_formats(names: list[str]) -> tuple[str, ...]:
         if ending not in WRITTEN_SUFFIXES and ending not in containers.OUTPUT_SUFFIXES:
             known = " ".join([*WRITTEN_SUFFIXES, *containers.OUTPUT_SUFFIXES])
             raise SparsrError(f"{ending[1:]} is not a format that is written", f"use one of {known}")
-    if len([ending for ending in endings if ending in WRITTEN_SUFFIXES]) > 1 or len(endings) > 2:
-        raise SparsrError("pictures can have one format", "name at most one of pictures and one of films")
+    pictures = sum(ending in WRITTEN_SUFFIXES for ending in endings)
+    if max(pictures, len(endings) - pictures) > 1:
+        raise SparsrError("pictures can have one format, films too", "name at most one of pictures and one of films")
     return endings
 
 
@@ -75,6 +76,8 @@ class BatchReport:
     skipped: list[str] = field(default_factory=list)
     """Whose results were there already."""
     failed: list[Failure] = field(default_factory=list)
+    remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is not as in the source, by file."""
     passed_over: dict[str, int] = field(default_factory=dict)
     """Numbers of files that are neither pictures nor films, by ending, and of sub-folders."""
 
@@ -116,11 +119,7 @@ class Batch:
         remove_stale(target)
         for path in self._files(source, target, report):
             result = self.naming.target(path, target / path.parent.relative_to(source))
-            if str(result) in written:
-                self._fail(report, path, f"its result {result} is that of another file", "pass no --format")
-            else:
-                written.add(str(result))
-                self._one(path, result, report)
+            self._one(path, result, report, written)
         if not (report.done or report.skipped or report.failed):
             suffixes = " ".join([*READ_SUFFIXES, *containers.READ_SUFFIXES])
             raise SparsrError(f"there are no images in {source} (nor films)", f"it needs files ending in {suffixes}")
@@ -130,7 +129,11 @@ class Batch:
         """The pictures and films, sorted; the others are counted."""
         others: Counter[str] = Counter()
         found = []
-        for folder, folders, names in os.walk(source):
+
+        def unreadable(error: OSError) -> None:
+            self._fail(report, Path(error.filename), f"{error.strerror}: {error.filename}", "")
+
+        for folder, folders, names in os.walk(source, onerror=unreadable):
             inside = [
                 name
                 for name in folders
@@ -138,6 +141,8 @@ class Batch:
             ]
             if not self.recursive:
                 others["sub-folders (--recursive takes them)"] += len(inside)
+            else:
+                others["links to folders"] += sum(Path(folder, name).is_symlink() for name in inside)
             folders[:] = inside if self.recursive else []
             for path in (Path(folder, name) for name in names if not name.startswith(".")):
                 known = path.suffix.lower() in READ_SUFFIXES or is_film(path)
@@ -152,14 +157,14 @@ class Batch:
         found.clear()
         yield from map(Path, texts)
 
-    def _one(self, source: Path, target: Path, report: BatchReport) -> None:
-        if self.skip_existing and (target.exists() or target.with_suffix(DEFAULT_SUFFIX).exists()):
-            report.skipped.append(str(source))
-            return
+    def _one(self, source: Path, target: Path, report: BatchReport, written: set[str]) -> None:
+        """One file. written: names of results so far, of which no two may be the same."""
         try:
-            if target.exists() and source.samefile(target):
-                raise SparsrError(f"the output {target} is the input itself", "name another folder")
-            print(one_line(self._upscaled(source, target)))
+            _claim(source, target, written)
+            if self.skip_existing and self._is_there(source, target):
+                report.skipped.append(str(source))
+                return
+            print(one_line(self._upscaled(source, target, report, written)))
             report.done += 1
         except SparsrError as error:
             self._fail(report, source, str(error), error.hint)
@@ -170,25 +175,42 @@ class Batch:
                 raise
             self._fail(report, source, f"{error.strerror or error}: {error.filename or source}", "")
 
-    def _upscaled(self, source: Path, target: Path) -> str:
+    def _is_there(self, source: Path, target: Path) -> bool:
+        """Whether there is a result, or the PNG that took its place, which is not that of another source."""
+        instead, other = target.with_suffix(DEFAULT_SUFFIX), source.with_suffix(DEFAULT_SUFFIX)
+        return target.exists() or (instead.exists() and not other.exists())
+
+    def _upscaled(self, source: Path, target: Path, report: BatchReport, written: set[str]) -> str:
         """Do it; a line that says what came of it."""
+        outcome: VideoReport | PictureReport
         if is_film(source):
-            film = upscale_video(source, target, self.upscaler, self.max_pixels, self.preset)
-            say(film.remarks)
-            return f"{target}: {film}"
-        try:
-            picture = upscale_picture(source, target, self.upscaler, self.max_pixels)
-        except MisfitError:
-            if self.naming.formats or target.suffix == DEFAULT_SUFFIX:
-                raise
-            target = target.with_suffix(DEFAULT_SUFFIX)
-            picture = upscale_picture(source, target, self.upscaler, self.max_pixels)
-        say(picture.remarks)
-        return f"{target}: {picture}"
+            outcome = upscale_video(source, target, self.upscaler, self.max_pixels, self.preset)
+        else:
+            try:
+                outcome = upscale_picture(source, target, self.upscaler, self.max_pixels)
+            except MisfitError:
+                if self.naming.formats or target.suffix == DEFAULT_SUFFIX:
+                    raise
+                target = target.with_suffix(DEFAULT_SUFFIX)
+                _claim(source, target, written)
+                outcome = upscale_picture(source, target, self.upscaler, self.max_pixels)
+        say(outcome.remarks)
+        if outcome.remarks:
+            report.remarks[str(source)] = outcome.remarks
+        return f"{target}: {outcome}"
 
     def _fail(self, report: BatchReport, source: Path, reason: str, hint: str) -> None:
         report.failed.append(Failure(str(source), reason))
         report_error(reason, hint)
+
+
+def _claim(source: Path, target: Path, written: set[str]) -> None:
+    """Take the name for a result. Raises `SparsrError` if it is taken."""
+    if str(target) in written:
+        raise SparsrError(f"{source}: its result {target} is that of another file", "rename it, or pass no --format")
+    if target.exists() and source.samefile(target):
+        raise SparsrError(f"the output {target} is the input itself", "name another folder")
+    written.add(str(target))
 
 
 def is_film(path: Path) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,9 +21,9 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.ffmpeg import import_av
 from sparsr.runtime.media.film.containers import CONTAINERS
-from sparsr.runtime.media.film.reading import Frames, film_stream, open_film
-from sparsr.runtime.media.film.streams import Copies
-from sparsr.runtime.media.film.times import FrameTimes
+from sparsr.runtime.media.film.reading import Frames, film_stream, open_film, refuse_large
+from sparsr.runtime.media.film.streams import Copies, lost_tags, options_for_tags
+from sparsr.runtime.media.film.times import FrameTimes, rate_of
 from sparsr.runtime.media.film.writing import FilmWriter
 from sparsr.runtime.media.hidden_colour import covered
 from sparsr.runtime.progress import Progress
@@ -73,23 +73,34 @@ def upscale_video(
     with _clear_errors(av, source, target), open_film(av, source) as reader:
         film = film_stream(reader, source, max_pixels)
         container = CONTAINERS[target.suffix.lower()]
-        with atomic_file(target) as temporary, av.open(f"file:{temporary}", "w", format=container) as writer:
-            job = _Job(av, reader, writer, film, upscaler, preset)
-            with Progress(source.name, _frame_count(film), "frames") as progress:
-                job.run(progress)
+        check = partial(refuse_large, source=source, max_pixels=max_pixels)
+        with atomic_file(target) as temporary:
+            options = options_for_tags(reader, container)
+            with av.open(f"file:{temporary}", "w", format=container, options=options) as writer:
+                job = _Job(av, reader, writer, film, upscaler, preset, check)
+                with Progress(source.name, _frame_count(film), "frames") as progress:
+                    job.run(progress)
             if not progress.done:
                 raise SparsrError(f"{source} holds no frames that can be decoded", "check the file in a player")
-    return VideoReport(progress.done, time.monotonic() - start, job.network_seconds, tuple(job.remarks))
+            remarks = job.remarks + lost_tags(av, reader, temporary)
+    return VideoReport(progress.done, time.monotonic() - start, job.network_seconds, tuple(remarks))
 
 
 class _Job:
     """One film on its way from the reader to the writer."""
 
     def __init__(
-        self, av: Any, reader: Any, writer: Any, film: Any, upscaler: PictureUpscaler, preset: str | None
+        self,
+        av: Any,
+        reader: Any,
+        writer: Any,
+        film: Any,
+        upscaler: PictureUpscaler,
+        preset: str | None,
+        check_size: Callable[[int, int], None],
     ) -> None:
         self._av, self._reader, self._writer, self._film = av, reader, writer, film
-        self._upscaler, self._preset = upscaler, preset
+        self._upscaler, self._preset, self._check_size = upscaler, preset, check_size
         self._frames = Frames(av, film)
         self._times: FrameTimes | None = None
         self._copies = Copies(av, reader, film, writer.format.name)
@@ -153,9 +164,10 @@ class _Job:
             yield packet
 
     def _pixels(self, frame: Any) -> Samples:
+        self._check_size(frame.width, frame.height)  # which headers may not tell
         pixels = self._frames.pixels(frame)
         if self._size and pixels.shape[:2] != self._size:
-            raise SparsrError("the frames of the video change their size midway", "cut it there and upscale the parts")
+            raise SparsrError("the frames of the video are turned midway", "cut it there and upscale the parts")
         self._size = pixels.shape[:2]
         if pixels.shape[2] == 4:
             pixels[..., :3] = covered(pixels[..., :3], pixels[..., 3])
@@ -186,9 +198,8 @@ def _frame_count(film: Any) -> int | None:
     """Frames the stream announces; None if it does not tell."""
     if film.frames:
         return int(film.frames)
-    if film.duration and film.average_rate:
-        return max(1, round(film.duration * film.time_base * film.average_rate))
-    return None
+    rate = rate_of(film)
+    return max(1, round(film.duration * film.time_base * rate)) if film.duration and rate else None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -114,6 +115,49 @@ def test_what_its_own_format_cannot_hold_becomes_a_png(upscale, tmp_path):
     Image.fromarray(noise(1, 9000)).save(tmp_path / "in/wide.webp", lossless=True)
     assert upscale(tmp_path / "in", tmp_path / "out")[0] == 0
     assert results(tmp_path / "out") == ["wide.png"]
+
+
+def test_remarks_are_in_the_report(upscale, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(smooth(8, 8)).convert("CMYK").save(tmp_path / "in/a.tif")
+    code, out, err = upscale(tmp_path / "in", tmp_path / "out", "--json")
+    (remarks,) = json.loads(out)["remarks"].values()
+    assert code == 0 and "CMYK" in remarks[0] and f"note: {remarks[0]}" in err
+
+
+def test_two_files_of_one_result_are_two_whatever_is_there(upscale, tmp_path):
+    """Also where a WebP that is too wide becomes a PNG, whose name another file has."""
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(1, 9000)).save(tmp_path / "in/wide.webp", lossless=True)
+    Image.fromarray(smooth(8, 8)).save(tmp_path / "in/wide.png")
+    code, out, err = upscale(tmp_path / "in", tmp_path / "out")
+    assert code == 2 and "1 done, 0 skipped, 1 failed" in out and "that of another file" in err
+    code, out, _ = upscale(tmp_path / "in", tmp_path / "out", "--skip-existing")
+    assert code == 2 and "0 done, 1 skipped, 1 failed" in out
+    assert Image.open(tmp_path / "out/wide.png").size == (16, 16)
+
+
+def test_folders_that_are_links_are_counted_and_not_followed(upscale, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(smooth(8, 8)).save(tmp_path / "in/a.png")
+    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+    code, out, _ = upscale(tmp_path / "in", tmp_path / "out", "--recursive")
+    assert code == 0 and out.splitlines()[-1] == "1 done, 0 skipped, 0 failed; passed over: 1 links to folders"
+
+
+def test_a_folder_that_may_not_be_read_is_a_failure(upscale, tmp_path, monkeypatch):
+    (tmp_path / "in/closed").mkdir(parents=True)
+    Image.fromarray(smooth(8, 8)).save(tmp_path / "in/a.png")
+    real = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    code, out, err = upscale(tmp_path / "in", tmp_path / "out", "--recursive")
+    assert code == 2 and "1 done, 0 skipped, 1 failed" in out and "in/closed" in err
 
 
 LONG, JAPANESE, LATIN = b"b" * 251 + b".png", "日".encode() * 81 + b".png", b"caf\xe9.png"
@@ -235,6 +279,18 @@ def test_every_message_is_one_line(upscale, tmp_path):
     assert json.loads(out)["skipped"] == [str(tmp_path / "in/a\nb\x1b[2J.png")]
     code, out, err = upscale(tmp_path / "in/c\n.png", tmp_path / "d.png")
     assert code == 2 and len(err.splitlines()) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+def test_a_pipe_is_read_as_a_file(bundle, upscale, tmp_path):
+    """As shells give one for <(command)."""
+    content = png(noise(9, 8))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
+    writer.start()
+    assert upscale(tmp_path / "pipe", tmp_path / "a.png")[0] == 0
+    writer.join()
+    assert (tmp_path / "a.png").read_bytes() == piped(bundle, content, "-", "-").stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

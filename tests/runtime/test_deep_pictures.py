@@ -67,7 +67,11 @@ def test_floating_point_goes_in_and_out_of_tiff(tmp_path, channels):
     assert np.asarray(Image.open(tmp_path / "b.png")).size == 18 * 16 * channels
 
 
-@pytest.mark.parametrize("options", [[], ["-interlace", "plane"], ["-endian", "MSB"], ["-colorspace", "Gray"]])
+TILES = ["-define", "tiff:tile-geometry=16x16"]
+PLANES, MSB, GREY = ["-interlace", "plane"], ["-endian", "MSB"], ["-colorspace", "Gray"]
+
+
+@pytest.mark.parametrize("options", [[], PLANES, MSB, GREY, TILES, TILES + MSB, TILES + GREY, TILES + PLANES])
 @pytest.mark.parametrize("depth", ["16", "32", "64"])
 def test_floating_point_as_imagemagick_stores_it(tmp_path, depth, options):
     """Compressed, and as differences of bytes."""

@@ -110,6 +110,24 @@ def test_outputs_that_are_folders_or_no_video(upscale, tmp_path):
     assert names(tmp_path) == ["folder", "in.gif", "in.mp4", "in.png"]
 
 
+def test_formats_and_suffixes_beside_a_name(runtime, upscale, bundle, tmp_path):
+    """The name of a result says its format; options that say another are refused, those that agree are not."""
+    source = save(tmp_path / "in.png", pixels(9, 8))
+
+    def unnamed(*options):
+        return runtime("upscale", source, "--model", bundle.path, *options)
+
+    assert_refused(upscale(source, tmp_path / "a.png", "--format", "jpg"), "a.png is no jpg", "a.jpg")
+    assert_refused(upscale(source, tmp_path / "a.png", "--format", "mp4"), "a.png is no mp4", "leave out")
+    assert_refused(unnamed("--format", "mp4"), "in_x2.png is no mp4", "leave out")
+    assert_refused(upscale(source, tmp_path / "a.png", "--suffix", "_b"), "--suffix", "leave out one")
+    assert_refused(unnamed("--format", "mp4", "--format", "mkv"), "one format", "at most one")
+    assert names(tmp_path) == ["in.png"]
+    assert upscale(source, tmp_path / "a.jpeg", "--format", "jpg", "--format", "mp4")[0] == 0
+    assert unnamed("--format", "tif", "--suffix", "_b")[0] == 0
+    assert names(tmp_path) == ["a.jpeg", "in.png", "in_b.tif"]
+
+
 def test_unwritable_outputs(upscale, tmp_path):
     save(tmp_path / "in.png", pixels(4, 4))
     (tmp_path / "file").write_text("mine")

@@ -2,7 +2,9 @@
 
 READ_SUFFIXES = (
     ".mp4", ".mkv", ".mov", ".m4v", ".avi", ".webm", ".ts", ".m2ts", ".mts", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
-    ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".mxf", ".divx", ".y4m",
+    ".mpeg", ".mpe", ".m1v", ".m2v", ".vob", ".3gp", ".3g2", ".ogv", ".ogm", ".mxf", ".divx", ".dv", ".rm", ".rmvb",
+    ".nut", ".qt", ".mk3d", ".y4m", ".ivf", ".obu", ".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".mjpeg",
+    ".mjpg",
 )  # fmt: skip
 CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".m4v": "mp4", ".webm": "webm"}
 """Of films that are written: FFmpeg's names."""

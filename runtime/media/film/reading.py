@@ -10,11 +10,14 @@ import numpy as np
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE
-from sparsr.runtime.media.film.matrices import NO_MATRIX, matrix_of
+from sparsr.runtime.media.film.matrices import NO_MATRIX, matrix_of, range_of
 from sparsr.runtime.samples import Samples
 
 # Demuxers of single files: playlists and the like would let a file name others.
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,mxf,ogg,yuv4mpegpipe,h264,hevc"
+_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,asf,flv,mxf,ogg,dv,rm,nut,yuv4mpegpipe,ivf,obu,"
+    "h264,hevc,mjpeg"
+)
 _DECODERS_OF_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own leave it out
 
 
@@ -28,16 +31,22 @@ def film_stream(reader: Any, source: Path, max_pixels: int) -> Any:
     """The first stream of moving pictures: not a cover."""
     streams = [stream for stream in reader.streams.video if not is_cover(stream) and stream.codec_context is not None]
     if not streams:
-        raise SparsrError(f"{source} has no video in it", "check the file in a player")
+        unknown = any(not is_cover(stream) for stream in reader.streams.video)
+        what = "holds video of a kind that FFmpeg does not know" if unknown else "has no video in it"
+        raise SparsrError(f"{source} {what}", "check the file in a player")
     video = streams[0]
-    if video.width * video.height > max_pixels:
+    refuse_large(video.width, video.height, source, max_pixels)
+    video.thread_type = "SLICE"  # where threads have a frame each, a damaged packet takes others with it
+    return video
+
+
+def refuse_large(width: int, height: int, source: Path, max_pixels: int) -> None:
+    """Raise `SparsrError` for frames that have too many pixels."""
+    if width * height > max_pixels:
         raise SparsrError(
-            f"the frames of {source} have {video.width}x{video.height} pixels, "
-            f"more than the {max_pixels / 1e6:g} million allowed",
+            f"the frames of {source} have {width}x{height} pixels, more than the {max_pixels / 1e6:g} million allowed",
             "raise the limit with --max-pixels",
         )
-    video.thread_type = "AUTO"
-    return video
 
 
 def is_cover(stream: Any) -> bool:
@@ -52,7 +61,10 @@ class Frames:
         self._av, self._stream = av, stream
         self._decoder = self._alpha_decoder() or stream.codec_context
         self._graph: Any = None
+        self._filtered_kind: tuple[Any, ...] = ()  # size and format of the frames that the graph takes
         self._to_rgb = av.video.reformatter.VideoReformatter()
+        self._size: tuple[int, int] | None = None
+        self._resized = False
         self.lost = 0
         """Packets that could not be decoded."""
         self.damaged = 0
@@ -78,8 +90,10 @@ class Frames:
         deep = any(component.bits > 8 for component in frame.format.components)
         alpha = has_alpha(frame)
         name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
+        width, height = self._size = self._size or (frame.width, frame.height)
+        self._resized |= (width, height) != (frame.width, frame.height)
         rgb = self._to_rgb.reformat(
-            frame, format=name, interpolation=ACCURATE, src_color_range=frame.color_range,
+            frame, width, height, name, interpolation=ACCURATE, src_color_range=range_of(frame),
             src_colorspace=matrix_of(frame), dst_colorspace=NO_MATRIX,
         ).to_ndarray()  # fmt: skip
         return np.ascontiguousarray(turned(rgb, display_matrix(frame)))
@@ -88,6 +102,7 @@ class Frames:
         """What is not as in the file."""
         found = [f"{self.lost} damaged packets are left out"] if self.lost else []
         found += [f"{self.damaged} frames are damaged in the source"] if self.damaged else []
+        found += ["frames change their size midway: all were brought to that of the first"] if self._resized else []
         return found + (["interlaced frames were deinterlaced (bwdif)"] if self.deinterlaced else [])
 
     def _alpha_decoder(self) -> Any:
@@ -102,8 +117,13 @@ class Frames:
 
     def _filtered(self, frame: Any) -> Iterator[Any]:
         """Frames of two fields become one picture; from the first such frame on all go through the filter."""
-        if self._graph is None and frame.interlaced_frame:
-            self._graph, self.deinterlaced = self._deinterlacer(frame), True
+        kind = frame.width, frame.height, frame.format.name
+        if self._graph and kind != self._filtered_kind:
+            self._graph.push(None)
+            yield from self._pulled()
+            self._graph = None
+        if self._graph is None and (frame.interlaced_frame or self.deinterlaced):
+            self._graph, self._filtered_kind, self.deinterlaced = self._deinterlacer(frame), kind, True
         if self._graph is None:
             yield frame
             return

@@ -7,15 +7,20 @@ container's own writer decides whether it can. What it cannot hold is named in o
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from sparsr.runtime.media.film.reading import is_cover
 from sparsr.runtime.media.film.times import Clock
 
 _MATROSKA, _WITH_TRACKS = "matroska", ("mp4", "mov")
-_OF_THE_FILE = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "creation_time_")
+_OF_THE_FILE = ("encoder", "software", "major_brand", "minor_version", "compatible_brands", "duration")
+_TAGS_OF_DEVICES = (
+    "com."  # how keys begin, such as com.apple.quicktime.make, for which iTunes' list of tags has no place
+)
 _KINDS = {
     "audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file",
     "unknown": "a stream of a kind that FFmpeg does not know",
@@ -27,10 +32,20 @@ class Copies:
 
     def __init__(self, av: Any, reader: Any, film: Any, target_format: str) -> None:
         self._av, self._reader, self._film, self._format = av, reader, film, target_format
-        self.remarks: list[str] = []
+        self._left_out: list[str] = []
         self._unknown = {stream.index for stream in reader.streams.other}  # to ask these what they are crashes PyAV
         self._kept = [stream for stream in reader.streams if stream is not film and self._holds(stream)]
         self._outputs: dict[int, tuple[Any, Clock]] = {}
+        self._refused: Counter[str] = Counter()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is not as in the source."""
+        refused = [
+            f"{count} packets of {what} are left out, as the output refuses them"
+            for what, count in self._refused.items()
+        ]
+        return [*self._left_out, *refused]
 
     @property
     def demuxed(self) -> list[Any]:
@@ -49,7 +64,7 @@ class Copies:
             elif stream in self._kept and stream.type == "attachment":
                 writer.add_attachment(stream.name, stream.mimetype or "application/octet-stream", stream.data)
             elif stream in self._kept:
-                copy = writer.add_stream_from_template(stream)
+                copy = writer.add_stream_from_template(stream, opaque=True)
                 describe(stream, copy)
                 copies[stream.index] = copy
         writer.metadata.update(
@@ -73,7 +88,10 @@ class Copies:
         if packet.duration:
             packet.duration = round(packet.duration * unit)
         packet.pts, packet.time_base, packet.stream = packet.dts + behind, copy.time_base, copy
-        writer.mux(packet)
+        try:
+            writer.mux(packet)
+        except (self._av.error.InvalidDataError, ValueError):
+            self._refused[_KINDS.get(copy.type, copy.type)] += 1
 
     def _holds(self, stream: Any) -> bool:
         """Whether the target has the stream; what it has not is named, but for what its writer makes anew."""
@@ -84,13 +102,14 @@ class Copies:
             language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
             other = "; an mkv file can" if not held and self._accepted(stream, kind, _MATROSKA) else ""
             what = _KINDS.get(kind, kind)
-            self.remarks.append(f"left out: {what}{language}, as the output's format cannot hold {name}{other}")
+            self._left_out.append(f"left out: {what}{language}, as the output's format cannot hold {name}{other}")
         return held
 
     def _is_made_anew(self, stream: Any, kind: str) -> bool:
-        """Whether it is a track that mov and mp4 have for chapters or the time code, of which both have the content."""
-        family = self._format in _WITH_TRACKS and self._reader.format.name.startswith("mov")
-        return family and kind == "data" and bool("timecode" in stream.metadata or self._reader.chapters())
+        """Whether it is a track that mov and mp4 have for chapters or the time code, and the target has its content."""
+        if kind != "data" or not self._reader.format.name.startswith("mov"):
+            return False
+        return self._format in _WITH_TRACKS if "timecode" in stream.metadata else bool(self._reader.chapters())
 
     def _cover(self, stream: Any) -> tuple[str, str, bytes]:
         """Name, type and content of a cover, as Matroska has it: a file beside the film."""
@@ -107,11 +126,26 @@ class Copies:
             return False
         try:
             with self._av.open(io.BytesIO(), "w", format=container) as trial:
-                trial.add_stream_from_template(stream)
+                trial.add_stream_from_template(stream, opaque=True)
                 trial.start_encoding()
         except (ValueError, self._av.FFmpegError):
             return False
         return True
+
+
+def options_for_tags(reader: Any, container: str) -> dict[str, str]:
+    """Options of the writer, so that it keeps the tags of cameras and phones: their list has no place for covers."""
+    of_devices = any(key.lower().startswith(_TAGS_OF_DEVICES) for key in reader.metadata)
+    plain = container in _WITH_TRACKS and of_devices and not any(is_cover(stream) for stream in reader.streams.video)
+    return {"movflags": "use_metadata_tags"} if plain else {}
+
+
+def lost_tags(av: Any, reader: Any, result: Path) -> list[str]:
+    """What the file said of itself that the written one does not, in a sentence."""
+    with av.open(f"file:{result}") as written:
+        kept = {key.lower() for part in (written, *written.streams) for key in part.metadata}
+    lost = [key for key in reader.metadata if key.lower() not in kept and key.lower() not in _OF_THE_FILE]
+    return [f"left out: tags that the output's format has no place for: {', '.join(lost)}"] if lost else []
 
 
 def describe(source: Any, target: Any) -> None:

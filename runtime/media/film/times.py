@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+_MOST_RATE = 2000  # frames a second
 _JUMP = 1  # seconds back: from there on the file has begun a new clock
 
 
@@ -41,11 +42,11 @@ class FrameTimes:
     """When the frames of a film are shown, in ticks of its stream."""
 
     def __init__(self, container: Any, stream: Any, least: Fraction) -> None:
-        rate = stream.average_rate or stream.guessed_rate
+        rate = rate_of(stream)
         self.tick = Fraction(stream.time_base)
-        self._clock = Clock(self.tick, 1 / Fraction(rate) if rate else None, least)
+        self._clock = Clock(self.tick, 1 / rate if rate else None, least)
         # AVI numbers packets, not frames: what B-frames carry there is the time of another frame.
-        self._counted = container.format.name == "avi"
+        self._counted = container.format.name == "avi" and stream.codec_context.has_b_frames
         self._count = 0
 
     def next(self, frame: Any) -> int:
@@ -57,3 +58,9 @@ class FrameTimes:
         if ticks is not None and frame.time_base and frame.time_base != self.tick:
             ticks = round(ticks * Fraction(frame.time_base) / self.tick)
         return self._clock.next(ticks)
+
+
+def rate_of(stream: Any) -> Fraction | None:
+    """Frames a second; None if the file does not tell."""
+    rates = [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    return next((rate for rate in rates if rate <= _MOST_RATE), None)  # FFmpeg says 60,000 of DV

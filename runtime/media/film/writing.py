@@ -11,22 +11,26 @@ import numpy as np
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE
 from sparsr.runtime.media.film.hdr import x265_options
-from sparsr.runtime.media.film.matrices import NO_MATRIX, matrix_of
+from sparsr.runtime.media.film.matrices import LIMITED, NO_MATRIX, is_grey, kept_range, matrix_of
 from sparsr.runtime.media.film.reading import has_alpha
+from sparsr.runtime.media.film.times import rate_of
 from sparsr.runtime.samples import Samples, converted
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 DEFAULT_RATE = Fraction(25)
-_LIMITED_RANGE = 1
 _BLOCK = 16  # pixels, a multiple of what any format stores together
 _NO_ALPHA = "the transparency is left out: there is no encoder for it in the output's format (webm and mov have one)"
 _PAIRED = "colour of every pixel or column becomes that of 2x2 pixels (4:2:0), as the encoder has it"
+_VIEWS = "how two views lie in the picture (3D)"
 _OF_FRAMES = {
     "DYNAMIC_HDR_PLUS": "HDR10+", "DYNAMIC_HDR_VIVID": "HDR Vivid", "DOVI_RPU_BUFFER": "Dolby Vision",
     "DOVI_METADATA": "Dolby Vision", "A53_CC": "closed captions", "S12M_TIMECODE": "time codes",
+    "SPHERICAL": "how the picture lies on a sphere (360 degrees)", "STEREO3D": _VIEWS,
+    "ICC_PROFILE": "a colour profile", "AMBIENT_VIEWING_ENVIRONMENT": "the light around the screen",
 }  # fmt: skip
 """Side data of frames that no encoder here writes: FFmpeg's names and what people call it."""
-_NO_DEPTH = "more than 8 bits are cut to 8: there is no encoder for them in the output's format"
+_NO_RANGE = "full range (0 to 255) becomes limited range (16 to 235): the encoder knows no other"
+_NO_DEPTH = "{} bits a channel become {}: there is no encoder for more in the output's format"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Encoder:
     deep: bool = False
     """Whether it keeps more than 8 bits."""
     alpha: bool = False
+    full_range: bool = True
+    """Whether it says that values use the whole range."""
     containers: tuple[str, ...] = ()
     """Those that take it; () for all that know the codec."""
 
@@ -57,24 +63,32 @@ _VP9 = {"crf": "20", "b:v": "0", "cpu-used": "5", "row-mt": "1"}
 ENCODERS = (
     Encoder("libx264", "h264", "yuv420p", _FAST),
     Encoder("libvpx-vp9", "vp9", "yuv420p", _VP9),
-    Encoder("mpeg4", "mpeg4", "yuv420p", {"qscale": "2"}),
+    Encoder("mpeg4", "mpeg4", "yuv420p", {"qscale": "2"}, full_range=False),
     Encoder("libx265", "hevc", "yuv420p10le", {**_FAST, "x265-params": "log-level=none"}, deep=True),
     Encoder("libsvtav1", "av1", "yuv420p10le", {"crf": "20", "preset": "8"}, deep=True),
-    Encoder("prores_ks", "prores", "yuva444p10le", {"profile": "4"}, deep=True, alpha=True, containers=("mov",)),
+    Encoder(
+        "prores_ks",
+        "prores",
+        "yuva444p10le",
+        {"profile": "4"},
+        deep=True,
+        alpha=True,
+        full_range=False,
+        containers=("mov",),
+    ),
     Encoder("libvpx-vp9", "vp9", "yuva420p", {**_VP9, "auto-alt-ref": "0"}, alpha=True, containers=_MATROSKA),
 )
 
 
-def choose(av: Any, writer: Any, deep: bool, alpha: bool) -> tuple[Encoder, list[str]]:
-    """The encoder, and what it cannot keep. Raises `SparsrError` if there is none."""
+def choose(av: Any, writer: Any, deep: bool, alpha: bool) -> Encoder:
+    """The encoder that keeps most. Raises `SparsrError` if there is none."""
     there = [row for row in ENCODERS if row.fits(av, writer)]
     wanted = [(deep, alpha)] + [(True, alpha)] * (not deep and alpha) + [(False, alpha)] * deep
     wanted += [(deep, False), (False, False)]
     for kept in wanted:
         row = next((row for row in there if (row.deep, row.alpha) == kept), None)
         if row:
-            lost = [_NO_ALPHA] if alpha and not row.alpha else []
-            return row, lost + ([_NO_DEPTH] if deep and not row.deep else [])
+            return row
     raise SparsrError("this PyAV has no H.264 or MPEG-4 encoder", "pip install --force-reinstall av")
 
 
@@ -83,11 +97,19 @@ class FilmWriter:
 
     def __init__(self, av: Any, writer: Any, film: Any, frame: Any, preset: str | None) -> None:
         self._av, self._writer, self._film = av, writer, film
-        deep = any(component.bits > 8 for component in frame.format.components)
-        self._encoder, self.remarks = choose(av, writer, deep, has_alpha(frame))
-        if finer(frame.format, av.VideoFormat(self._encoder.pixels)):
-            self.remarks.append(_PAIRED)
+        bits, alpha = bits_of(frame.format), has_alpha(frame)
+        self._encoder = choose(av, writer, bits > 8, alpha)
+        stored = av.VideoFormat(self._encoder.pixels)
+        self._matrix, self._range = matrix_of(frame), kept_range(frame) if self._encoder.full_range else LIMITED
+        losses = {
+            _NO_ALPHA: alpha and not self._encoder.alpha,
+            _NO_DEPTH.format(bits, bits_of(stored)): bits > bits_of(stored),
+            _PAIRED: finer(frame.format, stored),
+            _NO_RANGE: kept_range(frame) != self._range,
+        }
+        self.remarks = [remark for remark, lost in losses.items() if lost]
         self._lost = set[str]()
+        self._kept = {_VIEWS} if writer.format.name in _MATROSKA and "stereo_mode" in film.metadata else set()
         self._preset, self._first = preset, frame
         self._to_yuv = av.video.reformatter.VideoReformatter()
         self._stream: Any = None
@@ -100,13 +122,13 @@ class FilmWriter:
             options["preset"] = self._preset
         if row.name == "libx265" and (light := x265_options(self._first)):
             options["x265-params"] += f":{light}"
-        rate = film.average_rate or film.guessed_rate or DEFAULT_RATE
+        rate = rate_of(film) or DEFAULT_RATE
         stream = self._writer.add_stream(row.name, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, row.pixels
         context, aspect = stream.codec_context, film.sample_aspect_ratio or Fraction(1)
         context.time_base = film.time_base
         context.sample_aspect_ratio = 1 / aspect if turned else aspect
-        context.colorspace, context.color_range = matrix_of(self._first), _LIMITED_RANGE
+        context.colorspace, context.color_range = self._matrix, self._range
         for name in ("color_primaries", "color_trc"):
             setattr(context, name, getattr(source, name))
         if row.name == "libx265" and self._writer.format.name in ("mp4", "mov", "ipod"):
@@ -122,17 +144,16 @@ class FilmWriter:
         alpha = self._encoder.alpha and pixels.shape[2] == 4
         pixels = np.ascontiguousarray(_even(pixels if alpha else pixels[..., :3]))
         name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
-        matrix = matrix_of(frame)
         upscaled = self._to_yuv.reformat(
             self._av.VideoFrame.from_ndarray(pixels, format=name), format=self._encoder.pixels, interpolation=ACCURATE,
-            src_colorspace=NO_MATRIX, dst_colorspace=matrix,
+            src_colorspace=NO_MATRIX, dst_colorspace=self._matrix, dst_color_range=self._range,
         )  # fmt: skip
-        upscaled.colorspace, upscaled.color_range = matrix, _LIMITED_RANGE
+        upscaled.colorspace, upscaled.color_range = self._matrix, self._range
         upscaled.pts, upscaled.time_base = ticks, self._film.time_base
         self._writer.mux(self._stream.encode(upscaled))
 
     def _say_what_is_lost(self, frame: Any) -> None:
-        for name in metadata_of(frame) - self._lost:
+        for name in metadata_of(frame) - self._lost - self._kept:
             self._lost.add(name)
             self.remarks.append(f"left out: {name}, which lies in the frames")
 
@@ -146,10 +167,14 @@ def metadata_of(frame: Any) -> set[str]:
     return {text for name, text in _OF_FRAMES.items() if frame.side_data.get(name) is not None}
 
 
+def bits_of(pixels: Any) -> int:
+    """Bits of a channel of a pixel format, the most."""
+    return max(int(component.bits) for component in pixels.components)
+
+
 def finer(source: Any, target: Any) -> bool:
     """Whether a pixel format stores colours for fewer pixels together than another does."""
-    grey = len(source.components) < 3 and not source.has_palette
-    return not grey and (
+    return not is_grey(source) and (
         source.chroma_width(_BLOCK) > target.chroma_width(_BLOCK)
         or source.chroma_height(_BLOCK) > target.chroma_height(_BLOCK)
     )
