@@ -17,6 +17,7 @@ from pathlib import Path
 
 MEMORY = 4 << 30
 SECONDS, WALL = 60, 600  # of the processor, whoever else works, and of the clock
+FILMS = (".mp4", ".mkv", ".avi", ".webm", ".wmv", ".ts", ".mov", ".h264")
 _LIKELY = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff")
 
 
@@ -47,7 +48,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 
 def upscale_it(path: Path, target: Path, bundle: Path) -> list[str]:
     """A damaged picture or film, upscaled."""
-    out = target / ("out.mkv" if path.suffix in (".mp4", ".mkv", ".avi", ".webm") else "out.png")
+    out = target / ("out.mkv" if path.suffix in FILMS else "out.png")
     return ["upscale", str(path), str(out), "--model", str(bundle), "--max-pixels", "1", "--threads", "1"]
 
 

@@ -62,8 +62,13 @@ def _exif():
 
 def films(folder):
     av = pytest.importorskip("av")
-    for suffix, codec in (("mp4", "libx264"), ("mkv", "mjpeg"), ("avi", "mpeg4"), ("webm", "libvpx-vp9")):
+    kinds = {
+        "mp4": ("libx264", None), "mkv": ("mjpeg", None), "avi": ("mpeg4", "adpcm_ms"), "webm": ("libvpx-vp9", None),
+        "wmv": ("wmv2", "wmav2"), "ts": ("libx264", "aac"), "mov": ("mjpeg", "pcm_mulaw"), "h264": ("libx264", None),
+    }  # fmt: skip
+    for suffix, (codec, sound) in kinds.items():
         with av.open(str(folder / f"a.{suffix}"), "w") as container:
+            audio = container.add_stream(sound, rate=8000, layout="mono") if sound else None
             stream = container.add_stream(codec, rate=25)
             stream.width, stream.height = 32, 24
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -71,6 +76,12 @@ def films(folder):
                 frame = av.VideoFrame.from_ndarray(np.roll(smooth(24, 32), number, 1), format="rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
+            if audio:
+                tone = (8000 * np.sin(np.arange(4000) / 5)).astype(np.int16)[None]
+                frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+                frame.sample_rate = 8000
+                container.mux(audio.encode(frame))
+                container.mux(audio.encode(None))
 
 
 def bundles(folder):

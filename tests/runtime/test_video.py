@@ -198,7 +198,7 @@ def test_frames_above_the_limit(bundle, tmp_path):
         upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), 100)
 
 
-def test_sound_that_does_not_fit_is_left_out_with_a_remark(bundle, tmp_path):
+def test_sound_that_does_not_fit_is_encoded_anew_with_a_remark(bundle, tmp_path):
     source = tmp_path / "in.mkv"
     with av.open(str(source), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -212,7 +212,7 @@ def test_sound_that_does_not_fit_is_left_out_with_a_remark(bundle, tmp_path):
         container.mux(stream.encode(None))
     assert "wavpack" in upscale_video(source, tmp_path / "out.mp4", Upscaler(bundle), MANY).remarks[0]
     with av.open(str(tmp_path / "out.mp4")) as container:
-        assert not container.streams.audio
+        assert container.streams.audio[0].codec_context.name == "aac"
 
 
 DAMAGED = """

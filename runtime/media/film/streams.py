@@ -1,7 +1,7 @@
 """What a film has beside its pictures: sound, subtitles, covers, fonts, chapters, names. Copied as they are.
 
 The rule: every stream that the target's container can hold is kept, with its language, title and disposition; the
-container's own writer decides whether it can. What it cannot hold is named in one line.
+container's own writer decides whether it can. Sound that it cannot hold is encoded anew. All this is named in a line.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sparsr.runtime.media.film.reading import is_cover
+from sparsr.runtime.media.film.sounds import Sound, encoder_for
 from sparsr.runtime.media.film.times import Clock
 
 _MATROSKA, _WITH_TRACKS = "matroska", ("mp4", "mov")
 _OF_THE_FILE = ("encoder", "software", "major_brand", "minor_version", "compatible_brands", "duration")
-_TAGS_OF_DEVICES = (
-    "com."  # how keys begin, such as com.apple.quicktime.make, for which iTunes' list of tags has no place
-)
+_TAGS_OF_DEVICES = "com."  # as com.apple.quicktime.make; iTunes' list of tags has no place for them
 _KINDS = {
     "audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file",
     "unknown": "a stream of a kind that FFmpeg does not know",
@@ -28,14 +27,16 @@ _KINDS = {
 
 
 class Copies:
-    """Streams whose packets go into the target unchanged."""
+    """The streams beside the film, most of whose packets go into the target unchanged."""
 
     def __init__(self, av: Any, reader: Any, film: Any, target_format: str) -> None:
         self._av, self._reader, self._film, self._format = av, reader, film, target_format
-        self._left_out: list[str] = []
+        self._changes: list[str] = []
+        self._encoders: dict[int, str] = {}  # of sound that is not copied but encoded anew
         self._unknown = {stream.index for stream in reader.streams.other}  # to ask these what they are crashes PyAV
         self._kept = [stream for stream in reader.streams if stream is not film and self._holds(stream)]
         self._outputs: dict[int, tuple[Any, Clock]] = {}
+        self._sounds: dict[int, Sound] = {}
         self._refused: Counter[str] = Counter()
 
     @property
@@ -45,7 +46,7 @@ class Copies:
             f"{count} packets of {what} are left out, as the output refuses them"
             for what, count in self._refused.items()
         ]
-        return [*self._left_out, *refused]
+        return [*self._changes, *refused]
 
     @property
     def demuxed(self) -> list[Any]:
@@ -63,6 +64,9 @@ class Copies:
                 writer.add_attachment(*self._cover(stream))
             elif stream in self._kept and stream.type == "attachment":
                 writer.add_attachment(stream.name, stream.mimetype or "application/octet-stream", stream.data)
+            elif stream.index in self._encoders:
+                self._sounds[stream.index] = sound = Sound(writer, stream, self._encoders[stream.index])
+                describe(stream, sound.target)
             elif stream in self._kept:
                 copy = writer.add_stream_from_template(stream, opaque=True)
                 describe(stream, copy)
@@ -73,13 +77,25 @@ class Copies:
         if chapters := self._reader.chapters():
             writer.set_chapters(chapters)
         writer.start_encoding()  # from here on the container's units of time are known
-        self._outputs = {index: (copy, Clock(Fraction(copy.time_base))) for index, copy in copies.items()}
+        strict = not writer.format.flags & self._av.format.Flags.ts_nonstrict.value
+        clocks = {index: Clock(Fraction(copy.time_base), strict=strict) for index, copy in copies.items()}
+        self._outputs = {index: (copy, clocks[index]) for index, copy in copies.items()}
         return result
 
     def pass_on(self, packet: Any, writer: Any) -> None:
-        """Write a packet of a copied stream, its times never going back."""
-        if packet.stream.index not in self._outputs or not packet.size:
-            return
+        """Write a packet of another stream than the film's, its times never going back."""
+        index = packet.stream.index
+        try:
+            if index in self._sounds:
+                for encoded in self._sounds[index].packets(packet):
+                    writer.mux(encoded)
+            elif index in self._outputs and packet.size:
+                self._copy(packet, writer)
+        except (self._av.error.InvalidDataError, ValueError):
+            kind = packet.stream.type
+            self._refused[_KINDS.get(kind, kind)] += 1
+
+    def _copy(self, packet: Any, writer: Any) -> None:
         copy, clock = self._outputs[packet.stream.index]
         unit = Fraction(packet.time_base) / Fraction(copy.time_base)
         decoded = packet.pts if packet.dts is None else packet.dts  # covers have no time
@@ -88,22 +104,25 @@ class Copies:
         if packet.duration:
             packet.duration = round(packet.duration * unit)
         packet.pts, packet.time_base, packet.stream = packet.dts + behind, copy.time_base, copy
-        try:
-            writer.mux(packet)
-        except (self._av.error.InvalidDataError, ValueError):
-            self._refused[_KINDS.get(copy.type, copy.type)] += 1
+        writer.mux(packet)
 
     def _holds(self, stream: Any) -> bool:
         """Whether the target has the stream; what it has not is named, but for what its writer makes anew."""
         kind = "unknown" if stream.index in self._unknown else stream.type
-        held = self._accepted(stream, kind, self._format)
-        if not held and not self._is_made_anew(stream, kind):
-            name = stream.codec_context.name if stream.codec_context is not None else kind
-            language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
-            other = "; an mkv file can" if not held and self._accepted(stream, kind, _MATROSKA) else ""
-            what = _KINDS.get(kind, kind)
-            self._left_out.append(f"left out: {what}{language}, as the output's format cannot hold {name}{other}")
-        return held
+        if self._accepted(stream, kind, self._format):
+            return True
+        name = stream.codec_context.name if stream.codec_context is not None else kind
+        language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
+        what = f"{_KINDS.get(kind, kind)}{language}"
+        if kind == "audio" and (encoder := encoder_for(self._av, stream, self._format)):
+            self._encoders[stream.index] = encoder
+            known = encoder.removeprefix("lib")
+            self._changes.append(f"{what} was encoded anew as {known}, as the output's format cannot hold {name}")
+            return True
+        if not self._is_made_anew(stream, kind):
+            other = "; an mkv file can" if self._accepted(stream, kind, _MATROSKA) else ""
+            self._changes.append(f"left out: {what}, as the output's format cannot hold {name}{other}")
+        return False
 
     def _is_made_anew(self, stream: Any, kind: str) -> bool:
         """Whether it is a track that mov and mp4 have for chapters or the time code, and the target has its content."""

@@ -14,11 +14,14 @@ class Clock:
     """Gives increasing times in ticks of one stream.
 
     A time that is not later than the last becomes a tick later, or `least` seconds, which others can tell apart; where
-    the clock jumps back, as in streams that were joined, what follows goes on from the last time.
+    the clock jumps back, as in streams that were joined, what follows goes on from the last time. strict: whether equal
+    times are no increase; packets of sound may be shorter than a tick.
     """
 
-    def __init__(self, tick: Fraction, duration: Fraction | None = None, least: Fraction = Fraction(0)) -> None:
-        self._jump, self._least = max(1, round(_JUMP / tick)), max(1, math.ceil(least / tick))
+    def __init__(
+        self, tick: Fraction, duration: Fraction | None = None, least: Fraction = Fraction(0), strict: bool = True
+    ) -> None:
+        self._jump, self._least = max(1, round(_JUMP / tick)), max(int(strict), math.ceil(least / tick))
         self._duration = max(1, round(duration / tick)) if duration else 1
         self._last: int | None = None
         self._offset = 0
