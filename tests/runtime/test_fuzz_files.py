@@ -68,7 +68,7 @@ def films(folder):
     }  # fmt: skip
     for suffix, (codec, sound) in kinds.items():
         with av.open(str(folder / f"a.{suffix}"), "w") as container:
-            audio = container.add_stream(sound, rate=8000, layout="mono") if sound else None
+            audio = container.add_stream(sound, rate=44100, layout="mono", bit_rate=64000) if sound else None
             stream = container.add_stream(codec, rate=25)
             stream.width, stream.height = 32, 24
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -79,7 +79,7 @@ def films(folder):
             if audio:
                 tone = (8000 * np.sin(np.arange(4000) / 5)).astype(np.int16)[None]
                 frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
-                frame.sample_rate = 8000
+                frame.sample_rate = 44100
                 container.mux(audio.encode(frame))
                 container.mux(audio.encode(None))
 

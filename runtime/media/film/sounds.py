@@ -38,11 +38,11 @@ class Sound:
     def packets(self, packet: Any) -> Iterator[Any]:
         """What a packet of the source becomes; an empty one ends the stream. Raises FFmpeg's errors for bad ones."""
         for frame in self._decoder.decode(packet if packet.size else None):
-            start = self._next if frame.pts is None else round(frame.pts * frame.time_base * frame.sample_rate)
-            if self._next is None or start - self._next > _GAP * frame.sample_rate:
-                self._next = start or 0
-            frame.pts, frame.time_base = self._next, Fraction(1, frame.sample_rate)
-            self._next += frame.samples
+            rate = frame.sample_rate
+            due = self._next or 0
+            start = due if frame.pts is None else round(frame.pts * frame.time_base * rate)
+            frame.pts = start if self._next is None or start - due > _GAP * rate else due
+            frame.time_base, self._next = Fraction(1, rate), frame.pts + frame.samples
             yield from self.target.encode(frame)
         if not packet.size:
             yield from self.target.encode(None)
