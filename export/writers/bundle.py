@@ -9,8 +9,9 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -124,7 +125,7 @@ def make_card(
         files=tuple(file.entry() for file in files),
         parity=tuple(parity),
         training=about.training,
-        tools={name: version(name) for name in _TOOLS},
+        tools=_versions(_TOOLS),
         nonzero=about.nonzero,
         masked=_masked_work(graph, about.gmacs_720p),
         kernels=dict(graph.kernels),
@@ -132,6 +133,15 @@ def make_card(
         task=about.task,
         wrong_engines=dict(wrong_engines or {}),
     )
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    """Of those that are installed: some have no wheels for every Python, and none is needed by every format."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _masked_work(graph: DeployGraph, dense: float) -> MaskedWork | None:

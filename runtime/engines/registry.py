@@ -83,9 +83,11 @@ ENGINES: dict[str, EngineKind] = {
         EngineKind("ort", "onnx", "onnxruntime", "onnxruntime"),
         EngineKind("ort+sparsr", "onnx", "onnxruntime", "onnxruntime"),
         EngineKind("litert", "tflite", "ai-edge-litert", "ai_edge_litert.interpreter"),
-        EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter"),
+        EngineKind("tflite_runtime", "tflite", "tflite-runtime", "tflite_runtime.interpreter", optional=True),
         EngineKind("litert+sparsr", "tflite-sparse", "ai-edge-litert", "ai_edge_litert.interpreter"),
-        EngineKind("tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter"),
+        EngineKind(
+            "tflite_runtime+sparsr", "tflite-sparse", "tflite-runtime", "tflite_runtime.interpreter", optional=True
+        ),
         EngineKind("native", "native", "cmake", "ctypes"),
         EngineKind("opencv", "onnx", "opencv-python-headless", "cv2", optional=True),
         EngineKind("tensorflow", "tflite", "tensorflow-cpu", "tensorflow", optional=True),

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import ai_edge_litert.interpreter
 import numpy as np
 import onnxruntime
 import pytest
-import tflite_runtime.interpreter
 import torch
 from PIL import Image
 
@@ -37,7 +37,7 @@ def onnx_run(path):
 
 
 def tflite_run(path):
-    call = tflite_runtime.interpreter.Interpreter(str(path)).get_signature_runner("serving_default")
+    call = ai_edge_litert.interpreter.Interpreter(str(path)).get_signature_runner("serving_default")
     return lambda pixels: call(image=pixels.transpose(0, 2, 3, 1).copy())["upscaled"].transpose(0, 3, 1, 2)
 
 
@@ -94,9 +94,7 @@ STAGES = (
     "onnx (ort+sparsr)",
     "onnx (onnxsim, ort)",
     "tflite (litert)",
-    "tflite (tflite_runtime)",
     "tflite-sparse (litert+sparsr)",
-    "tflite-sparse (tflite_runtime+sparsr)",
     "native (native)",
 )
 

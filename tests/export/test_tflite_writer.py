@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ai_edge_litert.interpreter
 import numpy as np
 import pytest
-import tflite_runtime.interpreter
 import torch
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given
@@ -17,9 +15,10 @@ from sparsr.export.writers.tflite import operators, write_tflite
 from sparsr.runtime.errors import SparsrError
 from tests.export.graphs import chain, conv, random_image, small_network, torch_run
 from tests.export.layer_graphs import layer_graphs
+from tests.tflite_packages import INSTALLED, interpreters
 
 GRAPHS = {**layer_graphs(), "small": small_network()}
-ENGINES = {"tflite_runtime": tflite_runtime.interpreter.Interpreter, "litert": ai_edge_litert.interpreter.Interpreter}
+ENGINES = {name: interpreters(name).Interpreter for name in INSTALLED}
 SIZES = [(1, 1), (1, 6), (3, 3), (9, 17), (16, 5)]
 
 

@@ -14,6 +14,7 @@ from small_bundles import write_small_bundle
 from sparsr import Upscaler
 from sparsr.runtime.model.describe import describe_card
 from tests.runtime.command_line import assert_refused, names, pixels, save
+from tests.tflite_packages import INSTALLED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,7 @@ def test_a_file(upscale, bundle, tmp_path, size):
     assert names(tmp_path / "new") == ["out.png"]
 
 
-@pytest.mark.parametrize("engine", ["litert", "tflite_runtime"])
+@pytest.mark.parametrize("engine", INSTALLED)
 def test_engines_agree_and_keep_quiet(bundle, tmp_path, engine):
     image = pixels(9, 8)
     save(tmp_path / "in.png", image)

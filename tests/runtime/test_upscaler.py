@@ -20,6 +20,7 @@ from sparsr.runtime.samples import from_values
 from sparsr.runtime.upscale.upscaler import memory_limit
 from sparsr.runtime.upscale.windows import kept_rows
 from sparsr.train.networks import build
+from tests.tflite_packages import INSTALLED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -264,14 +265,14 @@ sys.meta_path.insert(0, Blocker())
 import numpy as np
 import sparsr.runtime.cli.main
 from sparsr import Upscaler
-for engine in ("ort", "litert", "tflite_runtime"):
+for engine in ("ort", *sys.argv[2:]):
     assert Upscaler(sys.argv[1], engine)(np.zeros((5, 4, 3), np.uint8)).shape == (10, 8, 3)
 print("fine")
 """
 
 
 def test_works_without_torch_onnx_and_tensorflow(bundle):
-    command = [sys.executable, "-c", BLOCKED, str(bundle.path)]
+    command = [sys.executable, "-c", BLOCKED, str(bundle.path), *INSTALLED]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stdout == "fine\n", result.stderr
 

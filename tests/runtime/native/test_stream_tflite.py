@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ai_edge_litert.interpreter
 import numpy as np
 import pytest
-import tflite_runtime.interpreter
 
 from sparsr.export.forms.tflite_file import TFLiteBuilder
 from sparsr.export.lower.from_torch import lower
@@ -20,14 +18,14 @@ from tests.export.graphs import random_image, small_network, torch_run
 from tests.export.layer_graphs import native_layer_graphs
 from tests.runtime.native.native_models import native_run
 from tests.small_networks import EVERY_NETWORK, small
+from tests.tflite_packages import INSTALLED, interpreters
 
-ENGINES = ("litert+sparsr", "tflite_runtime+sparsr")
-PACKAGES = {"litert": ai_edge_litert.interpreter, "tflite_runtime": tflite_runtime.interpreter}
+ENGINES = [f"{name}+sparsr" for name in INSTALLED]
 GRAPHS = native_layer_graphs()
 
 
 def interpreter(package, content, threads=1):
-    kind = PACKAGES[package].InterpreterWithCustomOps
+    kind = interpreters(package).InterpreterWithCustomOps
     return kind([register_with_tflite], model_content=content, num_threads=threads)
 
 
@@ -69,7 +67,7 @@ def test_the_environment_bounds_the_memory_of_a_run(engine, monkeypatch):
     assert_close(run(load_engine(engine, write_tflite_stream(graph), 1), image), torch_run(graph, image))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", INSTALLED)
 def test_several_images_in_one_call(package):
     graph = small_network()
     images = np.concatenate([random_image(graph, 8, 11, seed) for seed in range(3)])
@@ -90,7 +88,7 @@ def test_the_file_holds_one_operator_and_about_the_native_file():
     assert write_tflite_stream(graph, {"a": "1"}) == write_tflite_stream(small_network(channels=32), {"a": "1"})
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", INSTALLED)
 def test_other_operators_are_found_as_before(package):
     graph = small_network()
     image = random_image(graph, 5, 6)
@@ -100,10 +98,10 @@ def test_other_operators_are_found_as_before(package):
         interpreter(package, stream_file(operator="SparsrOther")).allocate_tensors()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", INSTALLED)
 def test_without_the_library_the_interpreter_names_the_operator(package):
     with pytest.raises((RuntimeError, ValueError), match="SparsrStream"):
-        PACKAGES[package].Interpreter(model_content=stream_file()).allocate_tensors()
+        interpreters(package).Interpreter(model_content=stream_file()).allocate_tensors()
 
 
 def stream_file(operator="SparsrStream", program=None, image=(1, 5, 6, 3), dtype=np.float32, inputs=None):
@@ -133,14 +131,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", INSTALLED)
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_files_are_errors(wrong, package):
     with pytest.raises(RuntimeError, match=r"SparsrStream|dimension|overflow|BytesRequired|number of elements"):
         interpreter(package, stream_file(**WRONG[wrong])).allocate_tensors()
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", INSTALLED)
 def test_damaged_programs_are_refused_or_run(package):
     content = write_native(optimise(lower(small("imdn", 2), "imdn"))[0], {})
     header = 8 + int.from_bytes(content[:8], "little")
