@@ -3,12 +3,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sparsr.export.lower.from_torch import lower
 from sparsr.export.passes import optimise
+from sparsr.export.parity.stages import file_stages
+from sparsr.export.writers import bundle
 from sparsr.export.writers.bundle import ModelFile, describe, make_card, metadata, write_bundle
+from sparsr.runtime.engines.registry import ENGINES
 from sparsr.runtime.model.card import CARD_NAME, ParityEntry
 from sparsr.train.networks.weight_norm import add_weight_norm
 from sparsr.train.run.checkpoint import card_for
@@ -44,6 +49,19 @@ def test_the_card_says_what_the_network_is():
     assert 3 * 10 * 4 <= found.peak_activation_bytes_per_pixel <= 5 * 10 * 4
     assert found.tools["onnxruntime"]
     assert graph.name == found.name == "a name"
+
+
+def test_packages_that_are_not_installed_are_not_named(monkeypatch):
+    monkeypatch.setattr(bundle, "_TOOLS", ("numpy", "no-such-package"))
+    assert card()[0].tools == {"numpy": np.__version__}
+
+
+def test_engines_that_nobody_needs_are_tried_where_they_are_installed(monkeypatch):
+    """tflite_runtime has no wheels after Python 3.11: a file is compared in those that are here."""
+    missing = replace(ENGINES["tflite_runtime"], module="no_such_module")
+    monkeypatch.setitem(ENGINES, "tflite_runtime", missing)
+    names = [stage.engine for stage in file_stages("tflite", b"", False)]
+    assert "litert" in names and "tflite_runtime" not in names
 
 
 def test_scales_of_weight_normalisation_are_no_parameters():
