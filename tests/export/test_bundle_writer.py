@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sparsr.export.lower.from_torch import lower
-from sparsr.export.passes import optimise
 from sparsr.export.parity.stages import file_stages
+from sparsr.export.passes import optimise
 from sparsr.export.writers import bundle
 from sparsr.export.writers.bundle import ModelFile, describe, make_card, metadata, write_bundle
 from sparsr.runtime.engines.registry import ENGINES
