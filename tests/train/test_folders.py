@@ -89,6 +89,19 @@ def test_lr_folders_of_their_own(tmp_path, suffix, nested):
     assert names(found) == [(f"{i}.png", f"{i}{suffix}.png") for i in ("0801", "0802")]
 
 
+def test_the_folder_above_the_hr_images_will_do(tmp_path):
+    """Set5 with HR and LR_bicubic in it, DIV2K with one part; with both parts it must be said which."""
+    picture(tmp_path / "Set5/HR/baby.png")
+    picture(tmp_path / "Set5/LR_bicubic/X2/babyx2.png")
+    assert names(pairs(tmp_path / "Set5", tmp_path / "Set5/LR_bicubic", 2)) == [("baby.png", "babyx2.png")]
+    picture(tmp_path / "DIV2K/DIV2K_valid_HR/0801.png")
+    picture(tmp_path / "DIV2K/DIV2K_valid_LR_bicubic/X2/0801x2.png")
+    assert names(pairs(tmp_path / "DIV2K", None, 2)) == [("0801.png", None)]
+    picture(tmp_path / "DIV2K/DIV2K_train_HR/0001.png")
+    with pytest.raises(SparsrError, match=r"DIV2K_train_HR and DIV2K_valid_HR"):
+        pairs(tmp_path / "DIV2K", None, 2)
+
+
 def test_official_lr_give_the_figures_of_lr_made_here(shared_data):
     """The official LR images are MATLAB's; ours are equal to them, so the figures are too."""
     folder = shared_data / "benchmarks/Set5"

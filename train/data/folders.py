@@ -17,6 +17,7 @@ from pathlib import Path
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import list_images
 
+_HR_FOLDER = re.compile(r"(^|[_-])HR([_-]|$)", re.IGNORECASE)
 _LR_FOLDER = re.compile(r"(^|[_-])LR([_-]|$)|^X\d$", re.IGNORECASE)
 _LR_FILE = re.compile(r"^(?P<stem>.*?)(?:[_-]LR|[_-]LR(?:BI)?[_-]x\d|[_-]?x\d)$", re.IGNORECASE)
 _INPUTS = ("blur", "blurred", "noisy", "input", "lq")
@@ -55,7 +56,7 @@ def pairs(hr: Path, lr: Path | None, scale: int, report: Callable[[str], None] =
     """
     if scale == 1:
         return same_size_pairs(hr, lr)
-    found = list_images(hr / "HR" if (hr / "HR").is_dir() else hr)
+    found = list_images(_hr_folder(hr))
     root = found[0].parent
     high, low = without_lr(found, root)
     named = [path for path in high if _HR_FILE.match(path.stem)]
@@ -79,6 +80,15 @@ def pairs(hr: Path, lr: Path | None, scale: int, report: Callable[[str], None] =
             "LR images are called as HR ones, with or without x2, x3, x4 or _LR at the end",
         )
     return chosen
+
+
+def _hr_folder(folder: Path) -> Path:
+    """`folder`, or the one below it that says HR in its name. Raises `SparsrError` if several do."""
+    inside = sorted(path for path in folder.glob("*") if path.is_dir() and _HR_FOLDER.search(path.name))
+    if len(inside) > 1:
+        names = " and ".join(path.name for path in inside)
+        raise SparsrError(f"{folder} holds several folders of HR images, {names}", f"give one, for example {inside[0]}")
+    return inside[0] if inside else folder
 
 
 def _core(stem: str, pattern: re.Pattern[str]) -> str:
