@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +12,7 @@ from PIL import Image, TiffImagePlugin
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE, import_av
+from sparsr.runtime.media.tiff_reading import read_page
 from sparsr.runtime.samples import Samples
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _EXTRA, _TILES = 258, 262, 339, 338, 322  # TIFF tags
@@ -18,10 +20,18 @@ _WHITE_IS_ZERO, _ASSOCIATED = 0, 1
 _CMYK, _LAB = 5, 8  # photometric interpretations that profiles convert
 _DEEP_PHOTOMETRICS = (0, 1, 2)  # both kinds of grey, and RGB
 _FLOAT, _UNSIGNED = 3, 1
-_FLOAT_DIFFERENCES = 3  # the predictor
+_MOST_CHANNELS = 6
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ (ITU-T T.800, A.4 and A.5.1)
 _HEADER = 1 << 16  # bytes that are searched for how many bits there are
-_DEMUXERS = {"PNG": "png_pipe", "PPM": "ppm_pipe", "JPEG2000": "j2k_pipe", "AVIF": "mov", "TIFF": "tiff_pipe"}
+_PLAIN_NETPBM = (b"P2", b"P3")
+_DEMUXERS = {
+    "PNG": "png_pipe",
+    "SGI": "sgi_pipe",
+    "PPM": "ppm_pipe",
+    "JPEG2000": "j2k_pipe",
+    "AVIF": "mov",
+    "TIFF": "tiff_pipe",
+}
 _CHANNELS = {"gray": 1, "ya16": 2, "rgb48": 3, "rgba64": 4}
 
 
@@ -29,15 +39,31 @@ def _let_pillow_open() -> None:
     """Pillow identifies TIFF files by a table; let it read the headers of kinds that are decoded here."""
     table: Any = TiffImagePlugin.OPEN_INFO
     kinds = [(_FLOAT, bits) for bits in (16, 32, 64)] + [(_UNSIGNED, bits) for bits in (10, 12, 14, 16, 32)]
-    for order, (kind, bits), channels in product((b"II", b"MM"), kinds, (1, 2, 3, 4)):
+    for order, (kind, bits), channels in product((b"II", b"MM"), kinds, range(1, _MOST_CHANNELS + 1)):
         photometrics = (_WHITE_IS_ZERO, 1) if channels < 3 else (2,)
-        extras: list[tuple[int, ...]] = [()] if channels in (1, 3) else [(0,), (_ASSOCIATED,), (2,)]
-        for photometric, extra, fill_order, formats in product(photometrics, extras, (1, 2), (1, channels)):
-            key = (order, photometric, (kind,) * formats, fill_order, (bits,) * channels, extra)
-            mode = {1: "F", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
-            table.setdefault(key, (mode, mode))
-    for order, formats, fill_order in product((b"II", b"MM"), (1, 3), (1, 2)):
-        table.setdefault((order, _LAB, (_UNSIGNED,) * formats, fill_order, (16,) * 3, ()), ("LAB", "LAB"))
+        colours = 1 if channels < 3 else 3
+        mode = ("F", "LA")[channels - 1] if channels < 3 else ("RGB", "RGBA")[channels > 3]
+        for photometric, extra in product(photometrics, _extras(channels - colours)):
+            _add(table, order, photometric, kind, bits, channels, extra, mode)
+    for order in (b"II", b"MM"):
+        _add(table, order, _LAB, _UNSIGNED, 16, 3, (), "LAB")
+        for bits, channels in product((8, 16), range(5, _MOST_CHANNELS + 1)):
+            for extra in _extras(channels - 4):
+                _add(table, order, _CMYK, _UNSIGNED, bits, channels, extra, "CMYK")
+
+
+def _extras(count: int) -> list[tuple[int, ...]]:
+    """What that many channels beyond the colours may be; where nothing is said, one is taken for transparency."""
+    unsaid: list[tuple[int, ...]] = [()] if count < 2 else []
+    return unsaid + [(first, *[0] * (count - 1)) for first in (0, 1, 2) if count]
+
+
+def _add(
+    table: Any, order: bytes, photometric: int, kind: int, bits: int, channels: int, extra: Any, mode: str
+) -> None:
+    for fill_order, formats in product((1, 2), (1, channels)):
+        key = (order, photometric, (kind,) * formats, fill_order, (bits,) * channels, extra)
+        table.setdefault(key, (mode, mode))
 
 
 _let_pillow_open()
@@ -55,8 +81,10 @@ def bits(image: Image.Image, file: BinaryIO) -> int:
         return int(max(image.tag_v2.get(_BITS, (1,))))  # type: ignore[attr-defined]
     if image.format == "JPEG2000" and (at := head.find(_JPEG2000_SIZE)) >= 0:
         return (head[at + 42] & 0x7F) + 1
-    if image.format == "AVIF" and image.mode == "RGB" and (at := head.find(b"pixi")) >= 0:
-        return head[at + 9]
+    if image.format == "AVIF" and image.mode == "RGB":
+        return pixi_bits(file)
+    if image.format == "SGI":
+        return 8 * head[3]
     if image.format == "PPM":
         return 16 if _netpbm_maximum(head) > 255 else 8
     if image.format == "HEIF":
@@ -64,25 +92,52 @@ def bits(image: Image.Image, file: BinaryIO) -> int:
     return 32 if image.mode in ("I", "F") or image.mode.startswith("I;16") else 8
 
 
-def for_profiles(image: Image.Image, file: BinaryIO, where: Path) -> Image.Image | None:
-    """A TIFF of 16 bits in CMYK or Lab as Pillow's picture of 8, which profiles are applied in; None for all others.
+def pixi_bits(file: BinaryIO) -> int:
+    """Bits a channel that an AVIF file announces."""
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_HEADER)
+    file.seek(place)
+    at = head.find(b"pixi")
+    return head[at + 9] if 0 <= at < len(head) - 9 else 8
 
-    Pillow itself reads only some of them. Raises `SparsrError` if its compression cannot be read.
+
+def for_profiles(image: Image.Image, file: BinaryIO, where: Path) -> tuple[Image.Image, Samples | None] | None:
+    """A TIFF in CMYK or Lab that Pillow does not read as Pillow's picture of 8 bits, which profiles are applied in.
+
+    Beside it its transparency [h, w], uint8, if it has some. None for all others, and for what Pillow reads. Raises
+    `SparsrError` if its compression cannot be read.
     """
     tags: Any = getattr(image, "tag_v2", {})
-    photometric = tags.get(_PHOTOMETRIC)
+    photometric, depths = tags.get(_PHOTOMETRIC), tags.get(_BITS, ())
     channels = {_CMYK: 4, _LAB: 3}.get(photometric, 0)
-    if image.format != "TIFF" or not channels or set(tags.get(_BITS, ())) != {16}:
+    if image.format != "TIFF" or not channels or not (set(depths) == {16} or len(depths) > channels):
         return None
     file.seek(0)
-    pixels = _by_tifffile(file, image.tell())
-    if pixels is None or pixels.dtype.kind not in "ui" or pixels.shape[2:] != (channels,):
-        raise SparsrError(f"{where} holds 16-bit colours in a way that cannot be read here", "save it as 16-bit RGB")
-    levels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if photometric == _LAB:  # a and b are signed
-        signed = np.round(pixels[..., 1:].astype(np.uint16).view(np.int16) / 256)
-        levels[..., 1:] = signed.clip(-128, 127).astype(np.int8).view(np.uint8)
-    return Image.frombytes("CMYK" if channels == 4 else "LAB", image.size, levels.tobytes())
+    pixels = read_page(file, image.tell())
+    if pixels is None or pixels.dtype.kind not in "ui" or pixels.shape[2:] != (len(depths),):
+        raise SparsrError(f"{where} holds its colours in a way that cannot be read here", "save it as RGB")
+    deep = pixels.dtype.itemsize == 2
+    levels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8) if deep else pixels.astype(np.uint8)
+    if photometric == _LAB and deep:  # a and b are signed
+        signed = np.round(pixels[..., 1:3].astype(np.uint16).view(np.int16) / 256)
+        levels[..., 1:3] = signed.clip(-128, 127).astype(np.int8).view(np.uint8)
+    alpha = levels[..., channels] if transparent(image) else None
+    mode = "CMYK" if channels == 4 else "LAB"
+    return Image.frombytes(mode, image.size, np.ascontiguousarray(levels[..., :channels]).tobytes()), alpha
+
+
+def transparent(image: Image.Image) -> bool:
+    """Whether the first channel of an opened TIFF beyond the colours is its transparency."""
+    tags: Any = getattr(image, "tag_v2", {})
+    extra = np.atleast_1d(tags.get(_EXTRA, ()))
+    return bool(extra[0]) if len(extra) else len(tags.get(_BITS, ())) in (2, 4) and tags.get(_PHOTOMETRIC) != _CMYK
+
+
+def further_channels(image: Image.Image) -> int:
+    """Channels of an opened TIFF that are neither colours nor transparency, which are left out."""
+    extra = np.atleast_1d(getattr(image, "tag_v2", {}).get(_EXTRA, ()))
+    return len(extra) - bool(len(extra) and extra[0])
 
 
 def read(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
@@ -95,28 +150,33 @@ def read(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
         return _tiff(image, file, where)
     if image.format == "HEIF":
         return _heif(file)
-    pixels = _by_ffmpeg(file, str(image.format))
     if image.format == "PPM":
+        head = file.read(_HEADER)
         file.seek(0)
-        return _stretched(pixels, _netpbm_maximum(file.read(_HEADER)), where)
-    return pixels
+        plain = head[:2] in _PLAIN_NETPBM
+        pixels = _plain_netpbm(file.read(), image) if plain else _by_ffmpeg(file, "PPM")
+        return _stretched(pixels, _netpbm_maximum(head), where)
+    return _by_ffmpeg(file, str(image.format))
 
 
 def _tiff(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     kind, photometric = int(max(tags.get(_SAMPLE_FORMAT, (1,)))), tags.get(_PHOTOMETRIC, 1)
     if photometric not in _DEEP_PHOTOMETRICS or kind not in (_FLOAT, _UNSIGNED):
-        raise SparsrError(
-            f"{where} holds samples of {bits(image, file)} bits that are neither RGB nor grey", "save it as 16-bit RGB"
-        )
-    pixels = _by_tifffile(file, image.tell())
+        signed = photometric in _DEEP_PHOTOMETRICS
+        what = "signed or complex numbers" if signed else f"samples of {bits(image, file)} bits that are no RGB or grey"
+        raise SparsrError(f"{where} holds {what}", "save it as 16-bit RGB")
+    pixels = read_page(file, image.tell())
+    maximum = 2 ** int(max(tags.get(_BITS, (16,)))) - 1
     if pixels is None:  # a compression that tifffile has no codec for
         if _TILES in tags or kind == _FLOAT:
             raise SparsrError(f"{where} is compressed in a way that cannot be read here", "pip install imagecodecs")
         file.seek(0)
-        pixels = _by_ffmpeg(file, "TIFF")
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+        pixels, maximum = _by_ffmpeg(file, "TIFF"), 65535
+    colours = 1 if photometric < _DEEP_PHOTOMETRICS[-1] else 3
+    if pixels.ndim != 3 or pixels.shape[2] < colours:
         raise SparsrError(f"{where} has channels of the shape {pixels.shape}", "save it as RGB")
+    pixels = pixels[..., : colours + (transparent(image) and pixels.shape[2] > colours)]
     if pixels.dtype.kind == "f":
         pixels = pixels.astype(np.float32, copy=False)
         if not np.isfinite(pixels).all():
@@ -124,59 +184,10 @@ def _tiff(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
     elif pixels.dtype == np.uint32:
         pixels = (pixels / np.float64(2**32 - 1)).astype(np.float32)
     else:
-        maximum = 2 ** int(max(tags.get(_BITS, (16,)))) - 1
         pixels = _stretched(pixels, maximum, where)
         if photometric == _WHITE_IS_ZERO:
             pixels = np.uint16(65535) - pixels
-    return _separated(pixels) if _ASSOCIATED in np.atleast_1d(tags.get(_EXTRA, ())) else pixels
-
-
-def _by_tifffile(file: BinaryIO, page: int) -> Any:
-    """[h, w, channels], or None if a codec is missing."""
-    try:
-        import tifffile
-    except ImportError:
-        return None
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            chosen: Any = tiff.pages[page]
-            if chosen.predictor == _FLOAT_DIFFERENCES:
-                pixels = _of_differences(chosen, tiff.byteorder == ">")
-            else:
-                pixels = chosen.asarray()
-            planar = chosen.planarconfig == 2 and pixels.ndim == 3
-    except (ValueError, KeyError) as error:
-        if "imagecodecs" in str(error):
-            return None
-        raise
-    pixels = pixels.transpose(1, 2, 0) if planar else pixels
-    return np.ascontiguousarray(pixels[..., None] if pixels.ndim == 2 else pixels)
-
-
-def _of_differences(page: Any, big_endian: bool) -> Any:
-    """Floating point stored as differences of bytes, which tifffile leaves to another package.
-
-    A row of a strip or tile is stored as its most significant bytes, then the next ones and so on, each the difference
-    to that of the pixel before (Adobe Photoshop TIFF Technical Note 3).
-    """
-    page.predictor = 1
-    whole = np.zeros(page.shaped, page.dtype)  # [planes, depth, height, width, channels]
-    height, width, channels = whole.shape[2:]
-    for stored, (plane, _, top, left, _), _ in page.segments(maxworkers=1):
-        if stored is not None:
-            values = _summed(stored.byteswap() if big_endian else stored, channels)[0]
-            part = whole[plane, 0, top : top + len(values), left : left + values.shape[1]]
-            part[:] = values[: height - top, : width - left]
-    return whole.reshape(page.shape)
-
-
-def _summed(stored: Any, channels: int) -> Any:
-    """The values of [depth, rows, width, channels] differences."""
-    size, width = stored.dtype.itemsize, stored.shape[2]
-    differences = np.ascontiguousarray(stored).view(np.uint8).reshape(-1, size * width, channels)
-    planes = differences.cumsum(axis=1, dtype=np.uint8).reshape(len(differences), size, width * channels)
-    values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f">f{size}")
-    return values.reshape(stored.shape).astype(stored.dtype)
+    return _separated(pixels) if np.atleast_1d(tags.get(_EXTRA, (0,)))[0] == _ASSOCIATED else pixels
 
 
 def _heif(file: BinaryIO) -> Samples:
@@ -219,6 +230,18 @@ def _separated(pixels: Samples) -> Samples:
     alpha = pixels[..., -1:].astype(np.float32)
     colours = pixels[..., :-1] * np.divide(whole, alpha, out=np.zeros_like(alpha), where=alpha > 0)
     return np.concatenate([np.clip(colours, 0, whole).astype(pixels.dtype), pixels[..., -1:]], axis=2)
+
+
+def _plain_netpbm(content: bytes, image: Image.Image) -> Any:
+    """Samples written as words, which FFmpeg reads only if they have 8 bits."""
+    words = re.sub(rb"#[^\r\n]*", b"", content[2:])
+    width, height = image.size
+    channels = 3 if content[:2] == b"P3" else 1
+    numbers = np.fromstring(words.decode("ascii", "replace"), np.int64, sep=" ")[3:]
+    count = height * width * channels
+    if len(numbers) < count:
+        raise ValueError(f"{count - len(numbers)} samples are missing")
+    return numbers[:count].reshape(height, width, channels).clip(0, 65535).astype(np.uint16)
 
 
 def _netpbm_maximum(head: bytes) -> int:

@@ -61,6 +61,11 @@ FORMATS = (
     Format("DDS", (".dds",), written=False),
     Format("QOI", (".qoi",), written=False),
     Format("SGI", (".sgi", ".rgb"), written=False),
+    Format("ICNS", (".icns",), written=False),
+    Format("CUR", (".cur",), written=False),
+    Format("DCX", (".dcx",), written=False),
+    Format("MSP", (".msp",), written=False),
+    Format("XBM", (".xbm",), written=False),
     Format("PCX", (".pcx",), written=False, signature=False),
 )  # fmt: skip
 READ_SUFFIXES = {suffix: kind for kind in FORMATS for suffix in kind.suffixes}

@@ -47,8 +47,7 @@ def survey(source: Opened) -> Animation:
 
 def positions(source: Opened) -> Iterator[int]:
     """Let the file stand at one frame after the other."""
-    first = 1 if source.image.info.get("default_image") else 0  # of APNG: a picture that is not part of the animation
-    for number in range(first, source.frames):
+    for number in source.numbers:
         with decoding(source.path):
             source.image.seek(number)
         yield number

@@ -125,24 +125,40 @@ def _decoded(source: Opened) -> Picture:
         pixels = _upright(deep.read(image, source.file, source.path), 1 if image.format == "HEIF" else turn)
         grey = pixels.shape[2] < 3
         metadata = read_metadata(image, source.chunks, grey)
-        return Picture(*_parts(pixels), metadata, grey)
+        return Picture(*_parts(pixels), metadata, grey, _sentence(_left_out(image)))
     profile = image.info.get("icc_profile")
-    image, remark = plain or source.load(), source.remark
+    image, extra_alpha = plain or (source.load(), None)
+    remarks = [source.remark]
     if plain is None:
         turn = orientation(image, source.chunks)  # Pillow has applied that of a TIFF
     if image.mode in _CONVERTED:
         from sparsr.runtime.media.colours import to_srgb  # with LittleCMS, which few pictures need
 
-        image, remark = to_srgb(image, profile)
+        image, how = to_srgb(image, profile)
+        remarks.append(how)
     if image.mode not in _MODES:
         raise SparsrError(f"{source.path} has the colour model {image.mode}, not RGB or grey", "save it as RGB")
     grey = image.mode in _GREY_MODES
     metadata = read_metadata(source.image, source.chunks, grey)
     image = image.transpose(_TRANSPOSED[turn]) if turn in _TRANSPOSED else image
     rgb, alpha = _converted(image)
+    if extra_alpha is not None:
+        alpha = _upright(extra_alpha, turn)
+    if source.image.format == "AVIF" and alpha is not None and deep.pixi_bits(source.file) > 8:
+        remarks.append("more than 8 bits a channel cut to 8: together with transparency no decoder here gives them")
     if alpha is not None and source.image.format in _MAYBE_UNUSED_ALPHA and not alpha.any():
         alpha = None
-    return Picture(rgb, alpha, metadata, grey, remark)
+    return Picture(rgb, alpha, metadata, grey, _sentence(*remarks, _left_out(source.image)))
+
+
+def _left_out(image: Image.Image) -> str | None:
+    count = deep.further_channels(image)
+    return f"left out: {count} further channels, which are neither colours nor transparency" if count else None
+
+
+def _sentence(*remarks: str | None) -> str | None:
+    """Remarks as one."""
+    return "; ".join(remark for remark in remarks if remark) or None
 
 
 def _converted(image: Image.Image) -> tuple[Samples, Samples | None]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +19,11 @@ from PIL import Image
 from sparsr.runtime.media import png_chunks
 
 ORIENTATION = 0x0112
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
+_BYTES, _UNDEFINED = 1, 7  # types of fields
+_UNDEFINED_OF_GPS = (27, 28)  # processing method and area
+_THUMBNAILS = (1033, 1036)  # among Photoshop's blocks
+_XMP_THUMBNAILS = re.compile(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", re.DOTALL)
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 # Of the main directory: what describes the picture, not how the file stores it. Title, camera, resolution, software,
 # date, artist, rating, copyright, and Windows' own fields.
@@ -73,7 +79,7 @@ def read_metadata(image: Image.Image, chunks: list[png_chunks.Chunk], grey: bool
     return Metadata(
         profile if profile and _fits(profile, b"GRAY" if grey else b"RGB ") else None,
         _exif(image, chunks),
-        _XMP_ORIENTATION.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
+        _XMP_THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)) if isinstance(xmp, bytes) else None,
         _dpi(dpi),
         png_chunks.kept_as_they_are(chunks),
         _photoshop(image, chunks),
@@ -96,7 +102,40 @@ def parsed(exif: bytes) -> Image.Exif:
     for directory in (result, result.get_ifd(_EXIF_IFD), result.get_ifd(_GPS_IFD)):
         for tag, value in [*directory.items()]:
             directory[tag] = _as_stored(value)
+    again = Image.Exif()  # as an object that was asked for that directory writes it in two places
+    again.load(exif)
+    _attach_interoperability(again, result.get_ifd(_EXIF_IFD))
     return result
+
+
+def stored(exif: Image.Exif) -> bytes:
+    """The block that Pillow makes of it, whose bytes have the type that the standard gives them."""
+    block = bytearray(exif.tobytes())
+    base = len(b"Exif\0\0")
+    order = "<" if block[base : base + 2] == b"II" else ">"
+
+    def fields(place: int) -> Iterator[tuple[int, int, int]]:
+        for number in range(struct.unpack_from(order + "H", block, base + place)[0]):
+            at = base + place + 2 + 12 * number
+            tag, kind = struct.unpack_from(order + "HH", block, at)
+            yield at, tag, kind
+
+    places = {tag: at for at, tag, _ in fields(struct.unpack_from(order + "I", block, base + 4)[0])}
+    for directory in (_EXIF_IFD, _GPS_IFD):
+        if directory in places:
+            for at, tag, kind in fields(struct.unpack_from(order + "I", block, places[directory] + 8)[0]):
+                if kind == _BYTES and (directory == _EXIF_IFD or tag in _UNDEFINED_OF_GPS):
+                    struct.pack_into(order + "H", block, at + 2, _UNDEFINED)
+    return bytes(block)
+
+
+def _attach_interoperability(exif: Image.Exif, directory: dict[int, Any]) -> None:
+    """Put the directory that says whether a camera's colours are Adobe's where it belongs; Pillow leaves it out."""
+    if directory.pop(_INTEROPERABILITY_IFD, None) is None:
+        return
+    with contextlib.suppress(Exception):
+        if entries := exif.get_ifd(_INTEROPERABILITY_IFD):
+            directory[_INTEROPERABILITY_IFD] = {tag: _as_stored(value) for tag, value in entries.items()}
 
 
 class Text(str):
@@ -116,33 +155,49 @@ def _exif(image: Image.Image, chunks: list[png_chunks.Chunk]) -> bytes | None:
     """The descriptive part of the Exif data in a block of its own."""
     with contextlib.suppress(Exception):
         found, result = _loaded(image, chunks), Image.Exif()
-        result.endian = "<"
+        result.endian = found.endian or "<"  # in which makers' notes and comments are, too
         for tag in DESCRIPTIVE:
             if tag in found:
                 result[tag] = _as_stored(found[tag])
         for directory in (_EXIF_IFD, _GPS_IFD):
             if entries := found.get_ifd(directory):
                 result.get_ifd(directory).update({tag: _as_stored(value) for tag, value in entries.items()})
+        if result.get_ifd(_EXIF_IFD):
+            _attach_interoperability(found, result.get_ifd(_EXIF_IFD))
         if len(result) or result.get_ifd(_EXIF_IFD) or result.get_ifd(_GPS_IFD):
-            return result.tobytes()
+            return stored(result)
     return None
 
 
 def _photoshop(image: Image.Image, chunks: list[png_chunks.Chunk]) -> bytes | None:
     """Photoshop's blocks; of a TIFF that has only IPTC a block with that."""
     if chunks:
-        return png_chunks.photoshop(chunks)
+        found = png_chunks.photoshop(chunks)
+        return _without_previews(found) if found else None
     for name, data in getattr(image, "applist", []):
         if name == "APP13" and data.startswith(PHOTOSHOP_SEGMENT):
-            return bytes(data.removeprefix(PHOTOSHOP_SEGMENT))
+            return _without_previews(bytes(data.removeprefix(PHOTOSHOP_SEGMENT)))
     # As stored: programs call the bytes of these fields bytes or numbers of four, of which Pillow takes the first.
     stored = getattr(getattr(image, "tag_v2", None), "_tagdata", {})
     blocks, record = stored.get(PHOTOSHOP), stored.get(IPTC)
     if isinstance(blocks, bytes):
-        return blocks
+        return _without_previews(blocks)
     if not isinstance(record, bytes):
         return None
     return _IPTC_BLOCK + len(record).to_bytes(4, "big") + record + b"\0" * (len(record) % 2)
+
+
+def _without_previews(blocks: bytes) -> bytes:
+    """Photoshop's blocks (Adobe Photoshop File Formats, image resources) but for pictures of the old picture."""
+    kept, at = b"", 0
+    while blocks[at : at + 4] == b"8BIM" and at + 12 <= len(blocks):
+        kind, name = struct.unpack_from(">HB", blocks, at + 4)
+        start = at + 6 + (name + 2) // 2 * 2  # the name has an even number of bytes with its length
+        size = int.from_bytes(blocks[start : start + 4], "big")
+        end = start + 4 + size + size % 2
+        kept += blocks[at:end] if kind not in _THUMBNAILS else b""
+        at = end
+    return kept + blocks[at:]
 
 
 def iptc_record(blocks: bytes) -> bytes:
@@ -163,7 +218,7 @@ def _sized(exif: bytes | None, height: int, width: int) -> bytes | None:
         directory = block.get_ifd(_EXIF_IFD)
         if _WIDTH in directory or _HEIGHT in directory:
             directory[_WIDTH], directory[_HEIGHT] = width, height
-        return block.tobytes()
+        return stored(block)
     return None
 
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,8 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media import png_chunks
 from sparsr.runtime.media.formats import FORMATS, READ_SUFFIXES
 from sparsr.runtime.media.gif_frames import GifAnimation
+from sparsr.runtime.media.png_frames import PngAnimation
+from sparsr.runtime.media.tiff_reading import page_kinds
 
 MAX_PIXELS = 100_000_000
 """Largest picture read unless the caller says otherwise: 300 MB once decoded in 8 bits."""
@@ -30,16 +33,20 @@ STANDARD_STREAM = Path("-")
 _STANDARD_INPUT = Path("standard input")
 _MOST_ON_INPUT = 4 << 30  # bytes of a picture on standard input
 _MANY = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")  # formats of animations and pages
+_MOVING = {"GIF": GifAnimation, "PNG": PngAnimation}  # that are put together here, not by Pillow
 _ALBUMS = ("MPO", "HEIF")  # of pictures that belong together in other ways; MPO are several JPEG in one file
 _GAIN_MAP = b"hdrgm:Version"  # of Ultra HDR, a JPEG behind the JPEG, which Pillow does not count
 _MOST_MISSING = 0.1  # of the rows of a JPEG
+_ASIDE = 1 | 4  # bits of the kind of a page: a smaller version of another one, or its mask
 _KIND_OF_PAGE, _SUB_DIRECTORIES, _REDUCED = 254, 330, (1, 3, 5, 7)  # tags of TIFF, and values of the first
 _CANON_RAW = 8, b"CR"  # what CR2 files have where
 _END_OF_IMAGE = b"\xff\xd9"
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OTHERS = (
     ("a pointer of Git LFS", 0, b"version https://git-lfs"),
-    ("a TIFF whose samples are stored in a way that is not read here", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("a TIFF whose samples are stored in a way that is not read here", 0, _TIFF),
+    ("a Photoshop picture of more than 8 bits or of unusual colours", 0, b"8BPS"),
     ("a PNG whose header is broken or missing", 0, png_chunks.SIGNATURE),
     ("a PNG whose bytes were changed by a transfer as text", 0, b"\x89PNG"),
     ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
@@ -86,7 +93,16 @@ class Opened:
         if self.image.format not in _MANY:
             return 1
         with decoding(self.path):  # some formats tell only once every header is read
-            return int(getattr(self.image, "n_frames", 1))
+            return len(self.numbers)
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """Which of the file's pictures are frames or pages: of a TIFF not those that are previews or masks."""
+        if self.image.format == "TIFF":
+            kinds = page_kinds(self.file)
+            return [number for number, kind in enumerate(kinds) if not kind & _ASIDE] or [*range(max(1, len(kinds)))]
+        first = 1 if self.image.info.get("default_image") else 0  # of APNG: a picture outside the animation
+        return [*range(first, int(getattr(self.image, "n_frames", 1)))]
 
     @property
     def pages(self) -> bool:
@@ -102,6 +118,8 @@ class Opened:
     def further(self) -> int:
         """Pictures beside the first that are neither frames nor pages: other views, depth and gain maps."""
         known = int(getattr(self.image, "n_frames", 1)) - 1 if self.image.format in _ALBUMS else 0
+        if self.image.format == "TIFF":
+            known = len(page_kinds(self.file)) - self.frames
         gain_map = self.image.format == "JPEG" and _GAIN_MAP in (self.image.info.get("xmp") or b"")
         return known or int(gain_map)
 
@@ -137,9 +155,9 @@ def opened(path: str | Path) -> Iterator[Opened]:
                     shown, chunks = png_chunks.split(file)
                 shown.seek(0)
                 image = Image.open(shown, formats=_candidates(path))
-                if image.format == "GIF" and getattr(image, "n_frames", 1) > 1:
+                if image.format in _MOVING and getattr(image, "n_frames", 1) > 1:
                     shown.seek(0)
-                    image = GifAnimation(shown)
+                    image = _MOVING[image.format](shown)
             except Image.UnidentifiedImageError as error:
                 what = _what(file)
                 hint = _FILM_HINT if what == " but a film" else _hint(path)
@@ -148,6 +166,9 @@ def opened(path: str | Path) -> Iterator[Opened]:
             if _is_preview(image, file):
                 hint = "develop it with a raw converter, and save that as TIFF of 16 bits"
                 raise SparsrError(f"{path} is a camera's raw file, of which only a preview could be read", hint)
+            if image.format == "TIFF" and (numbers := Opened(path, shown, image, chunks).numbers) and numbers[0]:
+                with decoding(path):
+                    image.seek(numbers[0])
             broken = isinstance(image, GifAnimation) and image.broken
             remark = f"{path} breaks off within a frame, which is left out" if broken else None
             yield Opened(path, shown, image, chunks, remark)
@@ -221,6 +242,8 @@ def _what(file: BinaryIO) -> str:
     """What a file is whose kind people hand in by mistake, or in the hope that it is read."""
     file.seek(0)
     head = file.read(64)
+    if head[:4] in _TIFF and not page_kinds(file):
+        return " but a TIFF that is cut short: what it says of its picture lies behind its end"
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         return " but a web page"
     found = (what for what, at, beginning in _OTHERS if head[at:].startswith(beginning))

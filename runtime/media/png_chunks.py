@@ -70,7 +70,7 @@ class Pieces(io.RawIOBase):
 def split(file: BinaryIO) -> tuple[BinaryIO, list[Chunk]]:
     """(the file with those chunks alone that a decoder needs, the sound ones among those worth keeping)."""
     ranges, kept, held = [(0, len(SIGNATURE))], [], 0
-    for name, offset, length in _headers(file):
+    for name, offset, length in headers(file):
         if name in _DECODED:
             ranges.append((offset, length + 12))
         elif (
@@ -150,8 +150,8 @@ def kept_as_they_are(chunks: list[Chunk]) -> tuple[Chunk, ...]:
     )
 
 
-def _headers(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """(name, offset, length) of the chunks, up to the end of the file or of the picture."""
+def headers(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(name, offset, length of the data) of the chunks, up to the end of the file or of the picture."""
     at = len(SIGNATURE)
     while True:
         file.seek(at)

@@ -21,6 +21,7 @@ _DEFLATE, _NO_PREDICTOR, _HORIZONTAL, _UNASSOCIATED_ALPHA = 8, 1, 2, 2
 _GREY, _RGB = 1, 2
 _UNSIGNED, _FLOATING = 1, 3
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _INCHES = 282, 283, 296, 2
+_BYTES_OF_PLACES = ((0x8825, 0), (0x8825, 5))  # version, and whether a height is below the sea
 _XMP, _PROFILE, _SUB_DIRECTORIES = 700, 34675, (0x8769, 0x8825)
 _FIRST_LINK = 4  # where the header has the offset of the first directory
 _LEVEL = 4  # of zlib, as for png
@@ -93,7 +94,9 @@ class TiffWriter:
                 fields[tag] = (tag, _RATIONAL, 1, _packed(_RATIONAL, [round(value * 1000), 1000]))
             fields[_UNIT] = (_UNIT, _SHORT, 1, _packed(_SHORT, [_INCHES]))
         if metadata.exif:
-            fields |= {field[0]: field for field in _descriptive(metadata.exif.removeprefix(b"Exif\0\0"))}
+            block = parsed(metadata.exif)
+            block.endian = "<"
+            fields |= {field[0]: field for field in _descriptive(block.tobytes().removeprefix(b"Exif\0\0"))}
             fields |= {field[0]: field for field in self._sub_directories(metadata.exif)}
         if metadata.xmp:
             fields[_XMP] = (_XMP, _BYTE, len(metadata.xmp), metadata.xmp)
@@ -113,6 +116,8 @@ class TiffWriter:
                 directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
                 for number, value in entries.items():
                     directory[number] = value
+                    if isinstance(value, bytes) and (tag, number) not in _BYTES_OF_PLACES:
+                        directory.tagtype[number] = _UNDEFINED
                 offset = self._file.seek(0, 2)
                 fields.append((tag, _LONG, 1, _packed(_LONG, [self._append(directory.tobytes(offset))])))
         return fields

@@ -80,7 +80,7 @@ class _Job:
 
     def picture(self) -> PictureReport:
         """The only picture, or the first."""
-        frames, pages, further = self.source.frames, self.source.pages, self.source.further
+        frames, pages, further = self.source.frames, self.source.pages, self._further()
         picture = read_frame(self.source)
         self.source.release()  # the arrays are all that is needed from here on
         height, width = (side * self.upscaler.scale for side in picture.rgb.shape[:2])
@@ -92,11 +92,7 @@ class _Job:
             prepared.remarks.append(
                 f"only the first of {frames} {what}: a {self.kind.suffixes[0][1:]} file holds one picture"
             )
-        if further:
-            what = "picture" if further == 1 else "pictures"
-            prepared.remarks.append(
-                f"left out: {further} further {what} of the file, such as views, depth and gain maps"
-            )
+        prepared.remarks += further
         with Progress(self.source.path.name, unit="tiles") as progress:
 
             def on_tile(done: int, total: int) -> None:
@@ -116,7 +112,7 @@ class _Job:
 
     def pages(self) -> PictureReport:
         """Every page of a TIFF, each with its own size, type of samples and metadata."""
-        remarks: list[str] = []
+        remarks = self._further()
         writer: TiffWriter | None = None
         with Progress(self.source.path.name, self.source.frames, "pages") as progress, _output(self.target) as file:
             for _ in positions(self.source):
@@ -156,6 +152,13 @@ class _Job:
             frames = self._upscaled(itertools.chain([first], prepared), held_back, progress)
             write_animation(file, self.kind, frames, metadata, found.timing)
         return PictureReport(height, width, count, tuple(remarks))
+
+    def _further(self) -> list[str]:
+        """A remark if the file has pictures that are no frames and no pages."""
+        count = self.source.further
+        what = "picture" if count == 1 else "pictures"
+        kinds = "previews, masks, views, depth and gain maps"
+        return [f"left out: {count} further {what} of the file, such as {kinds}"] if count else []
 
     def _prepared_frames(self, found: Animation, remarks: list[str]) -> Iterator[Prepared]:
         for _ in positions(self.source):

@@ -102,6 +102,29 @@ def test_a_format_of_8_bits_rounds_and_says_so(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "b.bmp").rgb, doubled((pixels + np.int64(128)) // 257))
 
 
+@pytest.mark.parametrize(("kind", "channels"), [("P2", 1), ("P3", 3)])
+def test_samples_written_as_words(tmp_path, kind, channels):
+    pixels = noise(5, 4, channels, np.uint16) % 1001
+    words = "\n".join(map(str, pixels.ravel()))
+    (tmp_path / "a.ppm").write_text(f"{kind}\n# by hand\n4 5 1000\n{words}\n")
+    found = read_image(tmp_path / "a.ppm", keep_depth=True).rgb[..., :channels]
+    np.testing.assert_array_equal(found, np.round(pixels / 1000 * 65535))
+    (tmp_path / "a.ppm").write_text(f"{kind}\n4 5 1000\n{words[:-9]}\n")
+    with pytest.raises(SparsrError, match="cut short"):
+        read_image(tmp_path / "a.ppm", keep_depth=True)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sgi_of_16_bits(tmp_path, channels):
+    pixels = noise(9, 8, channels, np.uint16)
+    (tmp_path / "a.png").write_bytes(png(pixels))
+    run_tool("convert", tmp_path / "a.png", tmp_path / "a.sgi")
+    found = read_image(tmp_path / "a.sgi", keep_depth=True)
+    np.testing.assert_array_equal(found.rgb[..., : min(channels, 3)], pixels[..., : min(channels, 3)])
+    if channels == 4:
+        np.testing.assert_array_equal(found.alpha, pixels[..., 3])
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ppm_keeps_every_bit(tmp_path, channels):
     pixels = noise(9, 7, channels, np.uint16)

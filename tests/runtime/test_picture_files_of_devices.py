@@ -4,6 +4,8 @@ import io
 
 import numpy as np
 import pytest
+from judges import exiftool
+from judges import run as run_tool
 from picture_kinds import Doubling, jpeg, noise, smooth
 from PIL import Image
 
@@ -22,7 +24,8 @@ def test_the_other_view_of_a_stereo_photo_is_named(tmp_path):
     views = [Image.fromarray(smooth(120, 160)), Image.fromarray(smooth(120, 160)[:, ::-1].copy())]
     views[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=views[1:], quality=95)
     report = upscaled(tmp_path / "a.jpg", tmp_path / "b.jpg")
-    assert report.remarks == ("left out: 1 further picture of the file, such as views, depth and gain maps",)
+    kinds = "previews, masks, views, depth and gain maps"
+    assert report.remarks == (f"left out: 1 further picture of the file, such as {kinds}",)
     with Image.open(tmp_path / "b.jpg") as image:
         assert image.format == "JPEG" and np.abs(np.asarray(image)[::2, ::2].astype(int) - smooth(120, 160)).mean() < 4
 
@@ -112,3 +115,38 @@ def test_logluv_is_a_tiff_that_is_not_read(tmp_path):
 def test_a_jpeg_behind_another_name_is_read(tmp_path):
     (tmp_path / "a.png").write_bytes(jpeg(smooth()))
     assert read_image(tmp_path / "a.png").rgb.shape == (48, 64, 3)
+
+
+def camera_picture(folder, *tags):
+    """A JPEG as cameras write them, tags by exiftool."""
+    (folder / "a.jpg").write_bytes(jpeg(smooth()))
+    (folder / "small.jpg").write_bytes(jpeg(smooth(12, 16)))
+    run_tool("exiftool", "-q", "-overwrite_original", *tags, folder / "a.jpg")
+    return folder / "a.jpg"
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_what_a_camera_says_of_its_colours_and_places_is_kept_as_the_standard_has_it(tmp_path, suffix, order):
+    """Adobe's RGB is told by a directory within a directory; comments lie in the byte order of the whole."""
+    tags = ("-InteropIndex=R03", "-InteropVersion=0100", "-ColorSpace#=65535", "-UserComment=gr\u00fcn", "-Make=A")
+    place = ("-GPSLatitude=10.5", "-GPSLatitudeRef=N", "-GPSProcessingMethod=GPS", "-GPSAltitudeRef#=1")
+    upscaled(camera_picture(tmp_path, f"-ExifByteOrder={order}", *tags, *place), tmp_path / f"b.{suffix}")
+    before, after = exiftool(tmp_path / "a.jpg"), exiftool(tmp_path / f"b.{suffix}")
+    groups = ("ExifIFD:", "GPS:", "InteropIFD:")
+    assert before["InteropIFD:InteropIndex"] == "R03"
+    kept = {name: value for name, value in before.items() if name.startswith(groups)}
+    assert {name: after.get(name) for name in kept} == kept
+    said = run_tool("exiftool", "-validate", "-warning", "-a", tmp_path / f"b.{suffix}").decode()
+    assert "Bad" not in said and "ExifIFD 0x" not in said.replace("is not allowed in TIFF", "")
+
+
+def test_previews_inside_metadata_are_left_out(tmp_path):
+    """Of Exif, of Photoshop's blocks and of XMP: they show the old picture."""
+    previews = [f"-{name}<={tmp_path / 'small.jpg'}" for name in ("ThumbnailImage", "PhotoshopThumbnail")]
+    tags = ("-XMP-xmp:ThumbnailFormat=JPEG", "-XMP-xmp:ThumbnailImage=/9j/4AAQ", "-XMP:Rating=4", "-IPTC:Keywords=a")
+    upscaled(camera_picture(tmp_path, *previews, *tags), tmp_path / "b.jpg")
+    before, after = exiftool(tmp_path / "a.jpg"), exiftool(tmp_path / "b.jpg")
+    assert len([name for name in before if "ThumbnailImage" in name or "PhotoshopThumbnail" in name]) == 3
+    assert not [name for name in after if "Thumbnail" in name]
+    assert (after["XMP-xmp:Rating"], after["IPTC:Keywords"]) == (4, "a")
