@@ -13,6 +13,7 @@ from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media import deep
 from sparsr.runtime.media.formats import READ_SUFFIXES, written_format
 from sparsr.runtime.media.metadata import Metadata, orientation, read_metadata
+from sparsr.runtime.media.nclx import signalling
 from sparsr.runtime.media.opening import MAX_PIXELS, Opened, check_size, decoding, opened
 from sparsr.runtime.media.strip_writers import refuse_misfit, strip_writer
 from sparsr.runtime.samples import BYTE, Samples, converted
@@ -22,6 +23,7 @@ _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _CONVERTED = ("CMYK", "LAB", "HSV")  # to sRGB
 _MODES = {*_GREY_MODES, *_ALPHA_MODES, "P", "RGB", "RGBX", "YCbCr"}
 _MAYBE_UNUSED_ALPHA = ("BMP", "TGA", "DIB")  # of which many writers leave the fourth byte zero
+_WITH_BOXES = ("AVIF", "HEIF")
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 _TRANSPOSED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -124,7 +126,7 @@ def _decoded(source: Opened) -> Picture:
     if plain is None and source.reads_deep and deep.bits(image, source.file) > 8:
         pixels = _upright(deep.read(image, source.file, source.path), 1 if image.format == "HEIF" else turn)
         grey = pixels.shape[2] < 3
-        metadata = read_metadata(image, source.chunks, grey)
+        metadata = _described(source, grey)
         return Picture(*_parts(pixels), metadata, grey, _sentence(_left_out(image)))
     profile = image.info.get("icc_profile")
     image, extra_alpha = plain or (source.load(), None)
@@ -139,7 +141,7 @@ def _decoded(source: Opened) -> Picture:
     if image.mode not in _MODES:
         raise SparsrError(f"{source.path} has the colour model {image.mode}, not RGB or grey", "save it as RGB")
     grey = image.mode in _GREY_MODES
-    metadata = read_metadata(source.image, source.chunks, grey)
+    metadata = _described(source, grey)
     image = image.transpose(_TRANSPOSED[turn]) if turn in _TRANSPOSED else image
     rgb, alpha = _converted(image)
     if extra_alpha is not None:
@@ -149,6 +151,13 @@ def _decoded(source: Opened) -> Picture:
     if alpha is not None and source.image.format in _MAYBE_UNUSED_ALPHA and not alpha.any():
         alpha = None
     return Picture(rgb, alpha, metadata, grey, _sentence(*remarks, _left_out(source.image)))
+
+
+def _described(source: Opened, grey: bool) -> Metadata:
+    metadata = read_metadata(source.image, source.chunks, grey)
+    if source.image.format not in _WITH_BOXES or metadata.icc_profile:
+        return metadata
+    return replace(metadata, chunks=signalling(source.file))
 
 
 def _left_out(image: Image.Image) -> str | None:

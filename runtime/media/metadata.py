@@ -65,7 +65,7 @@ class Metadata:
         lost = [text for name, text in names.items() if getattr(self, name) and name not in fields]
         if self.chunks and "chunks" not in fields:
             kinds = {name for name, _ in self.chunks}
-            lost += ["colour signalling of the PNG"] if kinds & set(png_chunks.COLOUR) - {b"sRGB"} else []
+            lost += ["colour signalling"] if kinds & set(png_chunks.COLOUR) - {b"sRGB"} else []
             lost += ["text of the PNG"] if kinds - set(png_chunks.COLOUR) else []
         return lost
 

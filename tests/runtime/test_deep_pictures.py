@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from films import lavfi
 from judges import imagemagick, pngcheck
 from judges import run as run_tool
 from picture_kinds import Doubling, doubled, noise, png
@@ -132,3 +133,24 @@ def test_ppm_keeps_every_bit(tmp_path, channels):
     assert upscaled(tmp_path / "a.png", tmp_path / "b.ppm").remarks == ()
     kind = "gray" if channels == 1 else "rgb"
     np.testing.assert_array_equal(imagemagick(tmp_path / "b.ppm", channels=kind), doubled(pixels))
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "kept"), [("bt2020", "smpte2084", (9, 16)), ("bt709", "bt709", None)]
+)
+def test_what_avif_says_of_hdr_becomes_what_png_says(tmp_path, primaries, transfer, kept):
+    """Without it HDR would be shown dark and grey."""
+    picture = "testsrc2=s=64x48,format=yuv420p10le"
+    colours = ("-color_primaries", primaries, "-color_trc", transfer, "-colorspace", "bt709", "-color_range", "pc")
+    codec = ("-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8")
+    lavfi(tmp_path / "a.avif", picture, options=("-frames:v", "1", *colours, *codec))
+    report = upscaled(tmp_path / "a.avif", tmp_path / "b.png")
+    content = (tmp_path / "b.png").read_bytes()
+    assert report.remarks == ()
+    assert (b"cICP" in content) == (kept is not None)
+    if kept:
+        at = content.index(b"cICP")
+        assert content[at - 4 : at + 8] == b"\0\0\0\4cICP" + bytes([*kept, 0, 1])
+        assert at < content.index(b"IDAT")
+        (remark,) = upscaled(tmp_path / "a.avif", tmp_path / "b.tif").remarks
+        assert "colour signalling" in remark
