@@ -311,12 +311,12 @@ MUTANTS = [
         "test_importers.py",
     ),
     # The loop
-    Mutant("penalty not added", "run/loop.py", "(loss + penalty).backward()", "loss.backward()", "test_loop.py"),
+    Mutant("penalty not added", "run/loop.py", "(loss + penalty).backward()", "loss.backward()", "test_loop_rules.py"),
     Mutant(
         "gradients not adjusted",
         "run/loop.py",
         "        phase.adjust_gradients(run.network, position.step)",
         "        pass",
-        "test_loop.py",
+        "test_loop_rules.py",
     ),
 ]

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.train.pruning.method import Phase
 from sparsr.train.run import checkpoint, recipe
-from sparsr.train.run.loop import learning_rate
+from sparsr.train.run.loop import compute_gradients, learning_rate
+from sparsr.train.run.prepare import prepare
 from sparsr.train.run.recipe import TrainSettings
 from tests.train.workshop import make_recipe, outcome, run_all
 
@@ -19,6 +21,21 @@ def test_schedules():
     assert learning_rate(cosine, 1) == 1
     assert learning_rate(cosine, 51) == pytest.approx(0.5)
     assert learning_rate(cosine, 100) < 0.001
+
+
+def test_a_phases_penalty_and_its_hand_at_the_gradients_reach_the_step(workshop, tmp_path):
+    with prepare(make_recipe(workshop, "dense"), tmp_path, False, "cpu") as run:
+        run.position.step = run.position.total = 1
+        weight = run.network.head[0].weight
+
+        def gradient(**parts):
+            run.network.zero_grad()
+            compute_gradients(run, Phase("train", 1, lambda _: 0.1, **parts), run.network)
+            return weight.grad.clone()
+
+        plain = gradient()
+        torch.testing.assert_close(gradient(penalty=lambda _, step: 3 * step * weight.sum()), plain + 3)
+        torch.testing.assert_close(gradient(adjust_gradients=lambda _, step: weight.grad.mul_(2 * step)), 2 * plain)
 
 
 def test_a_finished_or_foreign_run_folder_is_not_overwritten(workshop, tmp_path):
