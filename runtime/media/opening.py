@@ -155,7 +155,7 @@ def opened(path: str | Path) -> Iterator[Opened]:
                     shown, chunks = png_chunks.split(file)
                 shown.seek(0)
                 image = Image.open(shown, formats=_candidates(path))
-                if image.format in _MOVING and getattr(image, "n_frames", 1) > 1:
+                if image.format in _MOVING and (getattr(image, "n_frames", 1) > 1 or _is_part(image)):
                     shown.seek(0)
                     image = _MOVING[image.format](shown)
             except Image.UnidentifiedImageError as error:
@@ -215,6 +215,12 @@ def _file(path: Path) -> Iterator[BinaryIO]:
         raise SparsrError(f"{path} {reason}", "check the path")
     with path.open("rb") as file:
         yield file
+
+
+def _is_part(image: Image.Image) -> bool:
+    """Whether the only frame of a GIF does not cover its screen, where the ground shows; Pillow fills it up."""
+    tiles = getattr(image, "tile", None)
+    return image.format == "GIF" and bool(tiles) and tuple(tiles[0][1]) != (0, 0, *image.size)
 
 
 def _is_preview(image: Image.Image, file: BinaryIO) -> bool:

@@ -99,3 +99,19 @@ def test_colours_that_clear_are_no_colours(tmp_path):
     with Image.open(tmp_path / "b.webp") as image:
         found = [np.asarray(frame.convert("RGBA"))[::2, ::2] for frame in ImageSequence.Iterator(image)]
     assert_as_judged(found, tmp_path / "a.gif")
+
+
+def test_a_single_frame_smaller_than_the_screen_lets_the_ground_show(tmp_path):
+    """As browsers show it; where the frame lies is said in its descriptor."""
+    image = Image.new("P", (10, 8), 1)
+    image.putpalette([0, 0, 255, 255, 0, 0])
+    image.save(tmp_path / "a.gif")
+    content = bytearray((tmp_path / "a.gif").read_bytes())
+    at = content.index(b",\0\0\0\0")
+    content[6:10], content[at + 1 : at + 5] = struct.pack("<HH", 20, 16), struct.pack("<HH", 5, 4)
+    (tmp_path / "a.gif").write_bytes(content)
+    (frame,), remarks = read(tmp_path / "a.gif")
+    inside = np.zeros((16, 20), bool)
+    inside[4:12, 5:15] = True
+    np.testing.assert_array_equal(frame[..., 3], 255 * inside)
+    assert (frame[inside][:, :3] == (255, 0, 0)).all() and remarks == {None}
