@@ -219,8 +219,8 @@ def _file(path: Path) -> Iterator[BinaryIO]:
 
 def _is_part(image: Image.Image) -> bool:
     """Whether the only frame of a GIF does not cover its screen, where the ground shows; Pillow fills it up."""
-    tiles = getattr(image, "tile", None)
-    return image.format == "GIF" and bool(tiles) and tuple(tiles[0][1]) != (0, 0, *image.size)
+    tiles = getattr(image, "tile", [])
+    return image.format == "GIF" and any(tuple(tile[1]) != (0, 0, *image.size) for tile in tiles)
 
 
 def _is_preview(image: Image.Image, file: BinaryIO) -> bool:
