@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparsr.export.adaptive.commands import COMMANDS
 from sparsr.export.exporter import DEFAULT_FORMATS, FORMATS, export_model
-from sparsr.export.lower.onnx_cut import Between
+from sparsr.export.lower.onnx_cut import Between, add_between
 from sparsr.export.parity.proof import read_statement
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
@@ -60,13 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=(1, 255),
         help="largest value in the image of an ONNX or ncnn network (default: 1)",
     )
-    parser.add_argument(
-        "--from",
-        dest="begin",
-        metavar="TENSOR",
-        help="tensor of an ONNX file that its network begins with, where it decodes or converts pictures besides",
-    )
-    parser.add_argument("--to", dest="end", metavar="TENSOR", help="tensor of an ONNX file that its network ends with")
+    add_between(parser)
     known = ",".join(DEFAULT_FORMATS)
     parser.add_argument("--format", default=known, help="model files to write (default: %(default)s)")
     parser.add_argument(

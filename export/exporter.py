@@ -36,7 +36,7 @@ from sparsr.export.writers.bundle import ModelFile, make_card, metadata, write_b
 from sparsr.runtime.arguments import as_path
 from sparsr.runtime.engines.native.build import library_path
 from sparsr.runtime.errors import CheckFailedError, SparsrError
-from sparsr.runtime.files import atomic_folder
+from sparsr.runtime.files import atomic_folder, check_folder
 from sparsr.runtime.model.card import CARD_NAME, BundleCard, ModelFormat
 from sparsr.train.importers.official import UnknownNetworkError
 
@@ -122,6 +122,7 @@ def export_model(
     model, out = as_path("the network", model), as_path("the bundle", out)
     if out.resolve() in model.resolve().parents:
         raise SparsrError(f"{model} lies in {out}, which the bundle would replace", "name another output folder")
+    check_folder(out, CARD_NAME)
     report(f"reading {model}")
     name = name or _default_name(model)
     if is_onnx(model) or is_ncnn(model):
@@ -183,6 +184,7 @@ def export_module(
     """
     _check_formats(formats)
     out = as_path("the bundle", out)
+    check_folder(out, CARD_NAME)
     name = name or type(module).__name__
     report(f"reading {name}")
     model = module_as_onnx(module, name, channels, minimum_size)

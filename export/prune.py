@@ -10,6 +10,7 @@ import onnx
 
 from sparsr.export.lower.from_ncnn import ncnn_as_onnx
 from sparsr.export.lower.ncnn_file import is_ncnn
+from sparsr.export.lower.onnx_cut import WHOLE, Between, add_between
 from sparsr.export.lower.onnx_file import is_onnx, open_onnx
 from sparsr.export.lower.trainable import as_network
 from sparsr.export.parity import stages
@@ -26,14 +27,19 @@ _TOLERANCE = 2e-5
 _PROBE_SIDE = 24
 
 
-def read_network(path: Path, scale: int | None = None, value_range: float | None = None) -> tuple[SRNetwork, Card]:
+def read_network(
+    path: Path, scale: int | None = None, value_range: float | None = None, between: Between = WHOLE
+) -> tuple[SRNetwork, Card]:
     """The network in `path`, ready for training, and its card: a checkpoint, an ONNX file or an ncnn model.
 
     `scale` is checked, and chooses from a checkpoint for several; `value_range`, 1 (if not given) or 255, is the
-    largest value in the image of an ONNX or ncnn network. Raises `SparsrError` for what cannot be read or trained.
+    largest value in the image of an ONNX or ncnn network; `between` names the tensors that the network in an ONNX file
+    begins and ends with. Raises `SparsrError` for what cannot be read or trained.
     """
     if is_onnx(path):
-        return _from_graph(open_onnx(path), path, scale, value_range or 1.0)
+        return _from_graph(open_onnx(path, between), path, scale, value_range or 1.0)
+    if between != WHOLE:
+        raise SparsrError(f"{path} is no ONNX file", "--from and --to take tensors of those")
     if is_ncnn(path):
         return _from_graph(ncnn_as_onnx(path), path, scale, value_range or 1.0)
     if value_range is not None:
@@ -69,10 +75,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=(1, 255),
         help="largest value in the image of an ONNX or ncnn network (default: 1)",
     )
+    add_between(parser)
     return parser
 
 
 def main() -> int:
     """Entry point of `sparsr prune`; returns the exit code."""
     arguments = build_parser().parse_args()
-    return run_command(arguments, lambda path: read_network(path, arguments.scale, arguments.range))
+    between = Between(arguments.begin, arguments.end)
+    return run_command(arguments, lambda path: read_network(path, arguments.scale, arguments.range, between))

@@ -91,6 +91,20 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def check_folder(path: Path, marker: str) -> None:
+    """Raise `SparsrError` for a folder that `atomic_folder` could not write: known before there is anything to."""
+    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or (path / marker).is_file())):
+        raise SparsrError(
+            f"{path} exists and is not a folder this command made (it has no {marker})",
+            "name a new folder, or remove that one first",
+        )
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise SparsrError(f"{path} cannot be written: {above} is a file", "name a folder that is not below a file")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise SparsrError(f"{path} cannot be written: {above} is read-only", "name another folder")
+
+
 @contextmanager
 def atomic_folder(path: str | Path, marker: str) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; on success it takes the place of `path`.
@@ -99,11 +113,7 @@ def atomic_folder(path: str | Path, marker: str) -> Iterator[Path]:
     never deletes somebody's pictures. Raises `SparsrError` otherwise, before any work is done.
     """
     target = Path(path)
-    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / marker).is_file())):
-        raise SparsrError(
-            f"{target} exists and is not a folder this command made (it has no {marker})",
-            "name a new folder, or remove that one first",
-        )
+    check_folder(target, marker)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     temporary.chmod(0o755)

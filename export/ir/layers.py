@@ -10,6 +10,7 @@ from sparsr.export.ir.operators.channels import Concat, SliceChannels
 from sparsr.export.ir.operators.conv import Conv
 from sparsr.export.ir.operators.enlarging import DepthToSpace, Nearest
 from sparsr.export.ir.operators.global_pooling import GlobalMax, GlobalMean, GlobalStd
+from sparsr.export.ir.operators.line_pooling import LineMax, LineMean
 from sparsr.export.ir.operators.masked_block import MaskedBlock
 from sparsr.export.ir.operators.normalisation import ChannelNorm, InstanceNorm
 from sparsr.export.ir.operators.parts import Join, Part
@@ -34,6 +35,8 @@ KINDS: tuple[type[Layer], ...] = (
     GlobalStd,
     InstanceNorm,
     Join,
+    LineMax,
+    LineMean,
     MaskedBlock,
     MaxPool,
     Mul,
@@ -67,6 +70,8 @@ __all__ = [
     "InstanceNorm",
     "Join",
     "Layer",
+    "LineMax",
+    "LineMean",
     "MaskedBlock",
     "MaxPool",
     "Mul",

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from sparsr.export.ir.layers import Activation, MaskedBlock
-from sparsr.export.lower import phases
+from sparsr.export.lower import phases, resampling
 from sparsr.export.lower.phases import Steps
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import FloatArray
@@ -18,12 +18,12 @@ from sparsr.train.networks.tracing import Operation
 
 def bilinear(operation: Operation, _: nn.Module) -> Steps:
     """Bilinear enlargement by a whole factor."""
-    return phases.bilinear(operation.channels, operation.options["factor"])
+    return resampling.bilinear(operation.channels, operation.options["factor"])
 
 
 def bicubic(operation: Operation, _: nn.Module) -> Steps:
     """Bicubic enlargement by a whole factor."""
-    return phases.bicubic(operation.channels, operation.options["factor"])
+    return resampling.bicubic(operation.channels, operation.options["factor"])
 
 
 def conv_transpose(operation: Operation, module: nn.Module) -> Steps:

@@ -12,9 +12,11 @@ from sparsr.export.ir import reference
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import PadReflect
 from sparsr.export.lower.onnx_file import image_channels
+from sparsr.export.lower.onnx_plain_maps import plain_map
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.onnx_recognised import Recognised, recognise
 from sparsr.export.lower.onnx_rules import RULES
+from sparsr.export.lower.onnx_scatter import writes, written_maps
 from sparsr.export.lower.onnx_site import Lowered, Site
 from sparsr.export.lower.ranges import in_levels
 from sparsr.export.lower.size_rule import (
@@ -51,12 +53,12 @@ def lower_probed(
         _check_scale(probe.rule, scale, source)
     lowered = Lowered(model, probe, source)
     recognised = recognise(model, probe)
-    needed = _needed(model, recognised)
+    needed = _needed(model, recognised, lowered)
     for node in model.graph.node:
         if node.output[0] in needed and _computes_maps(node, probe) and not lowered.joined_by_next(node):
-            _lower_node(node, lowered, recognised.get(node.output[0]))
+            _lower_node(node, lowered, recognised.get(node.output[0]) if node.output[0] in probe.of_pixels else None)
     output = lowered.tensors.get(model.graph.output[0].name)
-    if output is None:
+    if output is None or model.graph.output[0].name not in probe.of_pixels:
         raise SparsrError(f"{source}: its result does not depend on the image")
     graph = DeployGraph(
         name=name,
@@ -125,10 +127,11 @@ def _lower_node(node: onnx.NodeProto, lowered: Lowered, recognised: Recognised |
     if recognised:
         lowered.tensors[node.output[0]] = site.chain(recognised.steps, site.map_called(recognised.source))
         return
-    if node.op_type not in RULES:
+    rule = RULES.get(node.op_type) if node.output[0] in lowered.probe.of_pixels else plain_map
+    if rule is None:
         site.refuse("there is no layer for this operator")
     try:
-        lowered.tensors[node.output[0]] = RULES[node.op_type](site)
+        lowered.tensors[node.output[0]] = rule(site)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:  # parameters of a damaged file
         site.refuse(f"its parameters do not fit ({type(error).__name__}: {error})"[:200])
 
@@ -139,14 +142,19 @@ def _computes_maps(node: onnx.NodeProto, probe: Probe) -> bool:
     return name not in probe.constants and probe.is_map(name)
 
 
-def _needed(model: onnx.ModelProto, recognised: Mapping[str, Recognised]) -> set[str]:
-    """The tensors that the result depends on."""
+def _needed(model: onnx.ModelProto, recognised: Mapping[str, Recognised], lowered: Lowered) -> set[str]:
+    """The tensors that the result depends on. What follows from sizes alone is made by itself."""
     needed = {model.graph.output[0].name}
     for node in reversed(model.graph.node):
-        if needed.intersection(node.output):
+        if needed.intersection(node.output) and node.output[0] in lowered.probe.of_pixels:
             known = recognised.get(node.output[0])
-            needed.update([known.source] if known else node.input)
+            needed.update([known.source] if known else _operands(node, lowered))
     return needed
+
+
+def _operands(node: onnx.NodeProto, lowered: Lowered) -> list[str]:
+    """What a rule reads: of nodes that write into one map, those that are written and that they are written into."""
+    return written_maps(node, lowered) if writes(node, lowered) else list(node.input)
 
 
 def _check_result(probe: Probe, output: str, channels: int, source: str) -> None:

@@ -6,6 +6,7 @@ for what stands around its network, the message names the two that are most like
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 
 import onnx
@@ -29,6 +30,17 @@ class Between:
 
 
 WHOLE = Between()
+
+
+def add_between(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a network in an ONNX file lies between, `begin` and `end`."""
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        metavar="TENSOR",
+        help="tensor of an ONNX file that its network begins with, where it decodes or converts pictures besides",
+    )
+    parser.add_argument("--to", dest="end", metavar="TENSOR", help="tensor of an ONNX file that its network ends with")
 
 
 def cut_out(model: onnx.ModelProto, between: Between, source: str) -> None:

@@ -13,6 +13,7 @@ from onnx.external_data_helper import load_external_data_for_model, uses_externa
 
 from sparsr.export.lower.onnx_cut import WHOLE, Between, cut_out, suggestion
 from sparsr.export.lower.onnx_layout import with_channels_first
+from sparsr.export.lower.onnx_local_functions import MOST_NODES, without_functions
 from sparsr.runtime.errors import SparsrError
 
 OLDEST_OPSET = 9
@@ -21,6 +22,7 @@ _LONGEST_RANGE = 1 << 20
 _TRIED = (64, 64)  # an image that every network for images has room for
 _FIXED = "sparsr.fixed_size"  # among the metadata of a model that has been opened
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
+_CONTAINERS = {"ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement", "SplitToSequence"}
 _QUANTISED = ("QLinear", "QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "ConvInteger", "MatMulInteger")
 
 
@@ -51,6 +53,7 @@ def checked_onnx(
 ) -> onnx.ModelProto:
     """The same for a model in memory; `source` names it in messages, `folder` may hold external weights."""
     _check_names(model, source)
+    model = without_functions(model, source)
     if between != WHOLE:
         cut_out(model, between, source)
     _check_operators(model, source)
@@ -116,6 +119,8 @@ def _check_names(model: onnx.ModelProto, source: str) -> None:
 
 
 def _check_operators(model: onnx.ModelProto, source: str) -> None:
+    if len(model.graph.node) > MOST_NODES:
+        raise SparsrError(f"{source} has more than {MOST_NODES} nodes", "that is no network for images")
     versions = {entry.domain: entry.version for entry in model.opset_import}
     version = versions.get("", versions.get("ai.onnx", 0))
     if version < OLDEST_OPSET:
@@ -126,6 +131,8 @@ def _check_operators(model: onnx.ModelProto, source: str) -> None:
             raise SparsrError(f"{place}: the domain {node.domain} is no standard ONNX", suggestion(model))
         if node.op_type in _CONTROL_FLOW:
             raise SparsrError(f"{place}: control flow cannot be exported", "export a network without loops or branches")
+        if node.op_type in _CONTAINERS or node.op_type.startswith("Sequence"):
+            raise SparsrError(f"{place}: lists of tensors cannot be exported", "export a network without lists")
         if node.op_type.startswith(_QUANTISED):
             raise SparsrError(f"{place}: the network is quantised to integers", "export the float32 network")
 
@@ -134,8 +141,7 @@ def _load_weights(model: onnx.ModelProto, source: str, folder: Path | None) -> N
     external = [tensor for tensor in _tensors(model) if uses_external_data(tensor)]
     for tensor in external:
         location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-        inside = folder is not None and (folder / location).resolve().is_relative_to(folder.resolve())
-        if not inside or not location:
+        if not _lies_in(folder, location):
             raise SparsrError(
                 f"{source}: the weights {tensor.name} are said to lie in {location!r}, outside the model's folder",
                 "put the file beside the model",
@@ -155,8 +161,15 @@ def _load_weights(model: onnx.ModelProto, source: str, folder: Path | None) -> N
             raise SparsrError(
                 f"{source}: the values of {tensor.name} are damaged ({error})", "export it again"
             ) from error
-        if values.dtype.kind == "f" and not np.isfinite(values.astype(np.float32)).all() and values.size > 1:
+        numbers = values.astype(np.float32) if values.dtype.kind == "f" else np.zeros(0)
+        if np.isnan(numbers).any() or (numbers.size > 1 and not np.isfinite(numbers).all()):  # bounds may be infinite
             raise SparsrError(f"{source}: {tensor.name} holds values that are not numbers", "train the network again")
+
+
+def _lies_in(folder: Path | None, location: str) -> bool:
+    if folder is None or not location or "\0" in location:
+        return False
+    return (folder / location).resolve().is_relative_to(folder.resolve())
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:

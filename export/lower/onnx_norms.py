@@ -23,6 +23,8 @@ def per_channel(site: Site, values: FloatArray) -> FloatArray:
     channels = site.probe.channels(site.output)
     if site.probe.is_vector(site.output):
         values = values.reshape(1, -1, 1, 1)
+    if values.ndim == 4 and (values == values[:, :, :1, :1]).all():  # a file for one size may hold whole maps
+        values = values[:, :, :1, :1]
     shape = (1,) * (4 - values.ndim) + values.shape
     site.require(
         len(shape) == 4 and shape[0] == shape[2] == shape[3] == 1 and shape[1] in (1, channels),

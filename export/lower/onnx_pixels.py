@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from sparsr.export.ir.layers import (
+    Activation,
     AvgPool,
+    ChannelAffine,
     Conv,
+    Crop,
     DepthToSpace,
     GlobalMax,
     GlobalMean,
+    Layer,
+    LineMax,
+    LineMean,
     MaxPool,
-    Nearest,
+    Mul,
     PadEdge,
+    PadToMultiple,
     ResizeLike,
+    SliceChannels,
 )
-from sparsr.export.ir.operators.sizes import ResizeMode
 from sparsr.export.lower import phases
 from sparsr.export.lower.onnx_borders import Padding
 from sparsr.export.lower.onnx_site import Site
 from sparsr.runtime.samples import FloatArray
-
-_LARGEST_FACTOR = 8
-_SIZES = 3  # operand of Resize
 
 
 def conv(site: Site) -> str:
@@ -51,32 +53,54 @@ def conv_transpose(site: Site) -> str:
 
 def max_pool(site: Site) -> str:
     """MaxPool of a square window. A repeated border pixel lies in every window that reaches over the border."""
-    if _sees_all(site):
-        return site.emit(GlobalMax(), [site.map()])
-    padding, source = _pads(site), site.map()
+    if everything := _of_all(site, GlobalMax, LineMax):
+        return site.emit(everything, [site.map()])
+    padding, source, (side, stride) = _pads(site), site.map(), _window(site)
     if any(padding):
         source = site.emit(PadEdge(padding), [source], ".pad")
-    return site.emit(MaxPool(*_window(site)), [source])
+    for number, layer in enumerate(_to_whole_windows(site, side, stride)):
+        source = site.emit(layer, [source], f".whole{number}")
+    return site.emit(MaxPool(side, stride), [source])
 
 
 def average_pool(site: Site) -> str:
-    """AveragePool of a square window; zeros around the map count, if there are any."""
-    if _sees_all(site):
-        return site.emit(GlobalMean(), [site.map()])
-    padding, (side, stride) = _pads(site), _window(site)
+    """AveragePool of a square window; zeros around the map count, or sums are divided by how many pixels are none."""
+    if everything := _of_all(site, GlobalMean, LineMean):
+        return site.emit(everything, [site.map()])
+    padding, (side, stride), channels = _pads(site), _window(site), site.channels()
+    site.require(not site.attributes.get("ceil_mode", 0), "ceil_mode is handled for MaxPool alone")
     if not any(padding):
         return site.emit(AvgPool(side, stride), [site.map()])
     counted = bool(site.attributes.get("count_include_pad", 0))
-    site.require(counted, "padding that does not count (count_include_pad = 0) is not handled")
-    channels = site.channels()
-    weight = np.full((channels, 1, side, side), 1 / side**2, np.float32)
-    return site.emit(Conv(weight, np.zeros(channels, np.float32), stride, padding, channels), [site.map()])
+
+    def summed(channels: int, share: float) -> Conv:
+        weight = np.full((channels, 1, side, side), share, np.float32)
+        return Conv(weight, np.zeros(channels, np.float32), stride, padding, channels)
+
+    if counted:
+        return site.emit(summed(channels, 1 / side**2), [site.map()])
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    shares: phases.Steps = [
+        (".first", SliceChannels(0, 1)),
+        (".ones", ChannelAffine(zero, one)),
+        (".count", summed(1, 1)),
+        (".share", Activation("reciprocal")),
+        (".shares", phases.channel_map(np.ones((channels, 1)))),
+    ]
+    sums = site.emit(summed(channels, 1), [site.map()], ".sum")
+    return site.emit(Mul(), [sums, site.chain(shares, site.map())])
 
 
-def _sees_all(site: Site) -> bool:
-    """Whether a pool's window is the whole map, of a file for images of one size."""
-    kernel = tuple(site.attributes["kernel_shape"])
-    return site.probe.fixed is not None and site.size() == [kernel] and site.probe.size(site.output) == [(1, 1)]
+def _of_all(site: Site, whole: type[GlobalMean], line: type[LineMean]) -> Layer | None:
+    """The layer of a pool whose window is as high or wide as the map and else one pixel, of a file for one size."""
+    if site.probe.fixed is None or site.size() == [(1, 1)]:
+        return None
+    kernel, size, after = tuple(site.attributes["kernel_shape"]), site.size()[0], site.probe.size(site.output)[0]
+    if kernel == size and after == (1, 1):
+        return whole()
+    ways = {(size[0], 1): (0, (1, size[1])), (1, size[1]): (1, (size[0], 1))}
+    axis, left = ways.get(kernel, (0, ()))
+    return line(axis) if left and after == left else None
 
 
 def depth_to_space(site: Site) -> str:
@@ -95,7 +119,7 @@ def space_to_depth(site: Site) -> str:
 
 
 def expand(site: Site) -> str:
-    """Expand of one pixel or one channel to the size of another map."""
+    """Expand of one pixel, row, column or channel to the size of another map."""
     channels, size = site.probe.channels(site.output), site.probe.size(site.output)
     source = site.map()
     if site.channels() != channels:
@@ -103,79 +127,11 @@ def expand(site: Site) -> str:
         source = site.emit(phases.channel_map(np.ones((channels, 1))), [source], ".wide")
     if site.size() == size:
         return source
-    like = site.same_size_map(size)
-    site.require(set(site.size()) == {(1, 1)} and like is not None, "it repeats pixels in a way not handled")
-    assert like is not None
-    return site.emit(ResizeLike(), [source, like])
-
-
-def resize(site: Site) -> str:
-    """Resize, Upsample: by a whole factor, or to the size of another map."""
-    kind, factor = _way(site), _factor(site)
-    if factor == 1:
-        return site.map()
-    other = site.same_size_map(site.probe.size(site.output))
-    if other and site.probe.fixed and site.has(_SIZES) and kind != "cubic":  # a factor would be written as such
-        return site.emit(ResizeLike(kind), [site.map(), other])
-    if factor and kind == "nearest":
-        return site.emit(Nearest(factor), [site.map()])
-    if factor and kind == "linear":
-        return site.chain(phases.bilinear(site.channels(), factor), site.map())
-    if kind == "cubic":
-        return _cubic(site, factor)
-    like = site.like(site.probe.size(site.output))
-    if like is None:
-        site.refuse(f"{kind} to this size is not handled; whole factors up to 8, and to another map's size, are")
-    return site.emit(ResizeLike(kind), [site.map(), like])
-
-
-def _way(site: Site) -> ResizeMode | Literal["cubic"]:
-    """How pixels between pixels are found. Refuses ways that there are no layers for."""
-    mode = site.attributes.get("mode", b"nearest").decode()
-    older = site.node.op_type == "Upsample"
-    where = site.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
-    rounding = site.attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    half = where in ("half_pixel", "pytorch_half_pixel")
-    if mode == "nearest":
-        block = half and rounding.startswith("round") and _factor(site)  # then it is the pixel that it lies in
-        known = older or block or (where == "asymmetric" and rounding == "floor")
-        site.require(bool(known), f"nearest with {where}, {rounding} is not handled")
-        return "nearest"
-    site.require(not older, f"Upsample by {mode} has corners aligned, which is not handled")
-    if mode == "linear" and where == "align_corners":
-        return "corners"
-    site.require(half, f"the coordinates {where} are not handled")
-    return "linear" if mode == "linear" else "cubic"
-
-
-def _cubic(site: Site, factor: int | None) -> str:
-    divisor = _divisor(site)
-    site.require(
-        bool(factor or divisor), "cubic by anything but a whole factor, or to a half or quarter, is not handled"
-    )
-    site.require(abs(float(site.attributes.get("cubic_coeff_a", -0.75)) + 0.75) < 1e-6, "its kernel is not a = -0.75")
-    site.require(not site.attributes.get("exclude_outside", 0), "exclude_outside is not handled")
-    if factor:
-        return site.chain(phases.bicubic(site.channels(), factor), site.map())
-    assert divisor is not None
-    return site.chain(phases.bicubic_reduced(site.channels(), divisor), site.map())
-
-
-def _factor(site: Site) -> int | None:
-    """Result's size by the operand's; None if that is no whole number, the same for every image."""
-    sizes = zip(site.size(), site.probe.size(site.output), strict=True)
-    factors = {after / before for pair in sizes for before, after in zip(*pair, strict=True)}
-    factor = factors.pop()
-    return int(factor) if not factors and factor == int(factor) and 1 <= factor <= _LARGEST_FACTOR else None
-
-
-def _divisor(site: Site) -> int | None:
-    """2 or 4 if that often smaller than the operand, rounded down, is the result at every size."""
-    sizes = list(zip(site.size(), site.probe.size(site.output), strict=True))
-    for divisor in (2, 4):
-        if all(after == tuple(side // divisor for side in before) for before, after in sizes):
-            return divisor
-    return None
+    like, pairs = site.same_size_map(size), zip(site.size(), size, strict=True)
+    single = all(side in (1, whole) for pair in pairs for side, whole in zip(*pair, strict=True))
+    if like is None or not single:
+        site.refuse("it repeats pixels in a way not handled")
+    return site.emit(ResizeLike("linear" if set(site.size()) == {(1, 1)} else "nearest"), [source, like])
 
 
 def _bias(site: Site, outputs: int) -> FloatArray:
@@ -212,9 +168,19 @@ def _padding(site: Site, kernel: tuple[int, ...]) -> Padding:
 
 
 def _window(site: Site) -> tuple[int, int]:
+    """Its side and stride."""
     rows, columns = site.attributes["kernel_shape"]
     site.require(rows == columns, "its window is not square")
-    plain = not site.attributes.get("ceil_mode", 0) and _pair(site, "dilations") == (1, 1)
     automatic = site.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-    site.require(plain and automatic, "auto_pad, ceil_mode and dilations are not handled")
+    site.require(automatic and _pair(site, "dilations") == (1, 1), "auto_pad and dilations are not handled")
     return int(rows), _stride(site)
+
+
+def _to_whole_windows(site: Site, side: int, stride: int) -> list[Layer]:
+    """For `ceil_mode`: the border repeated until windows end at it, which then lies in the last window."""
+    if not site.attributes.get("ceil_mode", 0) or stride == 1:
+        return []
+    site.require(side >= stride, "windows apart from each other in ceil_mode are not handled")
+    behind = -side % stride
+    grown: list[Layer] = [PadToMultiple(stride, stride)]
+    return [PadEdge((0, 0, behind, behind)), *grown, Crop((0, 0, behind, behind), site.channels())] if behind else grown

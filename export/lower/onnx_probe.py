@@ -14,8 +14,11 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from sparsr.export.lower.fixed_sizes import pixel_counts, pools_all, shapes_at
+from sparsr.export.lower.memory_limit import limited_memory
 from sparsr.export.lower.onnx_file import fixed_size
 from sparsr.export.lower.onnx_layout import channels_first
+from sparsr.export.lower.onnx_twins import with_twins
 from sparsr.export.lower.size_rule import OTHER_RESIDUES, PLAIN_RESIDUES, Residue, Size, SizeRule, find_rule
 from sparsr.runtime.errors import SparsrError
 
@@ -42,31 +45,49 @@ class Probe:
         """Weights, and all that is computed from nothing but weights."""
         self.values: dict[str, list[NDArray[Any]]] = {}
         """Of every other tensor, one array per image."""
+        self.twins: dict[str, str] = {}
+        """Tensors that may stand in for others, see `onnx_twins`."""
         self.image = model.graph.input[0].name
+        self.of_pixels: set[str] = set()
+        """The tensors that depend on what the image shows, not on its size alone."""
+        self._counts: set[str] = set()
         self.rule: SizeRule | None = None
         """What its results are as large as; None if it takes images of one size alone."""
         self.fixed: Size | None = None
         """Height and width of the only image that it takes."""
-        self._run(model, channels, source)
+        with limited_memory():
+            self._run(model, channels, source)
 
     def _run(self, model: onnx.ModelProto, channels: int, source: str) -> None:
-        watched = onnx.ModelProto()
-        watched.CopyFrom(model)
-        names = [name for node in model.graph.node for name in node.output if name]
-        del watched.graph.output[:]
-        watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
         try:
-            plain, loaded = session(model.SerializeToString()), session(watched.SerializeToString())
+            plain = session(model.SerializeToString())
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise SparsrError(
                 f"{source}: ONNX Runtime does not load it ({_first_line(error)})", "export it again"
             ) from error
         self._choose_sizes(plain, channels, source, fixed_size(model))
+        self._watch(model, channels)
+        if found := with_twins(model, self.constants, self.values):
+            with contextlib.suppress(Exception):  # then nothing stands in
+                self._watch(found[0], channels)
+                self.model, self.twins = found
+
+    def _watch(self, model: onnx.ModelProto, channels: int) -> None:
+        """Run the model on an image of every size and keep all tensors."""
+        watched = onnx.ModelProto()
+        watched.CopyFrom(model)
+        names = [name for node in model.graph.node for name in node.output if name]
+        del watched.graph.output[:]
+        watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+        loaded = session(watched.SerializeToString())
         images = [_random(channels, size) for size in self.sizes]
         results = [loaded.run(names, {self.image: image}) for image in images]
-        self.values = {name: [result[index] for result in results] for index, name in enumerate(names)}
-        self.values[self.image] = images
+        values = {name: [result[index] for result in results] for index, name in enumerate(names)}
+        self.values = values | {self.image: images}
         self.constants = _constants(model, self.values)
+        for name in self._counts:
+            self.values[name] = [self.constants.pop(name)]
+        self.of_pixels = _of_pixels(model)
 
     def _choose_sizes(
         self, plain: onnxruntime.InferenceSession, channels: int, source: str, fixed: Size | None
@@ -90,6 +111,9 @@ class Probe:
             self.minimum_size, self.sizes = smallest, sizes[: len(steps)]
             return sizes, known
 
+        if fixed and self._takes_for_granted(fixed):
+            self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
+            return
         if fixed is None or _result_size(plain, self.image, channels, fixed) is None:
             self.rule = find_rule(results, PLAIN_RESIDUES, source) or find_rule(results, OTHER_RESIDUES, source)
             if self.rule is None:
@@ -103,6 +127,12 @@ class Probe:
             self.rule = find_rule(results, PLAIN_RESIDUES, source)
         if self.rule is None:
             self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
+
+    def _takes_for_granted(self, size: Size) -> bool:
+        """Whether the file would compute something else of images of another size than its own."""
+        shapes, constants = shapes_at(self.model, size), stored_constants(self.model)
+        self._counts = pixel_counts(self.model, constants, shapes)
+        return bool(self._counts) or pools_all(self.model, shapes)
 
     def size(self, tensor: str) -> list[tuple[int, ...]]:
         """Height and width for every image."""
@@ -118,10 +148,11 @@ class Probe:
         return int(self.values[tensor][0].shape[1])
 
     def is_map(self, tensor: str) -> bool:
-        """Whether a tensor is [1, channels, height, width] of floats, or [1, channels (, 1)]: a map of one pixel."""
+        """Whether a tensor is [1, channels, height, width] of floats or truth values, or [1, channels (, 1)]: a map of
+        one pixel."""
         first = self.values[tensor][0]
         fits = first.ndim == 4 or self.is_vector(tensor)
-        return fits and first.dtype == np.float32 and first.shape[0] == 1
+        return fits and first.dtype in (np.float32, np.bool_) and first.shape[0] == 1
 
     def number(self, tensor: str) -> Any:
         """The values of a small tensor that are the same for every image; None if they are not."""
@@ -129,6 +160,15 @@ class Probe:
             return self.constants[tensor]
         first, *others = self.values[tensor]
         return first if all(np.array_equal(first, other) for other in others) else None
+
+
+def _of_pixels(model: onnx.ModelProto) -> set[str]:
+    """The tensors that depend on the image, not on its size alone."""
+    found = {model.graph.input[0].name}
+    for node in model.graph.node:
+        if node.op_type not in ("Shape", "Size") and found.intersection(node.input):
+            found.update(node.output)
+    return found
 
 
 def _random(channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -175,6 +215,15 @@ def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, r
         middle = (low + high) // 2
         low, high = (low, middle) if accepts(middle) else (middle, high)
     return high * multiple + rest
+
+
+def stored_constants(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
+    """Those that the file holds as such."""
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    return constants
 
 
 def _constants(model: onnx.ModelProto, values: dict[str, list[NDArray[Any]]]) -> dict[str, NDArray[Any]]:

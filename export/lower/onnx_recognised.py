@@ -74,7 +74,7 @@ def recognise(model: onnx.ModelProto, probe: Probe) -> dict[str, Recognised]:
     search = _Search(model, probe)
     found: dict[str, Recognised] = {}
     for node in reversed(model.graph.node):
-        for attempt in (search.function, search.norm, search.group_norm, search.moved):
+        for attempt in (search.twin, search.function, search.norm, search.group_norm, search.moved):
             if node.output[0] not in found and (match := attempt(node)):
                 found[node.output[0]] = match
     return found
@@ -86,6 +86,16 @@ class _Search:
         self._nodes = {name: node for node in model.graph.node for name in node.output}
         self._order = {name: place for place, node in enumerate(model.graph.node) for name in node.output}
         self._opset = list(model.opset_import)
+
+    def twin(self, node: onnx.NodeProto) -> Recognised | None:
+        """A feature map that was another tensor in between: the map that went the same way, if it holds the same."""
+        result = node.output[0]
+        twin = self._probe.twins.get(result)
+        if twin is None or not self._is_map(result, twin):
+            return None
+        pairs = zip(self._probe.values[result], self._probe.values[twin], strict=True)
+        same = all(a.size == b.size and _near(a.ravel(), b.ravel()) for a, b in pairs)
+        return Recognised(twin, []) if same else None
 
     def function(self, node: onnx.NodeProto) -> Recognised | None:
         """A function of single values, up to a factor."""
@@ -176,7 +186,7 @@ class _Search:
             values = before.astype(np.float64)
             for _, layer in steps:
                 values = layer.reference(values)
-            if values.shape != after.shape or np.abs(values - after).max() > 1e-4 * max(1.0, np.abs(values).max()):
+            if values.shape != after.shape or not _near(values, after):
                 return False
         return True
 
@@ -230,6 +240,11 @@ class _Cone:
     source: str
     nodes: list[onnx.NodeProto]
     constants: Mapping[str, NDArray[Any]]
+
+
+def _near(values: NDArray[Any], others: NDArray[Any]) -> bool:
+    """Equal but for rounding."""
+    return bool(np.abs(values - others).max() <= 1e-4 * max(1.0, np.abs(values).max()))
 
 
 def _candidates(values: FloatArray) -> Iterator[tuple[list[Activation], float]]:

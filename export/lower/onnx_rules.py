@@ -22,17 +22,28 @@ from sparsr.export.lower import onnx_borders as borders
 from sparsr.export.lower import onnx_functions as functions
 from sparsr.export.lower import onnx_norms as norms
 from sparsr.export.lower import onnx_pixels as pixels
+from sparsr.export.lower import onnx_plain_maps as plain_maps
 from sparsr.export.lower import onnx_reductions as reductions
 from sparsr.export.lower import onnx_slices, phases
 from sparsr.export.lower.onnx_counts import operand
 from sparsr.export.lower.onnx_functions import UNBOUNDED, Rule
 from sparsr.export.lower.onnx_norms import affine, per_channel
+from sparsr.export.lower.onnx_resize import resize
 from sparsr.export.lower.onnx_scatter import scatter
 from sparsr.export.lower.onnx_site import Site
 
 
 def identity(site: Site) -> str:
-    """Identity, Cast between floats, Dropout: nothing to compute."""
+    """Identity, Dropout: nothing to compute."""
+    return site.map()
+
+
+def cast(site: Site) -> str:
+    """Cast between floats and truth values, which are 1 or 0."""
+    before, after = (site.probe.values[name][0].dtype.kind for name in (site.node.input[0], site.output))
+    if before == "f" and after == "b":
+        side = site.emit(Activation("sign"), [site.map()], ".side")
+        return site.emit(Mul(), [side, side])
     return site.map()
 
 
@@ -46,15 +57,17 @@ def sub(site: Site) -> str:
     return _sum(site, (1.0, -1.0))
 
 
-def _sum(site: Site, signs: tuple[float, float]) -> str:
+def _sum(site: Site, signs: tuple[float, float], suffix: str = "") -> str:
     for index in (0, 1):
         if site.is_constant(index):
             constant = signs[index] * per_channel(site, site.weights(index, "constant"))
-            return affine(site, site.map(1 - index), signs[1 - index], constant)
+            source = _as_wide(site, 1 - index)
+            return affine(site, source, signs[1 - index], constant, suffix)
     terms = [_spread(site, index) for index in (0, 1)]
-    if signs[1] < 0:
-        terms[1] = affine(site, terms[1], -1, 0, ".negative")
-    return site.emit(Add(), terms)
+    for index in (0, 1):
+        if signs[index] < 0:
+            terms[index] = affine(site, terms[index], -1, 0, f"{suffix}.negative")
+    return site.emit(Add(), terms, suffix)
 
 
 def mul(site: Site) -> str:
@@ -62,16 +75,17 @@ def mul(site: Site) -> str:
     for index in (0, 1):
         if site.is_constant(index):
             factor = per_channel(site, site.weights(index, "constant"))
-            return affine(site, site.map(1 - index), factor, 0)
+            return affine(site, _as_wide(site, 1 - index), factor, 0)
     return _product(site, [operand(site, 0), operand(site, 1)])
 
 
 def _product(site: Site, operands: list[str]) -> str:
     """Of what the operands are, or have become."""
-    first, second = (0, 1) if site.size(0) == site.probe.size(site.output) else (1, 0)
-    single = all(size == (1, 1) for size in site.size(second))
-    site.require(single or site.size(first) == site.size(second), "it multiplies maps of different sizes")
-    return site.emit(Mul(), [_as_wide(site, index, operands[index]) for index in (first, second)])
+    size = site.probe.size(site.output)
+    first, second = (0, 1) if site.size(0) == size else (1, 0)
+    if site.size(first) == size and set(site.size(second)) == {(1, 1)}:
+        return site.emit(Mul(), [_as_wide(site, index, operands[index]) for index in (first, second)])
+    return site.emit(Mul(), [_spread(site, index, operands[index]) for index in (0, 1)])
 
 
 def div(site: Site) -> str:
@@ -95,15 +109,17 @@ def _as_wide(site: Site, index: int, source: str = "") -> str:
     return site.emit(phases.channel_map(np.ones((channels, 1))), [source], f".wide{index}")
 
 
-def _spread(site: Site, index: int) -> str:
-    """The same with as many pixels as the result, too: a single one is repeated."""
-    wide, size = _as_wide(site, index), site.probe.size(site.output)
-    if site.size(index) == size:
+def _spread(site: Site, index: int, source: str = "") -> str:
+    """The same with as many pixels as the result, too: a single one, row or column is repeated."""
+    wide, size, own = _as_wide(site, index, source), site.probe.size(site.output), site.size(index)
+    if own == size:
         return wide
-    like = site.node.input[1 - index]
-    good = set(site.size(index)) == {(1, 1)} and site.probe.size(like) == size
-    site.require(good, "it joins maps of different sizes")
-    return site.emit(ResizeLike(), [wide, site.map_called(like)], f".spread{index}")
+    single = all(side in (1, whole) for pair in zip(own, size, strict=True) for side, whole in zip(*pair, strict=True))
+    others = [name for name in site.node.input if site.probe.size(name) == size]
+    like = site.map_called(others[0]) if others else site.same_size_map(size)
+    if like is None or not single:
+        site.refuse("it joins maps of different sizes")
+    return site.emit(ResizeLike("linear" if set(own) == {(1, 1)} else "nearest"), [wide, like], f".spread{index}")
 
 
 def extreme(sign: float) -> Rule:
@@ -124,6 +140,40 @@ def extreme(sign: float) -> Rule:
     return rule
 
 
+def compared(sign: float, strict: bool) -> Rule:
+    """Greater (1) or Less (-1) of maps or a map and a constant, or equal unless `strict`: 1 where it holds, else 0."""
+
+    def rule(site: Site) -> str:
+        sign_here = sign if strict else -sign
+        difference = _sum(site, (sign_here, -sign_here), ".difference")
+        side = site.emit(Activation("sign"), [difference], ".side")
+        if strict:
+            return site.emit(Activation("relu"), [side])
+        return affine(site, site.emit(Activation("relu"), [side], ".beyond"), -1, 1)
+
+    return rule
+
+
+def equal(site: Site) -> str:
+    """Equal of maps, or of a map and a constant: 1 where it holds, else 0."""
+    side = site.emit(Activation("sign"), [_sum(site, (1.0, -1.0), ".difference")], ".side")
+    return affine(site, site.emit(Mul(), [side, side], ".other"), -1, 1)
+
+
+def where(site: Site) -> str:
+    """Where a condition holds the one, elsewhere the other; each is taken times 1 or 0."""
+    site.require(not site.is_constant(0), "its condition is constant")
+    condition = _spread(site, 0)
+    terms = []
+    for index, share in ((1, condition), (2, affine(site, condition, -1, 1, ".otherwise"))):
+        if site.is_constant(index):
+            values = per_channel(site, site.weights(index, "constant"))
+            terms.append(affine(site, share, values, 0, f".term{index}"))
+        else:
+            terms.append(site.emit(Mul(), [_spread(site, index), share], f".term{index}"))
+    return site.emit(Add(), terms)
+
+
 def total(site: Site) -> str:
     """Sum of any number of maps."""
     result, *others = [_spread(site, index) for index in range(len(site.node.input))]
@@ -136,10 +186,10 @@ def concat(site: Site) -> str:
     """Concat along the channels; of rows and columns, of maps of one size."""
     axis = int(site.attributes["axis"]) % site.rank()
     site.require(axis > 0, "it joins batches")
-    operands = range(len(site.node.input))
-    sizes = [site.size(index) for index in operands]
+    maps = [index for index in range(len(site.node.input)) if not site.is_constant(index)]
+    sizes = [site.size(index) for index in maps]
     site.require(all(size == sizes[0] for size in sizes), "it joins maps of different sizes")
-    return site.emit(Join(axis - 2) if axis > 1 else Concat(), [site.map(index) for index in operands])
+    return site.emit(Join(axis - 2) if axis > 1 else Concat(), plain_maps.operands(site))
 
 
 def split(site: Site) -> str:
@@ -164,7 +214,9 @@ def one_pixel(site: Site) -> str:
     """Flatten, Reshape, Squeeze, Unsqueeze of a map of one pixel, which stays one."""
     before, after = site.size(), site.probe.size(site.output)
     same = site.channels() == site.probe.channels(site.output) and before == after
-    site.require(same and set(before) == {(1, 1)}, "it rearranges a map of more than one pixel in a way not handled")
+    if not same or set(before) != {(1, 1)}:
+        site.refuse_products(before=False)
+        site.refuse("it rearranges a map of more than one pixel in a way not handled")
     return site.map()
 
 
@@ -184,6 +236,7 @@ def transposed(site: Site) -> str:
     if inner is not None and inner.op_type == "ScatterND":
         return scatter(site)
     if not site.probe.is_vector(site.output):
+        site.refuse_products(before=False)
         (site.first_without_twin() or site).refuse("with channels last, or axes exchanged, it is not handled")
     return one_pixel(site)
 
@@ -212,31 +265,40 @@ def matmul(site: Site) -> str:
 RULES: dict[str, Rule] = {
     "Abs": functions.absolute,
     "Add": add,
+    "And": mul,
     "AveragePool": pixels.average_pool,
     "BatchNormalization": norms.batch_norm,
-    "Cast": identity,
+    "Cast": cast,
+    "Ceil": functions.activation("ceil"),
     "Celu": functions.celu,
     "Clip": functions.clip,
     "Concat": concat,
     "Conv": pixels.conv,
     "ConvTranspose": pixels.conv_transpose,
     "DepthToSpace": pixels.depth_to_space,
+    "Cos": functions.activation("cos"),
     "Div": div,
     "Dropout": identity,
     "Elu": functions.elu,
     "Exp": functions.activation("exp"),
+    "Equal": equal,
     "Expand": pixels.expand,
     "Flatten": one_pixel,
+    "Floor": functions.activation("floor"),
     "Gelu": functions.gelu,
     "Gemm": gemm,
     "GlobalAveragePool": lambda site: site.emit(GlobalMean(), [site.map()]),
     "GlobalMaxPool": lambda site: site.emit(GlobalMax(), [site.map()]),
+    "Greater": compared(1, strict=True),
+    "GreaterOrEqual": compared(1, strict=False),
     "HardSigmoid": functions.hard_sigmoid,
     "HardSwish": functions.activation("hardswish"),
     "Identity": identity,
     "GroupNormalization": norms.group_norm,
     "InstanceNormalization": norms.instance_norm,
     "LeakyRelu": functions.leaky_relu,
+    "Less": compared(-1, strict=True),
+    "LessOrEqual": compared(-1, strict=False),
     "Log": functions.activation("log"),
     "MatMul": matmul,
     "Max": extreme(1),
@@ -245,6 +307,8 @@ RULES: dict[str, Rule] = {
     "Mish": functions.activation("mish"),
     "Mul": mul,
     "Neg": functions.neg,
+    "Not": lambda site: affine(site, site.map(), -1, 1),
+    "Or": extreme(1),
     "PRelu": functions.prelu,
     "Pad": borders.pad,
     "Pow": functions.power,
@@ -258,10 +322,13 @@ RULES: dict[str, Rule] = {
     "ReduceSumSquare": reductions.square_sum,
     "Relu": functions.activation("relu"),
     "Reshape": one_pixel,
-    "Resize": pixels.resize,
+    "Resize": resize,
     "ScatterND": scatter,
+    "Round": functions.activation("round"),
     "Selu": functions.selu,
     "Sigmoid": functions.activation("sigmoid"),
+    "Sign": functions.activation("sign"),
+    "Sin": functions.activation("sin"),
     "Slice": onnx_slices.cut,
     "Softmax": reductions.softmax,
     "Softplus": functions.activation("softplus"),
@@ -275,6 +342,7 @@ RULES: dict[str, Rule] = {
     "Tanh": functions.activation("tanh"),
     "Transpose": transposed,
     "Unsqueeze": unsqueezed,
-    "Upsample": pixels.resize,
+    "Upsample": resize,
+    "Where": where,
 }
 """Every operator that may compute feature maps. Sizes may be computed by any operator (see `onnx_probe`)."""

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from sparsr.export.ir.graph import Node
-from sparsr.export.ir.layers import Activation, Add, Layer, Nearest, SliceChannels
-from sparsr.export.lower import phases
+from sparsr.export.ir.layers import Activation, Add, Conv, Layer, SliceChannels
+from sparsr.export.lower import phases, resampling
 from sparsr.export.lower.onnx_layout import twin_of
 from sparsr.export.lower.onnx_probe import Probe
 from sparsr.export.lower.phases import Steps
 from sparsr.export.lower.size_rule import LARGEST_SCALE
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import FloatArray
+
+_RATIOS = sorted(
+    {Fraction(p, q) for p in (*range(1, LARGEST_SCALE + 1), 9, 10, 12, 15) for q in range(1, LARGEST_SCALE + 1)}
+    - {Fraction(1)},
+    key=lambda ratio: (ratio.denominator, ratio.numerator),
+)
+
+
+T = TypeVar("T")
+_PRODUCTS = ("Einsum", "MatMul")
+_WITHOUT_LAYER = frozenset(
+    [
+        "Attention", "Col2Im", "CumSum", "DFT", "DeformConv", "GRU", "GatherElements", "GridSample", "LSTM", "NonZero",
+        "RNN", "RoiAlign", "ScatterElements", "TopK",
+    ]
+)  # fmt: skip
+"""That often stand in the middle of what is no feature map."""
+_FARTHEST = 64
 
 
 class Lowered:
@@ -34,9 +53,26 @@ class Lowered:
         self.tensors: dict[str, str] = {probe.image: probe.image}
 
     def joined_by_next(self, node: onnx.NodeProto) -> bool:
-        """Whether nothing reads the node but some of the same operator, whose rule takes both together."""
+        """Whether nothing reads the node but some of the same operator, whose rule takes both together.
+
+        Between slices there may be a factor.
+        """
         readers = self.readers.get(node.output[0], [])
-        return node.op_type == "Slice" and {reader.op_type for reader in readers} == {"Slice"}
+        if node.op_type != "Slice":
+            return self.factor_between_slices(node) is not None
+        sliced = (reader.op_type == "Slice" or self.factor_between_slices(reader) is not None for reader in readers)
+        return bool(readers) and all(sliced)
+
+    def factor_between_slices(self, node: onnx.NodeProto) -> float | None:
+        """What a node multiplies a slice by that is read by slices alone; None if it does anything else."""
+        if node.op_type not in ("Mul", "Div") or node.input[1] not in self.probe.constants:
+            return None
+        number, before = self.probe.constants[node.input[1]], self.producers.get(node.input[0])
+        readers = {reader.op_type for reader in self.readers.get(node.output[0], [])}
+        if number.size > 1 or not number.all() or before is None or {before.op_type} | readers != {"Slice"}:
+            return None
+        factor = float(number.reshape(()))
+        return factor if node.op_type == "Mul" else 1 / factor
 
     def append(self, name: str, layer: Layer, inputs: Sequence[str]) -> str:
         """Add a node and return its tensor."""
@@ -66,6 +102,27 @@ class Site:
         """Refuse unless `condition`."""
         if not condition:
             self.refuse(reason)
+
+    def refuse_products(self, before: bool) -> None:
+        """Refuse the next product of two maps before or behind the node, if what lies between are no feature maps."""
+        open_ends, seen = list(self.node.input if before else self.node.output), set[str]()
+        while open_ends and len(seen) < _FARTHEST:
+            name = open_ends.pop(0)
+            producer = self.producer(name)
+            if name in seen or name in self._lowered.tensors or (before and producer is None):
+                continue
+            seen.add(name)
+            for node in [producer] if before and producer else self._lowered.readers.get(name, []):
+                operands = [operand for operand in node.input if operand in self.probe.of_pixels]
+                if node.op_type in _PRODUCTS and len(operands) > 1:
+                    Site(node, self._lowered).refuse("matrix products of maps, as in attention, are not handled")
+                if node.op_type in _WITHOUT_LAYER and operands:
+                    Site(node, self._lowered).refuse("there is no layer for this operator")
+                open_ends += node.input if before else node.output
+
+    def with_lowered(self, function: Callable[[onnx.NodeProto, Lowered], T]) -> T:
+        """What a function makes of the node and all there is so far."""
+        return function(self.node, self._lowered)
 
     def has(self, index: int) -> bool:
         """Whether there is such an operand."""
@@ -122,6 +179,7 @@ class Site:
     def map_called(self, name: str) -> str:
         """The graph's tensor of the model's feature map `name`."""
         if name not in self._lowered.tensors:
+            self.refuse_products(before=True)
             self.refuse(f"its input {name} is no feature map [1, channels, height, width]")
         return self._lowered.tensors[name]
 
@@ -180,13 +238,16 @@ class Site:
                 seen.update(reader.output)
         return None
 
-    def chain_of(self, operator: str) -> list[Site]:
-        """The nodes of that operator that end here and are lowered together, this one last."""
-        sites = [self]
+    def chain_of(self, operator: str) -> tuple[list[Site], float]:
+        """The nodes of that operator that end here and are lowered together, this one last, and a factor among them."""
+        sites, factor = [self], 1.0
         while True:
             before = self._lowered.producers.get(sites[0].node.input[0])
+            if before is not None and (found := self._lowered.factor_between_slices(before)) is not None:
+                factor *= found
+                before = self._lowered.producers[before.input[0]]
             if before is None or before.op_type != operator or not self._lowered.joined_by_next(before):
-                return sites
+                return sites, factor
             sites.insert(0, Site(before, self._lowered))
 
     def sizes_of_maps(self) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
@@ -205,14 +266,22 @@ class Site:
         return None if name is None else self._lowered.tensors[name]
 
     def like(self, size: Sequence[tuple[int, ...]]) -> str | None:
-        """A tensor of that size for every probe image: a feature map, or the image or the operand enlarged for that."""
+        """A tensor of that size for every probe image: a feature map, or the image or the operand resized for that."""
         if (found := self.same_size_map(size)) is not None:
             return found
-        for base in (self.probe.image, self.node.input[0]):
+        for base in (self.probe.image, *self.node.input[:1]):
             if base not in self._lowered.tensors:
                 continue
-            for factor in range(2, LARGEST_SCALE + 1):
-                if list(size) == [(factor * height, factor * width) for height, width in self.probe.size(base)]:
-                    one = self.emit(SliceChannels(0, 1), [self.map_called(base)], ".one")
-                    return self.emit(Nearest(factor), [one], ".like")
+            for ratio in _RATIOS:  # the whole ones first
+                if list(size) == [tuple(int(ratio * side) for side in pair) for pair in self.probe.size(base)]:
+                    return self._of_ratio(base, ratio)
         return None
+
+    def _of_ratio(self, base: str, ratio: Fraction) -> str:
+        """Some map, that many times as large as another, rounded down."""
+        steps: Steps = [(".one", SliceChannels(0, 1))]
+        steps += resampling.enlarged(ratio.numerator)
+        if ratio.denominator > 1:
+            weight = np.zeros((1, 1, ratio.denominator, ratio.denominator), np.float32)
+            steps.append((".like", Conv(weight, np.zeros(1, np.float32), stride=ratio.denominator)))
+        return self.chain(steps, self.map_called(base))

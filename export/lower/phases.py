@@ -1,4 +1,4 @@
-"""Enlargements and reductions as convolutions and pixel shuffles, exactly: every sub-pixel is an output of its own.
+"""What convolutions and pixel shuffles make up, exactly: every sub-pixel is an output of its own.
 
 Each function gives the layers, one after the other, with the suffix of each one's name; the last suffix is empty.
 """
@@ -6,55 +6,16 @@ Each function gives the layers, one after the other, with the suffix of each one
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, InstanceNorm, Layer, PadEdge
+from sparsr.export.ir.layers import ChannelAffine, Conv, Crop, DepthToSpace, InstanceNorm, Layer
 from sparsr.runtime.samples import FloatArray
 
 Steps = list[tuple[str, Layer]]
 _LARGEST_BLOCK = 8  # of a pixel shuffle
-_CUBIC = -0.75  # torch's and ONNX's bicubic kernel (Keys' a)
-
-
-def bicubic(channels: int, factor: int) -> Steps:
-    """Bicubic enlargement by a whole factor, the border repeating; half-pixel centres, no antialiasing."""
-    return _resampled(channels, factor, 2, _cubic_taps)
-
-
-def bilinear(channels: int, factor: int) -> Steps:
-    """Bilinear enlargement by a whole factor, the border repeating; half-pixel centres."""
-    return _resampled(channels, factor, 1, lambda centre, places: np.maximum(1 - np.abs(places - centre), 0))
-
-
-def bicubic_reduced(channels: int, divisor: int) -> Steps:
-    """Bicubic reduction to a half or a quarter, the border repeating; half-pixel centres, no antialiasing."""
-    line = _cubic_taps(-0.5, np.arange(-2, 2))  # the place lies in the middle between two pixels
-    weight = np.tile(np.outer(line, line)[None, None], (channels, 1, 1, 1)).astype(np.float32)
-    conv = Conv(weight, _no_bias(weight), stride=divisor, groups=channels)
-    return [(".pad", PadEdge((1, 1, 1, 1))), ("", conv)] if divisor == 2 else [("", conv)]
-
-
-def _resampled(channels: int, factor: int, radius: int, taps: Callable[[float, Any], Any]) -> Steps:
-    """A convolution per colour and sub-pixel: a sub-pixel's taps do not depend on the pixel."""
-    places = np.arange(-radius, radius + 1)
-    lines = np.stack([taps((phase + 0.5) / factor - 0.5, places) for phase in range(factor)])
-    side = 2 * radius + 1
-    kernels = np.einsum("yi,xj->yxij", lines, lines).reshape(factor**2, 1, side, side)
-    weight = np.tile(kernels, (channels, 1, 1, 1)).astype(np.float32)
-    conv = Conv(weight, _no_bias(weight), groups=channels)
-    return [(".pad", PadEdge((radius,) * 4)), (".conv", conv), ("", DepthToSpace(factor))]
-
-
-def _cubic_taps(centre: float, places: Any) -> Any:
-    """Weights of the pixels `places` for the value at -0.5 <= `centre` < 0.5."""
-    distance = np.abs(places - centre)
-    near = (_CUBIC + 2) * distance**3 - (_CUBIC + 3) * distance**2 + 1
-    far = _CUBIC * (distance**3 - 5 * distance**2 + 8 * distance - 4)
-    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
 
 
 def conv_transpose(

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparsr.export.ir.graph import DeployGraph, Node
 from sparsr.export.ir.layers import Add
-from sparsr.export.lower import phases
+from sparsr.export.lower import phases, resampling
 
 VALUE_RANGE = 255.0  # of every DeployGraph, whatever range the network works in
 LUMA = (0.299, 0.587, 0.114)  # BT.601, full range
@@ -37,7 +37,7 @@ def on_luma(graph: DeployGraph) -> DeployGraph:
     inner = [node.reading({graph.input: to_luma.name}) for node in graph.nodes]
     colour = rest.name
     nodes: list[Node] = []
-    steps = phases.bicubic(3, graph.scale) if graph.scale > 1 else []
+    steps = resampling.bicubic(3, graph.scale) if graph.scale > 1 else []
     for suffix, layer in steps:
         nodes.append(Node(f"colour{suffix}", layer, (colour,)))
         colour = nodes[-1].name

@@ -41,7 +41,6 @@ def spandrel_model(path: Path) -> SpandrelModel:
     kind, size = found.architecture.name, found.size_requirements
     if not isinstance(found, spandrel.ImageModelDescriptor) or found.input_channels != found.output_channels:
         raise SparsrError(f"{path} holds {kind}, which does not map an image to an image of as many channels")
-    if size.multiple_of > 1 or size.square:
-        rule = "square images" if size.square else f"sides that are a multiple of {size.multiple_of}"
-        raise SparsrError(f"{path} holds {kind}, which takes only {rule}", "networks for any size can be exported")
+    if size.square:
+        raise SparsrError(f"{path} holds {kind}, which takes only square images", "others can be exported")
     return SpandrelModel(found.model.eval(), kind, found.scale, found.input_channels, max(size.minimum, 1))

@@ -123,6 +123,7 @@ def _activate(activation, x):
         "log": torch.log,
         "sqrt": torch.sqrt,
         "reciprocal": torch.reciprocal,
+        **{name: getattr(torch, name) for name in ("sin", "cos", "sign", "floor", "ceil", "round")},
     }[activation.function](x)
 
 
@@ -183,6 +184,8 @@ _RULES = {
     L.ResizeLike: lambda layer, a, b: F.interpolate(a, b.shape[2:], **RESIZING[layer.mode]),
     L.ChannelSoftmax: lambda layer, x: x.softmax(1),
     L.GlobalMax: lambda layer, x: x.amax((2, 3), keepdim=True),
+    L.LineMean: lambda layer, x: x.mean(2 + layer.axis, keepdim=True),
+    L.LineMax: lambda layer, x: x.amax(2 + layer.axis, keepdim=True),
     L.ChannelNorm: lambda layer, x: F.layer_norm(
         x.permute(0, 2, 3, 1), x.shape[1:2], torch.from_numpy(layer.gain), torch.from_numpy(layer.shift), layer.epsilon
     ).permute(0, 3, 1, 2),

@@ -60,6 +60,10 @@ def _activations(rng):
         chain("softplus_log", L.Activation("softplus"), L.Activation("log")),
         chain("exp_sqrt", L.Activation("exp"), L.Activation("sqrt")),
         chain("exp_reciprocal", L.Activation("exp"), L.Activation("reciprocal")),
+        chain("sine_cosine", L.Activation("sin"), L.Activation("cos")),
+        chain("steps", conv(rng, 3, 3), *(L.Activation(f) for f in ("floor", "sign"))),
+        chain("round", L.ChannelAffine(*np.float32([[7] * 3, [-2] * 3])), L.Activation("round")),
+        chain("ceil", L.ChannelAffine(*np.float32([[7] * 3, [-2] * 3])), L.Activation("ceil")),
         chain("conv_elu", conv(rng, 3, 5, activation=ELU)),
         chain("conv_silu", conv(rng, 3, 5, activation=SILU)),
         chain("conv_prelu", conv(rng, 3, 5, activation=prelu(rng, 5))),
@@ -113,6 +117,20 @@ def _arithmetic(rng):
         chain("mean", L.GlobalMean()),
         chain("std", L.GlobalStd()),
         chain("max", L.GlobalMax()),
+        *(
+            chain(
+                f"lines_{axis}",
+                ("features", conv(rng, 3, 5), ["image"]),
+                L.LineMean(axis),
+                conv(rng, 5, 5, 1, activation=SIGMOID),
+                ("spread", L.ResizeLike("nearest"), ["n2", "features"]),
+                ("largest", L.LineMax(axis), ["features"]),
+                ("largest spread", L.ResizeLike("nearest"), ["largest", "features"]),
+                ("product", L.Mul(), ["spread", "largest spread"]),
+                conv(rng, 5, 3),
+            )
+            for axis in (0, 1)
+        ),
         chain(
             "squeeze",
             ("features", conv(rng, 3, 8), ["image"]),

@@ -77,7 +77,14 @@ def test_a_model_inside_the_output_is_not_deleted(tmp_path, capsys):
 
 
 def test_an_output_below_a_file_is_refused(tmp_path, checkpoint, capsys):
-    refused(tmp_path, capsys, checkpoint, "--out", checkpoint / "bundle")
+    assert "is a file" in refused(tmp_path, capsys, checkpoint, "--out", checkpoint / "bundle")
+
+
+def test_a_bad_output_is_refused_before_the_model_is_read(tmp_path, capsys):
+    (tmp_path / "odd.pth").write_bytes(b"not a model")
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"dear")
+    assert "holiday exists" in refused(tmp_path, capsys, tmp_path / "odd.pth", "--out", tmp_path / "holiday")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, checkpoint, capsys, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -36,12 +38,7 @@ def test_loops_are_refused_unrun():
 
 @pytest.mark.parametrize("location", ["../weights.bin", "/etc/passwd", ""])
 def test_weights_outside_the_folder_are_refused(tmp_path, location):
-    foreign = dilated()
-    tensor = foreign.graph.initializer[0]
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.ClearField("raw_data")
-    tensor.external_data.add(key="location", value=location)
-    onnx.save(foreign, tmp_path / "net.onnx")
+    onnx.save(external(location), tmp_path / "net.onnx")
     with pytest.raises(SparsrError, match="outside the model's folder"):
         open_onnx(tmp_path / "net.onnx")
 
@@ -106,8 +103,52 @@ BAD = {
         lambda: model(("DequantizeLinear", ["x", "s"], "y", {}), weights={"s": np.float32(1)}),
         "quantised",
     ),
+    "a number that is none": (
+        lambda: model(("Mul", ["x", "n"], "y", {}), weights={"n": np.float32(np.nan)}),
+        "not numbers",
+    ),
+    "lists of tensors": (lambda: model(("SequenceConstruct", ["x"], "y", {})), "operator SequenceConstruct: lists"),
+    "functions that call themselves": (lambda: of_functions(1, 1), "call themselves"),
+    "functions that double": (lambda: of_functions(40, 2), "more than 10000 nodes"),
+    "nodes without end": (lambda: long_chain(10_001), "more than 10000 nodes"),
+    "weights of no name": (lambda: external("a\0b"), "outside the model's folder"),
     "integers in": (lambda: integer_image(), "no floating-point image"),
 }
+
+
+def long_chain(length):
+    names = ["x", *(f"t{number}" for number in range(length - 1)), "y"]
+    return model(*(("Relu", [before], after, {}) for before, after in itertools.pairwise(names)))
+
+
+def external(location):
+    foreign = dilated()
+    tensor = foreign.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    tensor.external_data.add(key="location", value=location)
+    return foreign
+
+
+def of_functions(count, calls):
+    """Functions of a file's own, each of which calls the next so many times; the last one the first, if it is alone."""
+    foreign = model(("F0", ["x"], "y", {}))
+    foreign.graph.node[0].domain = "own"
+    foreign.opset_import.append(helper.make_opsetid("own", 1))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    for number in range(count):
+        following = f"F{(number + 1) % count}" if number < count - 1 or count == 1 else "Relu"
+        domain = "" if following == "Relu" else "own"
+        names = ["a", *(f"b{call}" for call in range(calls))]
+        body = [helper.make_node(following, [names[call]], [names[call + 1]], domain=domain) for call in range(calls)]
+        foreign.functions.append(helper.make_function("own", f"F{number}", ["a"], names[-1:], body, opsets))
+    return foreign
+
+
+def test_functions_of_a_file_are_read():
+    foreign = of_functions(3, 1)
+    graph = lower_onnx(checked_onnx(foreign, "net"), "net", "net", None, 255.0)
+    assert [node.layer.kind for node in graph.nodes] == ["Activation"]
 
 
 def damaged_name():

@@ -98,7 +98,11 @@ SIZES = ((13, 22), (20, 16), (17, 31))
 def test_networks_compute_the_same_at_every_size(name):
     torch.manual_seed(0)
     module = CASES[name].eval()
-    graph, _ = optimise(lower_onnx(by_script(module), name, name, None, 255.0))
+    assert_every_engine_computes(module, optimise(lower_onnx(by_script(module), name, name, None, 255.0))[0], SIZES)
+
+
+def assert_every_engine_computes(module, graph, sizes):
+    """The reference, ONNX Runtime, LiteRT and the native engine against torch; values in 0..1."""
     engines = {
         "ort": write_onnx(graph),
         "litert": write_tflite(graph),
@@ -111,7 +115,7 @@ def test_networks_compute_the_same_at_every_size(name):
             runs.append(run)
         else:
             runs.append(lambda image, run=run: run(image.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2))
-    for height, width in SIZES:
+    for height, width in sizes:
         image = random_image(graph, height, width) / 255
         with torch.inference_mode():
             expected = module(torch.from_numpy(image)).numpy()

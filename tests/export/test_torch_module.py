@@ -123,3 +123,36 @@ def test_a_module_with_several_results_is_refused_with_what_to_do():
     with pytest.raises(SparsrError, match="Two gives 2 tensors") as caught:
         module_as_onnx(Two(), "Two", 3, 16)
     assert "wrap it" in caught.value.hint
+
+
+class Halved(nn.Module):
+    """A U-Net of one step: images of odd sides fail in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up, self.last = nn.Conv2d(3, 6, 4, 2, 1), nn.ConvTranspose2d(6, 3, 2, 2), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return self.last(self.up(torch.tanh(self.down(x))) + x)
+
+
+def test_a_module_for_even_sizes_is_read():
+    torch.manual_seed(0)
+    module = Halved().eval()
+    graph = lower_onnx(module_as_onnx(module, "net", 3, 16), "net", "net", None, 255.0)
+    image = random_image(graph, 13, 21) / 255
+    with torch.no_grad():
+        expected = module(F.pad(torch.from_numpy(image), (0, 1, 0, 1), mode="replicate"))[:, :, :13, :21].numpy()
+    np.testing.assert_allclose(reference.run(graph, image), expected, atol=1e-5)
+
+
+def test_a_size_taken_for_granted_is_refused():
+    """Pooling to a size that follows from the image's is written with the windows of the example."""
+
+    class Pooled(nn.Module):
+        def forward(self, x):
+            small = F.adaptive_max_pool2d(x, (x.shape[2] // 4, x.shape[3] // 4))
+            return x + F.interpolate(small, size=x.shape[2:], mode="nearest")
+
+    with pytest.raises(SparsrError, match="Pooled"):
+        module_as_onnx(Pooled(), "Pooled", 3, 16)

@@ -143,6 +143,12 @@ def _activation(layer: GraphLayer) -> nn.Module:
         "log": torch.log,
         "sqrt": torch.sqrt,
         "reciprocal": torch.reciprocal,
+        "sin": torch.sin,
+        "cos": torch.cos,
+        "sign": torch.sign,
+        "floor": torch.floor,
+        "ceil": torch.ceil,
+        "round": torch.round,
     }
     return _Function(functions[layer.options["function"]])
 
@@ -214,6 +220,8 @@ KINDS: dict[str, Callable[[GraphLayer], nn.Module]] = {
     "GlobalStd": _plain(lambda x: x.std((2, 3), correction=0, keepdim=True)),
     "InstanceNorm": lambda layer: _Norm(layer, (2, 3)),
     "Join": lambda layer: _Function(lambda *parts: torch.cat(parts, 2 + layer.options["axis"])),
+    "LineMax": lambda layer: _Function(lambda x: x.amax(2 + layer.options["axis"], keepdim=True)),
+    "LineMean": lambda layer: _Function(lambda x: x.mean(2 + layer.options["axis"], keepdim=True)),
     "MaxPool": _pool(F.max_pool2d),
     "Mul": _plain(torch.mul),
     "Nearest": lambda layer: _Function(lambda x: F.interpolate(x, scale_factor=layer.options["factor"])),

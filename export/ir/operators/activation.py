@@ -218,6 +218,12 @@ FUNCTIONS: dict[str, Function] = {
     "exp": Function(lambda a, x: np.exp(x), _onnx_op("Exp"), _tflite_op("EXP"), native=True),
     "log": Function(lambda a, x: np.log(x), _onnx_op("Log"), _tflite_op("LOG"), native=True),
     "sqrt": Function(lambda a, x: np.sqrt(x), _onnx_op("Sqrt"), _tflite_op("SQRT"), native=True),
+    "sin": Function(lambda a, x: np.sin(x), _onnx_op("Sin"), _tflite_op("SIN"), native=True),
+    "cos": Function(lambda a, x: np.cos(x), _onnx_op("Cos"), _tflite_op("COS"), native=True),
+    "sign": Function(lambda a, x: np.sign(x), _onnx_op("Sign"), _tflite_op("SIGN"), native=True),
+    "floor": Function(lambda a, x: np.floor(x), _onnx_op("Floor"), _tflite_op("FLOOR"), native=True),
+    "ceil": Function(lambda a, x: np.ceil(x), _onnx_op("Ceil"), _tflite_op("CEIL"), native=True),
+    "round": Function(lambda a, x: np.round(x), _onnx_op("Round"), _tflite_op("ROUND"), native=True),
     "reciprocal": Function(lambda a, x: 1 / x, _onnx_op("Reciprocal"), _reciprocal_tflite, native=True),
 }
 

@@ -63,6 +63,12 @@ float plain_exp(float x) { return std::exp(x); }
 float plain_log(float x) { return std::log(x); }
 float plain_sqrt(float x) { return std::sqrt(x); }
 float plain_reciprocal(float x) { return 1 / x; }
+float plain_sine(float x) { return std::sin(x); }
+float plain_cosine(float x) { return std::cos(x); }
+float plain_sign(float x) { return float((x > 0) - (x < 0)); }
+float plain_floor(float x) { return std::floor(x); }
+float plain_ceiling(float x) { return std::ceil(x); }
+float plain_round(float x) { return std::nearbyint(x); }  // halves to even numbers
 
 // The obvious form of a function of x alone, and its kernel for a line, if it has one. Leaky ones have factors besides, clips bounds.
 struct FunctionRow {
@@ -88,6 +94,12 @@ constexpr FunctionRow functions[] = {
     {Function::log, plain_log, nullptr},
     {Function::sqrt, plain_sqrt, nullptr},
     {Function::reciprocal, plain_reciprocal, nullptr},
+    {Function::sine, plain_sine, nullptr},
+    {Function::cosine, plain_cosine, nullptr},
+    {Function::sign, plain_sign, nullptr},
+    {Function::floor, plain_floor, nullptr},
+    {Function::ceiling, plain_ceiling, nullptr},
+    {Function::round, plain_round, nullptr},
 };
 
 constexpr bool in_order() {

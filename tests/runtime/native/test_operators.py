@@ -212,6 +212,12 @@ FUNCTIONS = {
     "hardswish": F.hardswish,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "sign": torch.sign,
+    "floor": torch.floor,
+    "ceil": torch.ceil,
+    "round": torch.round,
 }
 
 
@@ -291,6 +297,20 @@ def test_largest_values_do_not_see_beyond_the_image(instruction_set):
     for size in SIZES:
         image = -1 - np.abs(image_of(rng, 3, *size))
         np.testing.assert_array_equal(native_run(model, image), image.max((2, 3), keepdims=True))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_rows_and_columns_become_one_value_each(instruction_set, axis):
+    rng = np.random.default_rng(13)
+    for kind, numbers in (("LineMean", np.mean), ("LineMax", np.max)):
+        model = model_of(
+            [layer(kind, axis=axis), layer("ResizeLike", (1, 0), "n1", mode="nearest")], {}, 3, instruction_set
+        )
+        for size in SIZES:
+            image = -1 - np.abs(image_of(rng, 3, *size))
+            lines = numbers(image.astype(np.float64), 2 + axis, keepdims=True)
+            check(model, image, np.broadcast_to(lines, image.shape))
 
 
 @pytest.mark.parametrize(("groups", "outputs"), [(6, 6), (6, 12), (3, 9), (2, 8)])
