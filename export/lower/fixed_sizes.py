@@ -34,7 +34,7 @@ def shapes_at(model: onnx.ModelProto, size: Size) -> Shapes:
 def pools_all(model: onnx.ModelProto, shapes: Shapes) -> bool:
     """Whether a pool's window is as high or wide as the map it sees."""
     for node in model.graph.node:
-        kernel = next((entry.ints for entry in node.attribute if entry.name == "kernel_shape"), [])
+        kernel: list[int] = next((list(e.ints) for e in node.attribute if e.name == "kernel_shape"), [])
         if node.op_type in ("AveragePool", "MaxPool") and node.input[0] != model.graph.input[0].name:
             sides = shapes.get(node.input[0], ())[2:]
             if any(side == whole > 1 for side, whole in zip(kernel, sides, strict=False)):

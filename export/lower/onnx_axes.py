@@ -57,12 +57,9 @@ def plain_axes(shape: Sequence[int], size: Sequence[Size]) -> tuple[Axis, ...]:
 
 def is_plain(axes: Sequence[Axis]) -> bool:
     """Whether they are a feature map's."""
-    rest = [(1, "rows"), (1, "columns")][: len(axes) - 2]
-    return 2 <= len(axes) <= 4 and axes[0] == 1 and isinstance(axes[1], int) and all(map(_among, axes[2:], rest))
-
-
-def _among(axis: Axis, known: tuple[Axis, ...]) -> bool:
-    return axis in known
+    usual = ((1, "rows"), (1, "columns"))
+    rest = all(axis in known for axis, known in zip(axes[2:], usual, strict=False))
+    return 2 <= len(axes) <= 4 and axes[0] == 1 and isinstance(axes[1], int) and rest
 
 
 def regrouped(twin: Twin, shapes: Sequence[Sequence[int]]) -> tuple[Axis, ...] | None:

@@ -180,6 +180,7 @@ class Site:
         """The graph's tensor of the model's feature map `name`."""
         if name not in self._lowered.tensors:
             self.refuse_products(before=True)
+            self.refuse_products(before=False)
             self.refuse(f"its input {name} is no feature map [1, channels, height, width]")
         return self._lowered.tensors[name]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,40 +111,37 @@ def _aligned(site: TwinSite, index: int, twin: Twin | None, axes: tuple[Axis, ..
 def reduced(site: TwinSite) -> list[Twin]:
     """Sums, means and largest values over some axes."""
     twin = site.first
-    over = _reduced_axes(site, twin)
-    kinds = [twin.axes[axis] for axis in over]
-    name, kind = twin.name, site.node.op_type
-    channels = [axis for axis in over if isinstance(twin.axes[axis], int) and twin.axes[axis] != 1]
-    if channels and np.prod([twin.axes[axis] for axis in channels]) != twin.channels:
-        name, channels = _reduced_parts(site, twin, channels), []
-    rest = [1] if channels else []
-    rest += [axis for kind in kinds if not isinstance(kind, int) for axis in _PIXELS[kind]]
+    over, name, kind = _reduced_axes(site, twin), twin.name, site.node.op_type
+    parts = {axis: side for axis in over if isinstance(side := twin.axes[axis], int) and side != 1}
+    if parts and math.prod(parts.values()) != twin.channels:
+        name = _reduced_parts(site, twin, parts)
+        parts = {}
+    rest = [1] if parts else []
+    rest += [place for axis in over for place in _PIXELS.get(twin.axes[axis], [])]
     if rest:
         given = site.opset < (13 if kind == "ReduceSum" else 18)
         axes = {"axes": rest} if given else {}
         operand = [] if given else [site.stored(np.array(rest, np.int64))]
         name = site.emit(kind, [name, *operand], keepdims=1, **axes)
-    keep = next((entry.i for entry in site.node.attribute if entry.name == "keepdims"), 1)
-    left: list[Axis] = [
-        1 if axis in over else twin.axes[axis] for axis in range(len(twin.axes)) if keep or axis not in over
-    ]
+    keep = site.attributes.get("keepdims", 1)
+    places = [place for place in range(len(twin.axes)) if keep or place not in over]
+    left: list[Axis] = [1 if place in over else twin.axes[place] for place in places]
     size = tuple((1 if 2 in rest else height, 1 if 3 in rest else width) for height, width in twin.size)
     return [Twin(name, tuple(left), size)]
 
 
 def _reduced_axes(site: TwinSite, twin: Twin) -> list[int]:
-    given = next((list(entry.ints) for entry in site.node.attribute if entry.name == "axes"), None)
+    given = site.attributes.get("axes")
     if given is None and len(site.node.input) > 1 and site.node.input[1]:
         given = np.ravel(site.constants[site.node.input[1]]).tolist()
     rank = len(twin.axes)
     return sorted(int(axis) % rank for axis in given) if given else list(range(rank))
 
 
-def _reduced_parts(site: TwinSite, twin: Twin, axes: Sequence[int]) -> str:
-    """Over some of several axes of channels."""
-    places = tuple(twin.place(axis) for axis in axes)
-    columns = np.moveaxis(twin.numbered(), places, range(-len(places), 0))
-    columns = columns.reshape(-1, int(np.prod([twin.axes[axis] for axis in axes])))  # type: ignore[arg-type]
+def _reduced_parts(site: TwinSite, twin: Twin, parts: Mapping[int, int]) -> str:
+    """Over some of several axes of channels, given with their sides."""
+    places = tuple(twin.place(axis) for axis in parts)
+    columns = np.moveaxis(twin.numbered(), places, range(-len(places), 0)).reshape(-1, math.prod(parts.values()))
     if site.node.op_type in ("ReduceMean", "ReduceSum"):
         matrix = np.zeros((len(columns), twin.channels))
         matrix[np.arange(len(columns))[:, None], columns] = 1 / columns.shape[1] if "Mean" in site.node.op_type else 1

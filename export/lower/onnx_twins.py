@@ -113,7 +113,8 @@ class _Twins:
         return [Twin(name, plain_axes(self._values[name][0].shape, size), size)]
 
     def _size(self, name: str) -> tuple[Size, ...]:
-        return tuple((*value.shape[2:], 1, 1)[:2] for value in self._values[name])
+        sides = ((*value.shape[2:], 1, 1) for value in self._values[name])
+        return tuple((height, width) for height, width, *_ in sides)
 
 
 def _lines(site: TwinSite, operands: Sequence[Twin]) -> list[Twin]:
