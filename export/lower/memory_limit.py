@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+_SPARE = 1 << 30
+"""Allocators reserve addresses that they do not use."""
+
 
 @contextlib.contextmanager
 def limited_memory() -> Iterator[None]:
@@ -17,7 +20,7 @@ def limited_memory() -> Iterator[None]:
         limits = resource.getrlimit(resource.RLIMIT_AS)
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        most = used + 1024 * int(fields["MemAvailable"].split()[0])
+        most = used + _SPARE + 1024 * int(fields["MemAvailable"].split()[0])
     except (ImportError, OSError, KeyError, ValueError):
         yield
         return

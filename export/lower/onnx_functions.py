@@ -37,6 +37,8 @@ def clip(site: Site) -> str:
     low, high = (site.setting(name, index) for name, index in (("min", 1), ("max", 2)))
     low = -UNBOUNDED if low is None else max(float(low), -UNBOUNDED)
     high = UNBOUNDED if high is None else min(float(high), UNBOUNDED)
+    if (low, high) == (-UNBOUNDED, UNBOUNDED):
+        return site.map()
     if (low, high) == (0, UNBOUNDED):
         return site.emit(Activation("relu"), [site.map()])
     return site.emit(Activation("clip", low=low, high=high), [site.map()])

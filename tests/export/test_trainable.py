@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -13,6 +14,7 @@ from torch import nn
 
 from sparsr.export.exporter import export_model
 from sparsr.export.ir import layers
+from sparsr.export.lower.onnx_cut import Between
 from sparsr.export.lower.trainable import as_graph, as_network
 from sparsr.export.prune import read_network
 from sparsr.runtime.engines.registry import load_engine
@@ -24,6 +26,7 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.prune import Order, prune
 from tests.export.graphs import chain, conv, random_image, small_network, torch_run
 from tests.export.layer_graphs import layer_graphs
+from tests.export.test_onnx_cut import decorated
 
 
 def unfused(graph):
@@ -126,6 +129,21 @@ def test_a_file_for_one_size_is_read_as_export_reads_it(tmp_path):
     image = torch.rand(1, 3, 21, 17)
     with torch.no_grad():
         np.testing.assert_allclose(network(255 * image) / 255, module(image), atol=2e-5)
+
+
+def test_a_network_inside_a_file_is_pruned_alone(tmp_path):
+    foreign = decorated()
+    clip = next(node for node in foreign.graph.node if node.op_type == "Clip")
+    clip.input.extend(["", "most"])
+    foreign.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.9), "most"))
+    onnx.save(foreign, tmp_path / "net.onnx")
+    network, _ = read_network(tmp_path / "net.onnx", between=Between("image", "d"))
+    assert [layer.kind for layer in network.layers if layer.kind == "Conv"] == ["Conv", "Conv"]
+    with pytest.raises(SparsrError, match="DecodeImage"):
+        read_network(tmp_path / "net.onnx")
+    (tmp_path / "net.pth").write_bytes(b"")
+    with pytest.raises(SparsrError, match="no ONNX file"):
+        read_network(tmp_path / "net.pth", between=Between("image", "d"))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ which the tests compare this with. Kinds are rows of `KINDS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from sparsr.train.networks.sizes import CropLike, PadToEven, PadToMultiple
 
 MAX_LAYERS = 4096
 MAX_NUMBER = 1 << 14  # no attribute of a real network comes near; a hostile card must not exhaust memory
+_BOUNDS = ("low", "high")  # of a clip, as large as floats are where it has none
 IMAGE = "image"
 
 
@@ -246,8 +248,10 @@ def _checked(raw: Mapping[str, Any]) -> GraphLayer:
     )
     if layer.kind not in KINDS:
         raise ValueError(f"layer {layer.name} is a {layer.kind[:40]!r}, which no graph network has")
-    for value in layer.options.values():
+    for name, value in layer.options.items():
         numbers = value if isinstance(value, list | tuple) else [value]
+        if name in _BOUNDS and isinstance(value, float) and math.isfinite(value):
+            continue
         if not all(isinstance(n, str) or (isinstance(n, int | float) and abs(n) <= MAX_NUMBER) for n in numbers):
             raise ValueError(f"layer {layer.name} has options out of range")
     if any(not 0 < side <= MAX_NUMBER for shape in layer.shapes.values() for side in shape):
