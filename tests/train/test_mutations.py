@@ -23,7 +23,7 @@ def test_the_list_is_up_to_date(mutant):
     source = (ROOT / mutant.part / mutant.file).read_text(encoding="utf-8")
     assert source.count(mutant.old) == 1
     assert mutant.old != mutant.new
-    assert tests_of(mutant).is_file()
+    assert suite_of(mutant).is_file()
 
 
 @functools.cache
@@ -35,7 +35,7 @@ def selected() -> list[Mutant]:
     mutants = MUTANTS
     if since := os.environ.get("SPARSR_MUTATE_SINCE"):
         changed = {ROOT / line for line in _git("diff", "--name-only", since).splitlines()}
-        mutants = [m for m in MUTANTS if {ROOT / m.part / m.file, tests_of(m)} & changed]
+        mutants = [m for m in MUTANTS if {ROOT / m.part / m.file, suite_of(m)} & changed]
     if most := os.environ.get("SPARSR_MUTATE_MOST"):
         order = random.Random(_git("rev-parse", "HEAD"))
         mutants = order.sample(mutants, min(int(most), len(mutants)))
@@ -46,7 +46,7 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def tests_of(mutant: Mutant) -> Path:
+def suite_of(mutant: Mutant) -> Path:
     """The file of tests that have to fail."""
     return ROOT / "tests" / mutant.part / mutant.tests
 
@@ -77,4 +77,4 @@ def test_a_planted_fault_is_noticed(mutant, tmp_path):
     if mutant not in selected():
         pytest.skip("neither the file nor its tests changed, or it is not its turn")
     planted(mutant, tmp_path)
-    assert outcome(tmp_path, tests_of(mutant)) == 1, f"nobody noticed: {mutant.name}"
+    assert outcome(tmp_path, suite_of(mutant)) == 1, f"nobody noticed: {mutant.name}"
