@@ -78,7 +78,7 @@ model: $(VENV)/.linked
 	rm -rf runtime/model/general_x2
 	$(RUN) -m export $(ZOO)/assln_x2.safetensors --out runtime/model/general_x2 --name general_x2 --format native
 
-# Wheels for x86-64 and arm64, the second cross-compiled, and a test of each in an environment of its own.
+# Wheels for Linux on x86-64 and arm64 and for Windows on x86-64, two of them cross-compiled, and tests of them.
 wheel: $(VENV)/.installed-tests
 	.ci/wheels $(RUN) dist
 

@@ -103,7 +103,8 @@ StoredTensor stored(const sparsr_tensor& tensor) {
     result.data = static_cast<const unsigned char*>(tensor.data);
     result.elements = 1;
     for (int64_t side : result.shape) {
-        require(side >= 0 && !__builtin_mul_overflow(result.elements, size_t(side), &result.elements), "a tensor is too large");
+        require(side >= 0 && (!side || result.elements <= SIZE_MAX / uint64_t(side)), "a tensor is too large");
+        result.elements *= size_t(side);
     }
     require(tensor.data || !result.elements, "a tensor has no values");
     return result;

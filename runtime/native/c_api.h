@@ -12,7 +12,13 @@
 extern "C" {
 #endif
 
+#if defined(_WIN32)
+#define SPARSR_API __declspec(dllexport)
+#elif defined(SPARSR_PORTABLE)
+#define SPARSR_API
+#else
 #define SPARSR_API __attribute__((visibility("default")))
+#endif
 
 typedef struct sparsr_model sparsr_model;
 

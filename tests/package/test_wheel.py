@@ -12,10 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sparsr.runtime.engines.native.load import NativeModel
+from tests.runtime.native import wine
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif("SPARSR_WHEELS" not in os.environ, reason="`make wheel` makes the wheels, then runs this"),
 ]
+
+
+LIBRARY = "sparsr/runtime/engines/native/lib/libsparsr"
+MODEL = "sparsr/runtime/model/general_x2/model.safetensors"
 
 
 def wheels() -> list[Path]:
@@ -48,15 +55,32 @@ def test_there_is_a_wheel_for_every_python_and_it_is_named_for_old_systems() -> 
     assert wheels()
     for path in wheels():
         python, abi, system = path.stem.split("-")[2:5]
-        assert (python, abi) == ("py3", "none") and system.startswith("manylinux_2_")
+        assert (python, abi) == ("py3", "none")
+        assert system == "win_amd64" or system.startswith("manylinux_2_")
 
 
 def test_wheels_hold_one_package_and_no_sources_of_the_engine() -> None:
     for path in wheels():
         names = zipfile.ZipFile(path).namelist()
         assert {name.split("/")[0].split("-")[0] for name in names} <= {"sparsr", "sparsr.libs"}
-        assert "sparsr/runtime/engines/native/lib/libsparsr.so" in names
+        assert LIBRARY + (".dll" if path.stem.endswith("win_amd64") else ".so") in names
         assert not [name for name in names if name.endswith((".cpp", ".h")) or "/zoo/" in name]
+
+
+def test_the_library_for_windows_needs_nothing_and_upscales_as_here(tmp_path: Path) -> None:
+    wine.skip_without_tools()
+    for path in wheels():
+        if path.stem.endswith("win_amd64"):
+            zipfile.ZipFile(path).extractall(tmp_path, [f"{LIBRARY}.dll", MODEL])
+    if not (tmp_path / MODEL).exists():
+        pytest.skip("no wheel for Windows")
+    library, content = tmp_path / f"{LIBRARY}.dll", (tmp_path / MODEL).read_bytes()
+    assert wine.libraries_needed(library) <= {"kernel32.dll", "msvcrt.dll"}
+    image = np.random.default_rng(0).random((12, 16, 3), np.float32)
+    expected = np.empty((24, 32, 3), np.float32)
+    NativeModel(content).run(image, expected)
+    result = wine.run_library(tmp_path, library, content, image)
+    np.testing.assert_allclose(result.reshape(expected.shape), expected, atol=1e-5)
 
 
 def test_a_photo_is_upscaled_without_a_compiler(environment: Path) -> None:

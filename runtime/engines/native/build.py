@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sparsr.runtime.errors import SparsrError
 SOURCES = Path(__file__).parents[2] / "native"
 SHIPPED = Path(__file__).parent / "lib"
 """In a wheel: the library, and the digest of the sources it was built from. Absent in a checkout."""
-LIBRARY = "libsparsr.so"
+LIBRARY = {"win32": "libsparsr.dll", "darwin": "libsparsr.dylib"}.get(sys.platform, "libsparsr.so")
 RUNNER = "sparsr_run"
 WORKER = "sparsr_bench"
 """Measures on behalf of the bench, on machines without Python."""

@@ -17,7 +17,7 @@ namespace {
 constexpr double patience = 1.5;
 // Longer lines are as fast per vector as this.
 constexpr int long_line = 24;
-constexpr double masked_products = 36. / 16;  // of a result of a channel by F(4x4, 3x3)
+constexpr double masked_products = double(mask_points * mask_points) / (mask_side * mask_side);  // of a channel's result
 
 // Seconds of a vector's multiply-add with their share of all else: an AVX-512 core of 2024.
 double constant(Choice::Kernel kernel) {

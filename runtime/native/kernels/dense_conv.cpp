@@ -9,7 +9,7 @@ namespace {
 // The products of some taps.
 template <int Outputs, int P, int S>
 SPARSR_INLINE void add_taps(Vector (&sum)[Outputs][P], const Real* in, const Real* weights, const int32_t* offset, const int32_t* end) {
-    asm("" : "+r"(in));  // one sum for all taps
+    in = opaque(in);  // one sum for all taps
     for (; offset != end; ++offset, weights += dense_outputs) {
         const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + *offset);
         // Whichever are fewer wait in registers.

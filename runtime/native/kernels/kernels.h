@@ -68,7 +68,7 @@ struct DenseConv {
     Store store;
 };
 
-enum { sparse_sums = 16, dense_outputs = 4, sum_width = 16 };
+enum { sparse_sums = 24, dense_outputs = 4, sum_width = 16 };
 
 // Winograd's minimal filtering: two rows of tiles of 8 x `points` inputs or the upper one, every lane a tile of its own.
 struct WinogradConv {
@@ -92,27 +92,30 @@ enum { winograd_block = 24, winograd_tiles = 3, winograd_plane = winograd_block 
 
 // Masked convolutions. A pixel's channels lie side by side, `pixel` floats from one pixel to the next.
 
+// Of a tile, products of a channel of it, tiles at once.
+enum { masked_side = 6, masked_planes = (masked_side + 2) * (masked_side + 2), masked_block = 24 };
+
 // The rows of a row of tiles, at their first pixels: those read, from one above the tiles on, and those written.
 struct TileRows {
-    const float* in[6];
-    float* out[4];
+    const float* in[masked_side + 2];
+    float* out[masked_side];
 };
 
-// A tile of 4 x 4 pixels: its rows, and floats from there to its first column. Bit 4 y + x of `whole`: all of that pixel's
-// results are stored, of `part`: those `keep` holds a 1 for; the rest is set to 0.
+// A tile of pixels: its rows, and floats from there to its first column. Bit masked_side * y + x of `whole`: all of that
+// pixel's results are stored, of `part`: those `keep` holds a 1 for; the rest is set to 0.
 struct MaskedTile {
     const TileRows* rows;
     ptrdiff_t column;
-    uint32_t whole, part;
+    uint64_t whole, part;
 };
 
-// 3x3 convolutions of single tiles by Winograd F(4x4, 3x3), then ReLU.
+// 3x3 convolutions of single tiles by Winograd F(6x6, 3x3), then ReLU.
 struct MaskedTiles {
     const MaskedTile* tiles;
     int count;
     int pixel;
     int inputs, vectors;  // channels read, vectors of channels written
-    const float* weights;  // [36][inputs][vectors], row and plane as far apart as stated
+    const float* weights;  // [masked_planes][inputs][vectors], row and plane as far apart as stated
     ptrdiff_t weight_row, weight_plane;
     const float* keep;     // of every channel written: 0 or 1
     float* transformed;    // masked_floats(inputs)
@@ -139,8 +142,6 @@ struct PixelProducts {
     float slope;        // factor of negative results, 0..1
     float* out;
 };
-
-enum { masked_block = 48 };  // tiles at once
 
 // out = gain (x - mean) / sqrt(variance + epsilon) + shift, mean and variance those of all channels at the same place.
 struct ChannelNorm {

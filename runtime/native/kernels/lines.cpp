@@ -1,5 +1,7 @@
 // Operations on single lines of n values, for maxima and sigmoids any number of them, else whole vectors; the compiler turns
 // these loops into vectors.
+#include <math.h>
+
 #include "kernels/simd.h"
 
 namespace sparsr::SPARSR_ISA {
@@ -8,20 +10,20 @@ namespace {
 
 #ifdef SPARSR_HALF
 // A part of a line. The compiler makes no vectors of loops that convert, so that values are converted before and after.
-struct Floats {
+struct Part {
     static constexpr int most = 8 * lanes;
     float values[most];
 };
 
-SPARSR_INLINE Floats widened(const Real* x, int n) {
-    Floats floats;
+SPARSR_INLINE Part widened(const Real* x, int n) {
+    Part floats;
     for (int i = 0; i < n; i += 4) vst1q_f32(floats.values + i, vcvt_f32_f16(vld1_f16(x + i)));
     return floats;
 }
 
 template <class Function, class... Inputs>
 SPARSR_INLINE void apply(int n, Real* out, Function function, const Inputs&... x) {
-    Floats results;
+    Part results;
     for (int i = 0; i < n; ++i) results.values[i] = function(x.values[i]...);
     for (int i = 0; i < n; i += 4) vst1_f16(out + i, vcvt_f16_f32(vld1q_f32(results.values + i)));
 }
@@ -29,15 +31,15 @@ SPARSR_INLINE void apply(int n, Real* out, Function function, const Inputs&... x
 // out[i] = function(x[i]...), in float.
 template <class Function, class... Lines>
 SPARSR_INLINE void each(int n, Real* out, Function function, Lines... x) {
-    for (int i = 0; i < n; i += Floats::most) {
-        const int part = n - i < Floats::most ? n - i : Floats::most;
+    for (int i = 0; i < n; i += Part::most) {
+        const int part = n - i < Part::most ? n - i : Part::most;
         apply(part, out + i, function, widened(x + i, part)...);
     }
 }
 
 SPARSR_INLINE Vector load_some(const Real* x, int n) {
     Vector values = {};
-    __builtin_memcpy(&values, x, size_t(n) * sizeof(Real));
+    memcpy(&values, x, size_t(n) * sizeof(Real));
     return values;
 }
 
@@ -47,11 +49,11 @@ SPARSR_INLINE void each_vector(int n, Real* out, Function function, Lines... x) 
     int i = 0;
     for (; i + lanes <= n; i += lanes) {
         const Vector results = function(load_anywhere(x + i)...);
-        __builtin_memcpy(out + i, &results, sizeof results);
+        memcpy(out + i, &results, sizeof results);
     }
     if (i == n) return;
     const Vector results = function(load_some(x + i, n - i)...);
-    __builtin_memcpy(out + i, &results, size_t(n - i) * sizeof(Real));
+    memcpy(out + i, &results, size_t(n - i) * sizeof(Real));
 }
 
 SPARSR_INLINE Vector constant(float x) { return broadcast(Real(x)); }
@@ -86,19 +88,22 @@ void scaled_add(const Real* x, int n, float factor, const Real* y, Real* out) {
 }
 
 void weighted_sum(const float* x, int count, const float* rows, int width, float* out) {
-    typedef float Floats __attribute__((vector_size(sizeof(Vector)), may_alias, aligned(sizeof(float))));
-    constexpr int chains = 4, part = sizeof(Vector) / sizeof(float);  // one sum would wait for itself
+    constexpr int chains = 4, part = sizeof(FewFloats) / sizeof(float);  // one sum would wait for itself
+    const auto few = [](const float* from) {
+        FewFloats values;
+        memcpy(&values, from, sizeof values);
+        return values;
+    };
     for (int begin = 0; begin < width; begin += part) {
-        Floats sums[chains] = {};
-        const auto add = [&](int chain, int i) {
-            sums[chain] += x[i] * *reinterpret_cast<const Floats*>(rows + ptrdiff_t(i) * width + begin);
-        };
+        FewFloats sums[chains] = {};
+        const auto add = [&](int chain, int i) { sums[chain] += x[i] * few(rows + ptrdiff_t(i) * width + begin); };
         int i = 0;
         for (; i + chains <= count; i += chains)
 #pragma GCC unroll 4
             for (int chain = 0; chain < chains; ++chain) add(chain, i + chain);
         for (; i < count; ++i) add(0, i);
-        *reinterpret_cast<Floats*>(out + begin) += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        const FewFloats all = few(out + begin) + ((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        memcpy(out + begin, &all, sizeof all);
     }
 }
 
@@ -133,15 +138,14 @@ void to_bytes(const Real* x, int n, float factor, uint8_t* out) {
 }
 
 double sum(const Real* x, int n) {
-    typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
     constexpr int chains = 4;  // additions at once: one must wait for the one before
     Floats sums[chains] = {};
     int i = 0;
     for (; i + chains * lanes <= n; i += chains * lanes)
 #pragma GCC unroll 4
         for (int chain = 0; chain < chains; ++chain)
-            sums[chain] += __builtin_convertvector(load(x + i + chain * lanes), Floats);
-    for (; i < n; i += lanes) sums[0] += __builtin_convertvector(load(x + i), Floats);
+            sums[chain] += floats_of(load(x + i + chain * lanes));
+    for (; i < n; i += lanes) sums[0] += floats_of(load(x + i));
     const Floats all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     double parts[lanes];
 #pragma GCC unroll 32
@@ -161,7 +165,7 @@ namespace {
 
 // e^x for -87 <= x <= 0: 2^k by the exponent's bits, the rest (|r| <= ln 2 / 2) by a Taylor series to r^7.
 inline float exponential(float x) {
-    const float k = __builtin_rintf(x * 1.44269504f);
+    const float k = rintf(x * 1.44269504f);
     const float r = x - k * 0.693359375f + k * 2.12194440e-4f;  // ln 2 in two parts
     float series = 1.0f / 5040;
     series = series * r + 1.0f / 720;
@@ -173,7 +177,7 @@ inline float exponential(float x) {
     series = series * r + 1;
     const int32_t bits = (static_cast<int32_t>(k) + 127) << 23;
     float power;
-    __builtin_memcpy(&power, &bits, 4);
+    memcpy(&power, &bits, 4);
     return series * power;
 }
 
@@ -283,20 +287,17 @@ void clip_line(const Real* x, int n, float low, float high, Real* out) {
 }
 
 void channel_norm(const ChannelNorm& norm) {
-    typedef float Floats __attribute__((vector_size(sizeof(float) * lanes)));
     for (ptrdiff_t v = 0; v < norm.vectors; ++v) {
-        const auto value = [&](ptrdiff_t c) {
-            return __builtin_convertvector(load(norm.in + c * norm.in_channel + v * lanes), Floats);
-        };
+        const auto value = [&](ptrdiff_t c) { return floats_of(load(norm.in + c * norm.in_channel + v * lanes)); };
         Floats mean = {}, squares = {}, factor;
         for (ptrdiff_t c = 0; c < norm.channels; ++c) mean += value(c);
-        mean /= static_cast<float>(norm.channels);
+        mean = mean / static_cast<float>(norm.channels);
         for (ptrdiff_t c = 0; c < norm.channels; ++c) squares += (value(c) - mean) * (value(c) - mean);
         for (int lane = 0; lane < lanes; ++lane)
-            factor[lane] = 1 / __builtin_sqrtf(squares[lane] / static_cast<float>(norm.channels) + norm.epsilon);
+            factor[lane] = 1 / sqrtf(squares[lane] / static_cast<float>(norm.channels) + norm.epsilon);
         for (ptrdiff_t c = 0; c < norm.channels; ++c)
             save(norm.out + c * norm.out_channel + v * lanes,
-                 __builtin_convertvector((value(c) - mean) * factor * norm.gain[c] + norm.shift[c], Vector));
+                 reals_of((value(c) - mean) * factor * norm.gain[c] + norm.shift[c]));
     }
 }
 

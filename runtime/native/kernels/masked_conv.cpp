@@ -9,9 +9,9 @@ namespace {
 // Rows of a product at once, and the vectors of each: as many sums as there are registers for.
 constexpr int product_rows = 6, product_vectors = SPARSR_REGISTERS == 32 ? 4 : 2;
 
-constexpr int tile_side = 4, spread = 6, products = spread * spread;
+constexpr int side = masked_side, spread = side + 2;
 
-// Lines between two of the 36 planes: odd, so that a tile's 36 places do not fall into one set of the cache.
+// Lines between two of the planes: odd, so that a tile's places do not fall into one set of the cache.
 SPARSR_INLINE ptrdiff_t plane(int tiles, int vectors) { return ((static_cast<ptrdiff_t>(tiles) * vectors) | 1) * lanes; }
 
 SPARSR_INLINE int vectors_of(int channels) { return (channels + lanes - 1) / lanes; }
@@ -27,7 +27,7 @@ void transform_tiles(const MaskedTiles& work, int first, int tiles) {
             const ptrdiff_t place = from.column - pixel + v * lanes;
             transform_inputs<spread, spread>([&](int row, int column) { return load(rows.in[row] + place + column * pixel); },
                                      [=](int row, const Vector* x) {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
                                          for (int i = 0; i < spread; ++i) save(to + (row * spread + i) * distance, x[i]);
                                      });
         }
@@ -81,7 +81,7 @@ void multiply_plane(const MaskedTiles& work, int tiles, const float* weights, co
     }
 }
 
-SPARSR_INLINE Vector positive(Vector x) { return x > 0 ? x : Vector{}; }
+SPARSR_INLINE Vector positive(Vector x) { return larger(x, Vector{}); }
 
 void transform_products(const MaskedTiles& work, int first, int tiles) {
     const ptrdiff_t distance = plane(tiles, work.vectors), pixel = work.pixel;
@@ -92,12 +92,12 @@ void transform_products(const MaskedTiles& work, int first, int tiles) {
             const TileRows& rows = *tile.rows;
             const ptrdiff_t out = tile.column + v * lanes;
             const Vector keep = load(work.keep + v * lanes);
-            transform_outputs<spread, spread, tile_side, tile_side>(
-                Constant<tile_side>(), [=](int row, int column) { return load(from + (row * spread + column) * distance); },
+            transform_outputs<spread, spread, side, side>(
+                Constant<side>(), [=](int row, int column) { return load(from + (row * spread + column) * distance); },
                 [&](int row, const Vector* x) {
-#pragma GCC unroll 4
-                    for (int column = 0; column < tile_side; ++column) {
-                        const uint32_t place = 1u << (row * tile_side + column);
+#pragma GCC unroll 6
+                    for (int column = 0; column < side; ++column) {
+                        const uint64_t place = uint64_t(1) << (row * side + column);
                         float* to = rows.out[row] + out + column * pixel;
                         if (tile.whole & place)
                             save(to, positive(x[column]));
@@ -112,14 +112,19 @@ void transform_products(const MaskedTiles& work, int first, int tiles) {
 }  // namespace
 
 void masked_tiles(const MaskedTiles& work) {
-    for (int first = 0; first < work.count; first += masked_block) {
-        const int tiles = work.count - first < masked_block ? work.count - first : masked_block;
+    // All blocks as large as each other, in whole rows of products: weights are read anew for each.
+    const int blocks = (work.count + masked_block - 1) / masked_block;
+    for (int block = 0, first = 0; block < blocks; ++block) {
+        const int rest = (work.count - first + blocks - block - 1) / (blocks - block);
+        const int whole = (rest + product_rows - 1) / product_rows * product_rows;
+        const int tiles = work.count - first < whole ? work.count - first : whole;
         transform_tiles(work, first, tiles);
-        for (int i = 0; i < products; ++i)
+        for (int i = 0; i < masked_planes; ++i)
             multiply_plane(work, tiles, work.weights + i * work.weight_plane,
                            work.transformed + i * plane(tiles, vectors_of(work.inputs)),
                            work.products + i * plane(tiles, work.vectors));
         transform_products(work, first, tiles);
+        first += tiles;
     }
 }
 

@@ -1,5 +1,7 @@
 // What the processor can do at best: multiply-adds on registers, with one operand from one place in the first cache each,
 // and with one from where the weights say.
+#include <atomic>
+
 #include "kernels/taps.h"
 
 namespace sparsr::SPARSR_ISA {
@@ -26,7 +28,8 @@ void load_multiply_adds(const void* first, int64_t rounds, void* to) {
     Vector sum[sums] = {};
     const Real* weight = memory;
     for (int64_t round = 0; round < rounds; ++round) {
-        asm volatile("" : "+r"(memory), "+r"(weight) : : "memory");
+        memory = opaque(memory);
+        weight = opaque(weight);
         const Vector factor = broadcast(*weight);
 #pragma GCC unroll 16
         for (int i = 0; i < sums; ++i) sum[i] += load(memory + i * lanes) * factor;
@@ -42,7 +45,7 @@ void tap_multiply_adds(const TapProducts& products) {
     const int32_t starts[] = {0, products.count};
     Vector sum[1][sparse_rows * SPARSR_SPARSE_VECTORS] = {};
     for (int64_t round = 0; round < products.rounds; ++round) {
-        asm volatile("" : : : "memory");
+        std::atomic_signal_fence(std::memory_order_seq_cst);
         add_all_taps(sum, starts, 1, [=](auto& to, int, int32_t first, int32_t last) {
             add_taps<sparse_rows, SPARSR_SPARSE_VECTORS, 1>(to, in, in_row, taps + first, taps + last);
         });

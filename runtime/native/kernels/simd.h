@@ -1,59 +1,28 @@
-// Vectors of SPARSR_LANES activations by the compiler's vector extensions: one source for every instruction set.
+// What kernels do with vectors of SPARSR_LANES activations: one source for every instruction set.
 #pragma once
 
-#ifdef SPARSR_HALF
-#include <arm_neon.h>
-#endif
+#include <string.h>
 
-#include "kernels/kernels.h"
+#include "compiler.h"
+#ifdef SPARSR_EXTENSIONS
+#include "kernels/vectors.h"
+#else
+#include "kernels/portable_vectors.h"
+#endif
 
 namespace sparsr::SPARSR_ISA {
 
-using namespace SPARSR_REAL;
-
-constexpr int lanes = SPARSR_LANES;
-typedef Real Vector __attribute__((vector_size(sizeof(Real) * SPARSR_LANES), may_alias));
-
-#define SPARSR_ALWAYS inline __attribute__((always_inline))
-#define SPARSR_INLINE static SPARSR_ALWAYS
-
-SPARSR_INLINE Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
-SPARSR_INLINE Vector load_anywhere(const Real* p) {
-    Vector x;
-    __builtin_memcpy(&x, p, sizeof x);
-    return x;
-}
-SPARSR_INLINE void save(Real* p, Vector x) { *reinterpret_cast<Vector*>(p) = x; }
 #ifdef SPARSR_HALF
-SPARSR_INLINE Vector broadcast(Real x) { return vdupq_n_f16(x); }
-SPARSR_INLINE Vector larger(Vector x, Vector y) { return vmaxq_f16(x, y); }
 // So many products are added up by themselves before they join the others: the smaller a sum, the less rounding takes away.
 constexpr int summed_taps = 64;
 #else
-// x - 0 is x for every x, -0 included, so nothing but the broadcast remains.
-SPARSR_INLINE Vector broadcast(Real x) { return x - Vector{}; }
-SPARSR_INLINE Vector larger(Vector x, Vector y) { return x > y ? x : y; }
 constexpr int summed_taps = 0;  // all
 #endif
-// The same, in a register: the compiler would else load it again inside every multiply-add.
-SPARSR_INLINE Vector held(Vector x) {
-#if SPARSR_LANES == 1
-#elif defined(__aarch64__)
-    asm("" : "+w"(x));
-#elif defined(__AVX512F__)
-    asm("" : "+v"(x));
-#elif defined(__SSE2__)
-    asm("" : "+x"(x));
-#endif
+
+SPARSR_INLINE Vector load_anywhere(const Real* p) {
+    Vector x;
+    memcpy(&x, p, sizeof x);
     return x;
-}
-// Negative values times slope, whatever that is.
-SPARSR_INLINE Vector leaky(Vector x, Vector slope) {
-#ifdef SPARSR_HALF
-    return vbslq_f16(vcltzq_f16(x), x * slope, x);
-#else
-    return x < 0 ? x * slope : x;
-#endif
 }
 
 // Where vector j of row r of an output goes, and what is added to it.

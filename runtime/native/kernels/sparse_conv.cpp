@@ -29,7 +29,7 @@ SPARSR_INLINE void fetch_ahead(const SparseConv& conv, const InRow* in, ptrdiff_
     for (int channel = conv.far_inputs * group / conv.groups; channel < last; ++channel)
 #pragma GCC unroll 16
         for (int i = 0; i < R * P; ++i)
-            __builtin_prefetch(in[i / P * S].first + at + channel * conv.in_channel + (P + i % P) * S * lanes, 0, 2);
+            SPARSR_PREFETCH_FAR(in[i / P * S].first + at + channel * conv.in_channel + (P + i % P) * S * lanes);
 }
 
 // R rows of P vectors of all outputs, V of them at a time; S is the stride.

@@ -15,7 +15,7 @@ struct TapWeights {
     }
     SPARSR_ALWAYS Vector operator[](int i) const { return each[i]; }
 };
-#ifdef __aarch64__
+#if defined(__aarch64__) && defined(SPARSR_EXTENSIONS)
 // There a multiply-add takes its weight from a lane: one load for those of four outputs.
 template <>
 struct TapWeights<4> {
@@ -28,17 +28,62 @@ struct TapWeights<4> {
 };
 #endif
 
+#if defined(__aarch64__) && defined(SPARSR_EXTENSIONS) && SPARSR_LANES > 1
+#ifdef SPARSR_HALF
+SPARSR_INLINE float16x8x4_t load_four(const Real* from) { return vld1q_f16_x4(from); }
+#else
+SPARSR_INLINE float32x4x4_t load_four(const Real* from) { return vld1q_f32_x4(from); }
+#endif
+
+// The same as below for one output and vectors side by side, which arm64 loads four at a time; the multiply-adds take their
+// weight from a lane.
+template <int R, int P>
+SPARSR_INLINE void add_own_taps(Vector (&sums)[R * P], const Real* in, ptrdiff_t next, const Tap<1>* tap, const Tap<1>* end) {
+    typedef Real Lanes __attribute__((vector_size(sizeof(Tap<1>))));
+    in = opaque(in);  // one sum for all taps
+    Vector sum[R * P];  // the compiler would else store them after every load, which might be of theirs
+#pragma GCC unroll 24
+    for (int i = 0; i < R * P; ++i) sum[i] = sums[i];
+    while (tap != end) {
+        const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + tap->offset);
+        Lanes lanes_of_tap;
+        memcpy(&lanes_of_tap, tap, sizeof lanes_of_tap);
+        asm("" : "+w"(lanes_of_tap));
+        const auto times = [&](Vector x) { return x * broadcast(lanes_of_tap[sizeof(int32_t) / sizeof(Real)]); };
+        tap = opaque(tap + 1);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r, from += next) {
+            const Real* at = opaque(from);
+            Vector* to = sum + r * P;
+#pragma GCC unroll 16
+            for (int p = 0; p + 4 <= P; p += 4, at = opaque(at + 4 * lanes)) {
+                const auto x = load_four(at);
+#pragma GCC unroll 4
+                for (int i = 0; i < 4; ++i) to[p + i] += times(Vector(x.val[i]));
+            }
+#pragma GCC unroll 4
+            for (int p = 0; p < P % 4; ++p) to[P / 4 * 4 + p] += times(load(at + p * lanes));
+        }
+    }
+#pragma GCC unroll 24
+    for (int i = 0; i < R * P; ++i) sums[i] = sum[i];
+}
+#endif
+
 // R rows of P vectors of V outputs that share their places: per tap V weights and as many multiply-adds for each of R * P
 // vectors of inputs, the sums in registers. S is the convolution's stride, `next` what lies between an input row and the one
 // that the next row of sums reads.
 template <int R, int P, int S, int V>
 SPARSR_INLINE void add_taps(Vector (&sum)[V][R * P], const Real* in, ptrdiff_t next, const Tap<V>* tap, const Tap<V>* end) {
-    asm("" : "+r"(in));  // one sum for all taps
+#if defined(__aarch64__) && defined(SPARSR_EXTENSIONS) && SPARSR_LANES > 1
+    if constexpr (V == 1 && S == 1 && P >= 4) return add_own_taps<R, P>(sum[0], in, next, tap, end);
+#endif
+    in = opaque(in);  // one sum for all taps
     while (tap != end) {
         const Real* from = reinterpret_cast<const Real*>(reinterpret_cast<const char*>(in) + tap->offset);
         const Real* values = tap->weights;
 #ifdef __aarch64__
-        asm("" : "+r"(values));  // both loads then move the pointer on
+        values = opaque(values);  // both loads then move the pointer on
 #endif
         tap = reinterpret_cast<const Tap<V>*>(values + (sizeof(Tap<V>) - sizeof(int32_t)) / sizeof(Real));
         if constexpr (R * P < V) {  // whichever are fewer wait in registers
@@ -56,7 +101,7 @@ SPARSR_INLINE void add_taps(Vector (&sum)[V][R * P], const Real* in, ptrdiff_t n
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
                 // Keeps the compiler from indexed addresses, which cost an instruction each inside a multiply-add.
-                asm("" : "+r"(from));
+                from = opaque(from);
 #pragma GCC unroll 16
                 for (int p = 0; p < P; ++p) {
                     Vector x = load(from + p * S * lanes);

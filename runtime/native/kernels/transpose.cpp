@@ -22,8 +22,8 @@ SPARSR_INLINE void swap_blocks(Vector* x) {
     for (int i = 0; i < lanes; ++i)
         if (!(i & S)) {
             const Vector a = x[i], b = x[i + S];
-            x[i] = __builtin_shufflevector(a, b, (L & S ? lanes + L - S : L)...);
-            x[i + S] = __builtin_shufflevector(a, b, (L & S ? lanes + L : L + S)...);
+            x[i] = shuffled<(L & S ? lanes + L - S : L)...>(a, b);
+            x[i + S] = shuffled<(L & S ? lanes + L : L + S)...>(a, b);
         }
 }
 

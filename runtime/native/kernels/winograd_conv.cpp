@@ -19,15 +19,8 @@ constexpr int line = 64 / sizeof(Vector);
 // not fall into one set of the cache, and known here, so that they need no arithmetic.
 constexpr ptrdiff_t plane(int tiles) { return (winograd_block * tiles | 1) * lanes; }
 
-// A pointer about which the compiler knows nothing: it would rather keep the places of all of a tile's values in memory than
-// few registers to compute them from.
-template <class T>
-SPARSR_INLINE T* opaque(T* pointer) {
-    asm("" : "+r"(pointer));
-    return pointer;
-}
-
-// Visits so many vectors that lie `step` apart.
+// Visits so many vectors that lie `step` apart. The compiler would rather keep the places of all of a tile's values in memory
+// than few registers to compute them from.
 template <int Vectors, class T, class Visit>
 SPARSR_INLINE void along(T* place, ptrdiff_t step, Visit visit) {
 #pragma GCC unroll 6
@@ -77,7 +70,7 @@ void transform_tile(const WinogradConv& conv, const TileRows& tile, int channel,
 #pragma GCC unroll 8
         for (int row = 0; row < Shape::Rows; ++row)
 #pragma GCC unroll 8
-            for (int i = 0; i < Shape::Columns; i += line) __builtin_prefetch(rows[row] + conv.in_channel + i * lanes);
+            for (int i = 0; i < Shape::Columns; i += line) SPARSR_PREFETCH(rows[row] + conv.in_channel + i * lanes);
     transform_inputs<Shape::Rows, Shape::Columns>(
         [&](int row, int column) { return load(rows[row] + column * lanes); },
         [=](int row, const Vector* x) {
@@ -111,7 +104,7 @@ void multiply(const WinogradConv& conv, int outputs, const float* weights, const
             const float* x = block;
             Vector sum[at_once][T] = {};
             for (int c = 0; c < count; ++c, x += T * lanes, w += group) {
-                __builtin_prefetch(w + weights_ahead);
+                SPARSR_PREFETCH(w + weights_ahead);
                 Vector seen[T];
 #pragma GCC unroll 4
                 for (int t = 0; t < T; ++t) seen[t] = load(x + t * lanes);
@@ -140,23 +133,32 @@ void transform_products(const WinogradConv& conv, const Place* places, int first
     const float* from = conv.products;
     for (int output = first; output < first + count; ++output) {
         const Vector bias = broadcast(conv.bias[output]), slope = broadcast(store.slopes[output]);
+        const bool active = store.slopes[output] != 1;
         for (int tile = 0; tile < T; ++tile, from += lanes) {
             const Place at = places[tile];
             const int rows = conv.rows - at.row < Shape::OutRows ? conv.rows - at.row : Shape::OutRows;
             if (output + 2 < conv.outputs)
                 for (int row = 0; row < rows; ++row)
                     along<Shape::OutColumns>(place(store, output + 2, at.row + row, at.vector), store.step,
-                                             [](int, const float* to) { __builtin_prefetch(to); });
+                                             [](int, const float* to) { SPARSR_PREFETCH(to); });
             const auto transform = [&](auto stored) {
                 transform_outputs<Shape::Rows, Shape::Columns, Shape::OutRows, Shape::OutColumns>(
-                    stored, [=](int row, int column) { return load(from + (row * Shape::Columns + column) * plane(T)); },
+                    stored,
+                    [=](int row, int column) {
+                        const Vector x = load(from + (row * Shape::Columns + column) * plane(T));
+                        return row == 1 && column == 1 ? x + bias : x;  // every result has this product once
+                    },
                     [=](int row, Vector* x) {
-                        const float* add = store.residual ? opaque(residual(store, output, at.row + row, at.vector)) : nullptr;
-                        along<Shape::OutColumns>(place(store, output, at.row + row, at.vector), store.step, [&](int i, float* to) {
-                            x[i] += bias;
-                            if (add) x[i] += load(add + i * lanes);
-                            save(to, leaky(x[i], slope));
-                        });
+                        if (store.residual) {
+                            const float* add = opaque(residual(store, output, at.row + row, at.vector));
+#pragma GCC unroll 6
+                            for (int i = 0; i < Shape::OutColumns; ++i) x[i] += load(add + i * lanes);
+                        }
+                        if (active)
+#pragma GCC unroll 6
+                            for (int i = 0; i < Shape::OutColumns; ++i) x[i] = leaky(x[i], slope);
+                        along<Shape::OutColumns>(place(store, output, at.row + row, at.vector), store.step,
+                                                 [&](int i, float* to) { save(to, x[i]); });
                     });
             };
             if (rows == Shape::OutRows)

@@ -1,6 +1,7 @@
 #include "model/program.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "error.h"
 #include "model/entry.h"
@@ -74,7 +75,7 @@ std::vector<float> Entry::floats(const char* key, size_t count) const {
 
 float value_at(const StoredTensor& tensor, size_t index) {
     float value;
-    __builtin_memcpy(&value, tensor.data + sizeof value * index, sizeof value);
+    std::memcpy(&value, tensor.data + sizeof value * index, sizeof value);
     return value;
 }
 

@@ -24,7 +24,9 @@ StoredTensor read_tensor(const Json& entry, const unsigned char* data, size_t si
     uint64_t bytes = element_size(tensor.dtype);
     for (const Json& side : entry.at("shape").array("a tensor's shape")) {
         tensor.shape.push_back(side.integer("a tensor's side", 0, max_side));
-        require(!__builtin_mul_overflow(bytes, uint64_t(tensor.shape.back()), &bytes), "a tensor is too large");
+        const auto elements = uint64_t(tensor.shape.back());
+        require(!elements || bytes <= UINT64_MAX / elements, "a tensor is too large");
+        bytes *= elements;
     }
     const auto& offsets = entry.at("data_offsets").array("a tensor's place");
     require(offsets.size() == 2, "a tensor's place is not two numbers");

@@ -1,4 +1,5 @@
 // The product of a map and another one of the same size, or of one value per channel; maybe with a sum after it.
+#include "compiler.h"
 #include "error.h"
 #include "ops/lines.h"
 #include "ops/make.h"
@@ -43,7 +44,7 @@ private:
 
     // Begins to load a line that comes soon.
     void fetch(const Real* line) const {
-        for (int i = 0; i < n_; i += kernels_.lanes) __builtin_prefetch(line + i);
+        for (int i = 0; i < n_; i += kernels_.lanes) SPARSR_PREFETCH(line + i);
     }
 
     bool spread() const {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "compiler.h"
 #include "error.h"
 
 namespace sparsr {
@@ -13,9 +14,9 @@ constexpr size_t none = size_t(-1);
 constexpr int patience = 2000;
 
 void relax() {
-#if defined(__x86_64__)
+#if defined(SPARSR_EXTENSIONS) && defined(__x86_64__)
     __builtin_ia32_pause();
-#elif defined(__aarch64__)
+#elif defined(SPARSR_EXTENSIONS) && defined(__aarch64__)
     asm volatile("yield");
 #endif
 }

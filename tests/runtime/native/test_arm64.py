@@ -99,7 +99,7 @@ def test_patterns_that_outputs_share_take_fewer_instructions(counter):
         assert long[1]["n2"] == kernel
         counts[shared] = {name: long[0][name] - short[0][name] for name in short[0]}
     assert counts[4]["multiply_adds"] == pytest.approx(counts[1]["multiply_adds"], rel=1e-3)
-    assert counts[4]["instructions"] < 0.7 * counts[1]["instructions"]
+    assert counts[4]["instructions"] < 0.85 * counts[1]["instructions"]
 
 
 def test_masks_decide_what_is_executed(counter):
@@ -107,15 +107,15 @@ def test_masks_decide_what_is_executed(counter):
     channels, layers = 32, 2
     graph = graphs.drawn_graph(channels, [[]] * layers, 0)
     counts = {}
-    for share in (0, 0.5, 1):
+    for columns in (0, 30, 60):  # whole tiles of 6x6 pixels
         image = graphs.random_image(graph, HEIGHT, WIDTH)
-        image[0, 2] = np.arange(WIDTH) < share * WIDTH
-        counts[share] = executed(counter, graph, image=image)[0]["multiply_adds"]
-    all_pixels = counts[1] - counts[0]
-    assert counts[0.5] - counts[0] == pytest.approx(all_pixels / 2, rel=0.02)
-    # Winograd's F(4x4, 3x3) takes 36 products where 9 a pixel take 144; transforms and the 1x1 convolution come on top.
-    products = layers * channels**2 * HEIGHT * WIDTH
-    assert products * (36 / 16 + 1) < all_pixels < 0.5 * products * (9 + 1)
+        image[0, 2] = np.arange(WIDTH) < columns
+        counts[columns] = executed(counter, graph, image=image)[0]["multiply_adds"]
+    important = counts[60] - counts[0]
+    assert counts[30] - counts[0] == pytest.approx(important / 2, rel=0.02)
+    # Winograd's F(6x6, 3x3) takes 64 products where 9 a pixel take 324; transforms and the 1x1 convolution come on top.
+    products = layers * channels**2 * HEIGHT * 60
+    assert products * (64 / 36 + 1) < important < 0.5 * products * (9 + 1)
 
 
 def test_counts_repeat(counter):

@@ -1,6 +1,5 @@
-"""The engine for Windows: cross-built by mingw-w64, its C++ tests and sparsr_run on a picture under Wine."""
+"""The engine for Windows under Wine: its C++ tests, sparsr_run on a picture, the library as Python loads it."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from sparsr.export.writers.native import write_native
 from sparsr.runtime.engines.native.build import SOURCES
 from sparsr.runtime.engines.native.load import NativeModel
 from tests.export import graphs
+from tests.runtime.native import wine
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parent / "cpp"
@@ -21,10 +21,7 @@ SETS = ("base", "avx2", "avx512")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    if not shutil.which("x86_64-w64-mingw32-g++-posix") or not shutil.which("cmake"):
-        pytest.skip("needs cmake and mingw-w64 (apt install g++-mingw-w64-x86-64-posix)")
-    if not shutil.which("wine"):
-        pytest.skip("needs Wine (apt install wine)")
+    wine.skip_without_tools()
     if not DOCTEST.exists():
         pytest.skip("needs doctest (apt install doctest-dev)")
     tree = tmp_path_factory.mktemp("windows")
@@ -40,30 +37,41 @@ def tree(tmp_path_factory):
     return tree
 
 
-def wine(tree, program, *arguments):
-    environment = os.environ | {"WINEPREFIX": str(tree / "wine"), "WINEDEBUG": "-all", "SPARSR_PLAN": "estimate"}
-    command = ["wine", tree / "build" / program, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+def small_model():
+    rng = np.random.default_rng(0)
+    sides = [("a", graphs.conv(rng, 3, 12, activation=graphs.RELU), ["image"]), ("b", graphs.conv(rng, 12, 3), ["a"])]
+    return write_native(graphs.chain("g", *sides), {}), rng.random((23, 45, 3), np.float32)
+
+
+def result_here(content, image, name=None):
+    model = NativeModel(content, name)
+    model.set_plan("estimate")
+    expected = np.empty_like(image)
+    model.run(image, expected)
+    return expected
 
 
 def test_the_engines_own_tests(tree):
-    result = wine(tree, "sparsr_tests.exe")
+    result = wine.run(tree, tree / "build/sparsr_tests.exe")
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_picture_is_the_same_as_here(tree, name):
-    rng = np.random.default_rng(0)
-    sides = [("a", graphs.conv(rng, 3, 12, activation=graphs.RELU), ["image"]), ("b", graphs.conv(rng, 12, 3), ["a"])]
-    content = write_native(graphs.chain("g", *sides), {})
-    model = NativeModel(content, name)
-    model.set_plan("estimate")
-    image = rng.random((23, 45, 3), np.float32)
-    expected = np.empty_like(image)
-    model.run(image, expected)
+    content, image = small_model()
     (tree / "model.safetensors").write_bytes(content)
     image.tofile(tree / "in")
     files = [tree / "model.safetensors", tree / "in", tree / "out"]
-    result = wine(tree, "sparsr_run.exe", *files, "--size", "45x23", "--isa", name, "--threads", "2")
+    program = tree / "build/sparsr_run.exe"
+    result = wine.run(tree, program, *files, "--size", "45x23", "--isa", name, "--threads", "2")
     assert result.returncode == 0, result.stderr
+    expected = result_here(content, image, name)
     np.testing.assert_array_equal(np.fromfile(tree / "out", np.float32).reshape(image.shape), expected)
+
+
+def test_python_would_find_all_it_calls_in_the_library(tree):
+    content, image = small_model()
+    library = tree / "build/libsparsr.dll"
+    assert wine.libraries_needed(library) <= {"kernel32.dll", "msvcrt.dll"}
+    result = wine.run_library(tree, library, content, image)
+    np.testing.assert_array_equal(result.reshape(image.shape), result_here(content, image))

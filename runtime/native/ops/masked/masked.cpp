@@ -4,14 +4,13 @@ namespace sparsr {
 
 #ifndef SPARSR_HALF
 Choice choose_masked(const Op& op) {
-    constexpr int step = 8;
     Choice choice;
     choice.kernel = Choice::Kernel::masked;
     if (op.kind != Kind::masked_conv) return choice;
-    choice.step = step;
-    // Tiles of 4 x 4 pixels and one around; the last ones may reach beyond the image on the right.
+    choice.step = mask_side;
+    // Tiles and one pixel around; the last ones may reach beyond the image on the right.
     choice.margin = {1, 1, 1, mask_side};
-    choice.weight_bytes = parts_of(op)[size_t(op.part)].weights.bytes() / 9 * 36;  // the products of tiles for the 9 taps
+    choice.weight_bytes = parts_of(op)[size_t(op.part)].weights.bytes() / 9 * (mask_points * mask_points);  // for the 9 taps
     return choice;
 }
 #endif

@@ -1,7 +1,7 @@
 // Masked blocks: convolutions that compute important pixels in full and of the others only the dense channels.
 //
 // Inside a block the dense channels come first, so that a dense part of inputs or outputs is the beginning of a pixel.
-// A row of a mask holds a byte for every 4 columns, whose bits 0 to 3 say which of them are important.
+// A row of a mask holds a byte for every tile's columns, whose lowest bits say which of them are important.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,8 @@ struct Masked : Options {
 };
 
 constexpr int masked_row(int channels) { return (channels + 15) / 16 * 16; }  // whole vectors for all kernels
-constexpr int mask_side = 4;  // of the tiles of pixels that a mask's bytes and the kernels see
+constexpr int mask_side = 6;  // of the tiles of pixels that a mask's bytes and the kernels see
+constexpr int mask_points = mask_side + 2;
 
 inline const std::vector<MaskedPart>& parts_of(const Op& op) { return op.layer->as<Masked>().parts; }
 int read_masked(Layer& layer, const Entry& entry);

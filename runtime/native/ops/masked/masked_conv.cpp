@@ -2,14 +2,17 @@
 
 #include <cstring>
 
+#include "compiler.h"
 #include "ops/conv/winograd.h"
 
 namespace sparsr::f32 {
 
 namespace {
 
+static_assert(mask_side == masked_side);
+
 // With this many important pixels or fewer a tile's pixels are computed one by one.
-constexpr int few_pixels = 3;
+constexpr int few_pixels = 7;
 
 // Which tiles and pixels of some rows need what.
 struct Worklist {
@@ -34,7 +37,7 @@ public:
           zeros_(constants_.data()),
           keep_(constants_.data() + row_) {
         std::fill_n(keep_, to_.dense, 1.0f);
-        tile_weights_ = operands_.packing->weights(*op.layer, op.part, 36 * plane_, [this](float* to) { pack(to); });
+        tile_weights_ = operands_.packing->weights(*op.layer, op.part, masked_planes * plane_, [this](float* to) { pack(to); });
     }
 
     size_t scratch() const override { return 2 * tile_floats(); }
@@ -53,7 +56,7 @@ public:
 private:
     void pack(float* to) const {
         const float* weights = to_.weights.data();
-        const WinogradFilter winograd(3, winograd_narrow, winograd_narrow);
+        const WinogradFilter winograd(3, mask_points, mask_points);
         for (size_t place = 0; place < plane_; ++place) {
             double filter[9];
             for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
@@ -62,7 +65,7 @@ private:
     }
 
     // What the kernel needs for a block of tiles, before or after the products.
-    size_t tile_floats() const { return 36 * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
+    size_t tile_floats() const { return masked_planes * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
 
     const View& in() const { return operands_.inputs[0]; }
     const View& mask() const { return operands_.inputs[1]; }
@@ -75,24 +78,23 @@ private:
         const int bottom = std::min(y + mask_side, last), tiles = tiles_of(out().width());
         // Where dense channels come from none, they are 0, and the next layer reads them.
         const bool all_read = to_.dense && !from_dense_;
-        std::vector<uint16_t> important(size_t(tiles) + 2);
+        std::vector<uint64_t> important(size_t(tiles) + 2);
         std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
         gather(y, important, around);
-        const uint16_t rows = uint16_t((1 << mask_side * (bottom - y)) - 1);
+        const uint64_t rows = (uint64_t(1) << mask_side * (bottom - y)) - 1;
         list.rows.push_back(tile_rows(y, last));
         for (int i = 0; i < tiles; ++i) {
             const int x = i * mask_side;
-            const auto here = uint16_t(important[size_t(i) + 1] & rows);
-            const uint16_t inside = uint16_t(rows & columns(x));
-            const MaskedTile tile{&list.rows.back(), x * pixel(), here, uint16_t(inside & ~here)};
-            if (__builtin_popcount(here) > few_pixels) {
+            const uint64_t here = important[size_t(i) + 1] & rows, inside = rows & columns(x);
+            const MaskedTile tile{&list.rows.back(), x * pixel(), here, inside & ~here};
+            if (count_bits(here) > few_pixels) {
                 list.full.push_back(tile);
                 if (from_dense_ < channels_) add_dense(tile, list);
                 continue;
             }
             if (all_read || around[size_t(i)] || around[size_t(i) + 1] || around[size_t(i) + 2]) clear(y, x, bottom);
-            for (int bits = here; bits; bits &= bits - 1) {
-                const int place = __builtin_ctz(unsigned(bits));
+            for (uint64_t bits = here; bits; bits &= bits - 1) {
+                const int place = lowest_bit(bits);
                 const ptrdiff_t column = (x + place % mask_side) * pixel();
                 list.single[size_t(y + place / mask_side - first)].push_back({column, column});
             }
@@ -101,18 +103,22 @@ private:
     }
 
     // Reads the masks of the tiles at the image rows from `y` on, and of those above and below; entry 0 is beside the image.
-    void gather(int y, std::vector<uint16_t>& important, std::vector<uint8_t>& around) const {
+    void gather(int y, std::vector<uint64_t>& important, std::vector<uint8_t>& around) const {
         const size_t tiles = important.size() - 2;
         for (int row = std::max(y - mask_side, 0); row < std::min(y + 2 * mask_side, out().height()); ++row) {
             const uint8_t* bits = mask_row(mask(), row);
             for (size_t i = 0; i < tiles; ++i) around[i + 1] |= bits[i];
             if (row < y || row >= y + mask_side) continue;
-            for (size_t i = 0; i < tiles; ++i) important[i + 1] |= uint16_t(bits[i] << (row - y) * mask_side);
+            for (size_t i = 0; i < tiles; ++i) important[i + 1] |= uint64_t(bits[i]) << (row - y) * mask_side;
         }
     }
 
     // The pixels of the tile at column `x` that lie inside the image.
-    uint16_t columns(int x) const { return uint16_t(0x1111 * ((1 << (right(x) - x)) - 1)); }
+    uint64_t columns(int x) const {
+        uint64_t bits = 0;
+        for (int row = 0; row < mask_side; ++row) bits |= ((uint64_t(1) << (right(x) - x)) - 1) << row * mask_side;
+        return bits;
+    }
 
     void add_dense(MaskedTile tile, Worklist& list) const {
         tile.whole = 0;
@@ -128,7 +134,7 @@ private:
     // but must be numbers.
     TileRows tile_rows(int y, int last) const {
         TileRows rows;
-        for (int i = 0; i < 6; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last));
+        for (int i = 0; i < mask_points; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last));
         for (int i = 0; i < mask_side; ++i) rows.out[i] = out().row(std::min(y + i, last - 1));
         return rows;
     }
