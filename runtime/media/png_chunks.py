@@ -10,7 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DECODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
@@ -150,7 +150,7 @@ def kept_as_they_are(chunks: list[Chunk]) -> tuple[Chunk, ...]:
     )
 
 
-def headers(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def headers(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """(name, offset, length of the data) of the chunks, up to the end of the file or of the picture."""
     at = len(SIGNATURE)
     while True:
