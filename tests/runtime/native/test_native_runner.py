@@ -152,11 +152,11 @@ def test_edsr_at_2_of_32_to_1280x720_takes_37_megabytes_at_most(runner, tmp_path
     assert json.loads(result.stdout)["resident_bytes"] <= 37 << 20
 
 
-def test_smsr_x2_of_320x180_takes_80_megabytes_at_most(runner, tmp_path):
+def test_smsr_x2_of_320x180_takes_86_megabytes_at_most(runner, tmp_path):
     torch.manual_seed(0)
     graph, _ = optimise(lower(build("smsr", 2).eval(), "smsr"))
     (tmp_path / "model").write_bytes(write_native(graph, {}))
     write_ppm(tmp_path / "in.ppm", np.random.default_rng(0).integers(0, 256, (180, 320, 3), np.uint8))
     result = run(runner, tmp_path)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["resident_bytes"] <= 80 << 20
+    assert json.loads(result.stdout)["resident_bytes"] <= 86 << 20

@@ -85,7 +85,7 @@ private:
         list.rows.push_back(tile_rows(y, last));
         for (int i = 0; i < tiles; ++i) {
             const int x = i * mask_side;
-            const uint64_t here = important[size_t(i) + 1] & rows, inside = rows & columns(x);
+            const uint64_t inside = rows & columns(x), here = important[size_t(i) + 1] & inside;
             const MaskedTile tile{&list.rows.back(), x * pixel(), here, inside & ~here};
             if (count_bits(here) > few_pixels) {
                 list.full.push_back(tile);
