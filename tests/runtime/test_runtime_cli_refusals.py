@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,9 @@ def test_interruptions_leave_nothing(bundle, tmp_path, number):
     (tmp_path / "out").mkdir()
     arguments = ["upscale", source, tmp_path / "out" / "out.png", "--model", bundle.path, "--tile", "8"]
     command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # Whoever runs the tests in the background may have them ignore SIGINT, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     deadline = time.monotonic() + 120
     while not names(tmp_path / "out") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
