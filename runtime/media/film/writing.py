@@ -79,6 +79,8 @@ ENCODERS = (
     Encoder("libvpx-vp9", "vp9", "yuva420p", {**_VP9, "auto-alt-ref": "0"}, alpha=True, containers=_MATROSKA),
 )
 
+_X265_KNOWS_DELAY = 3  # frames: of fewer it tells times of decoding made of memory that nobody has set
+
 
 def choose(av: Any, writer: Any, deep: bool, alpha: bool) -> Encoder:
     """The encoder that keeps most. Raises `SparsrError` if there is none."""
@@ -113,6 +115,7 @@ class FilmWriter:
         self._preset, self._first = preset, frame
         self._to_yuv = av.video.reformatter.VideoReformatter()
         self._stream: Any = None
+        self._frames = 0
 
     def add_stream(self, height: int, width: int, turned: bool) -> Any:
         """Make the target's stream. turned: whether width and height were exchanged."""
@@ -150,6 +153,7 @@ class FilmWriter:
         )  # fmt: skip
         upscaled.colorspace, upscaled.color_range = self._matrix, self._range
         upscaled.pts, upscaled.time_base = ticks, self._film.time_base
+        self._frames += 1
         self._writer.mux(self._stream.encode(upscaled))
 
     def _say_what_is_lost(self, frame: Any) -> None:
@@ -159,7 +163,11 @@ class FilmWriter:
 
     def finish(self) -> None:
         """Write the frames that wait in the encoder."""
-        self._writer.mux(self._stream.encode(None))
+        packets = list(self._stream.encode(None))
+        if self._encoder.name == "libx265" and self._frames < _X265_KNOWS_DELAY:
+            for packet in packets:  # so few are decoded in the order in which they are shown
+                packet.dts = packet.pts
+        self._writer.mux(packets)
 
 
 def metadata_of(frame: Any) -> set[str]:
