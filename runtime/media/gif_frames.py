@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
+from sparsr.runtime.media.drawn_frames import DrawnFrames
 from sparsr.runtime.samples import Samples
 
 _TO_BACKGROUND, _TO_PREVIOUS = 2, (3, 4)  # what becomes of a frame; some programs write 4 for 3
@@ -39,62 +39,25 @@ class _Part:
     milliseconds: int
 
 
-class GifAnimation(ImageFile.ImageFile):
-    """The frames of an open GIF file in RGB, with alpha where the ground shows; it is used like Pillow's own images."""
+class GifAnimation(DrawnFrames[_Part]):
+    """The frames of an open GIF file."""
 
     format = "GIF"
     broken = False
     """Whether the file breaks off within a frame, which is left out."""
 
     def _open(self) -> None:
-        self._parts: list[_Part] = []
-        self._read_blocks()
-        if not self._parts:
+        parts = self._read_blocks()
+        if not parts:
             raise SyntaxError("no frame is whole")
-        left, top, width, height = self._parts[0].place
+        left, top, width, height = parts[0].place
         self._size = max(self._size[0], left + width), max(self._size[1], top + height)
-        self._mode, self.n_frames, self.is_animated = "RGBA", len(self._parts), len(self._parts) > 1
-        self._rewind()
+        self._begin(parts)
 
-    def seek(self, frame: int) -> None:
-        """Stand at a frame, which `load` puts together. Raises EOFError if there is none of that number."""
-        if not 0 <= frame < self.n_frames:
-            raise EOFError(f"there is no frame {frame}")
-        self._number = frame
-        self.info["duration"] = self._parts[frame].milliseconds
-
-    def tell(self) -> int:
-        """The number of the frame it stands at."""
-        return self._number
-
-    def load(self) -> Any:
-        """Draw all frames up to this one that are not drawn yet."""
-        if self._drawn > self._number:
-            self._rewind(self._number)
-        while self._drawn < self._number:
-            self._draw(self._parts[self._drawn + 1])
-            self._drawn += 1
-            self._im = None
-        if self._im is None:
-            opaque = self._canvas[..., 3].all()
-            shown = Image.fromarray(np.array(self._canvas[..., :3] if opaque else self._canvas, order="C"))
-            self.im, self._mode = shown.im, shown.mode
-        return Image.Image.load(self)
-
-    def _rewind(self, frame: int = 0) -> None:
-        self._canvas = np.zeros((self._size[1], self._size[0], 4), np.uint8)
-        self._drawn, self._im = -1, None
-        self._left_behind: tuple[tuple[slice, slice], Samples | None] | None = None
-        self.seek(frame)
-
-    def _draw(self, part: _Part) -> None:
-        if self._left_behind:
-            where, before = self._left_behind
-            self._canvas[where] = 0 if before is None else before
-        left, top, width, height = part.place
-        where = slice(top, top + height), slice(left, left + width)
+    def _draw(self, number: int) -> None:
+        part = self._parts[number]
+        where = self._cleared(part)
         shown = self._canvas[where]
-        self._left_behind = None
         if part.disposal == _TO_BACKGROUND:
             self._left_behind = where, None
         elif part.disposal in _TO_PREVIOUS:
@@ -119,9 +82,10 @@ class GifAnimation(ImageFile.ImageFile):
         with Image.open(io.BytesIO(alone), formats=("GIF",)) as image:
             return np.asarray(image)
 
-    def _read_blocks(self) -> None:
+    def _read_blocks(self) -> list[_Part]:
         """The whole file but for the pixels."""
         assert self.fp
+        parts: list[_Part] = []
         width, height, flags = struct.unpack("<HHB", self.fp.read(13)[6:11])
         self._size = width, height
         common = self._read_palette(flags)
@@ -134,19 +98,20 @@ class GifAnimation(ImageFile.ImageFile):
                 head = self.fp.read(9)
                 if len(head) < 9:
                     self.broken = True
-                    return
+                    return parts
                 left, top, width, height, flags = struct.unpack("<4HB", head)
                 palette = self._read_palette(flags) or common or bytes(np.arange(256, dtype=np.uint8).repeat(3))
                 start = self.fp.tell()
                 self.fp.read(1)
                 if self._read_data() is None:
                     self.broken = True
-                    return
+                    return parts
                 place, interlaced = (left, top, width, height), bool(flags & _INTERLACED)
                 disposal, milliseconds, transparent = control
                 part = _Part(place, palette, interlaced, start, self.fp.tell(), transparent, disposal, milliseconds)
-                self._parts.append(part)
+                parts.append(part)
                 control = 0, 0, None
+        return parts
 
     def _extension(self, label: bytes, blocks: list[bytes] | None) -> tuple[int, int, int | None] | None:
         """Keep what it says of the file; (disposal, milliseconds, transparent colour) if it says them of a frame."""

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageChops
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media import png_chunks
+from sparsr.runtime.media.drawn_frames import DrawnFrames
 from sparsr.runtime.media.formats import FORMATS, READ_SUFFIXES
 from sparsr.runtime.media.gif_frames import GifAnimation
 from sparsr.runtime.media.png_frames import PngAnimation
@@ -33,7 +34,8 @@ STANDARD_STREAM = Path("-")
 _STANDARD_INPUT = Path("standard input")
 _MOST_ON_INPUT = 4 << 30  # bytes of a picture on standard input
 _MANY = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")  # formats of animations and pages
-_MOVING = {"GIF": GifAnimation, "PNG": PngAnimation}  # that are put together here, not by Pillow
+# Those that are put together here, not by Pillow.
+_MOVING: dict[str, type[DrawnFrames[Any]]] = {"GIF": GifAnimation, "PNG": PngAnimation}
 _ALBUMS = ("MPO", "HEIF")  # of pictures that belong together in other ways; MPO are several JPEG in one file
 _GAIN_MAP = b"hdrgm:Version"  # of Ultra HDR, a JPEG behind the JPEG, which Pillow does not count
 _MOST_MISSING = 0.1  # of the rows of a JPEG

@@ -10,12 +10,12 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from sparsr.runtime.media import png_chunks
+from sparsr.runtime.media.drawn_frames import DrawnFrames
 from sparsr.runtime.samples import Samples
 
 _CLEARED, _PREVIOUS = 1, 2  # what becomes of a frame when the next one is drawn
@@ -37,64 +37,27 @@ class _Part:
     """Offsets and lengths."""
 
 
-class PngAnimation(ImageFile.ImageFile):
-    """The frames of an open APNG file in RGB, with alpha where the ground shows; used like Pillow's own images."""
+class PngAnimation(DrawnFrames[_Part]):
+    """The frames of an open APNG file."""
 
     format = "PNG"
 
     def _open(self) -> None:
-        assert self.fp
-        self._parts: list[_Part] = []
         self._shared = b""
-        self._read_chunks()
-        if not self._parts:
+        parts = self._read_chunks()
+        if not parts:
             raise SyntaxError("it has no pixels")
-        self._mode, self.n_frames, self.is_animated = "RGBA", len(self._parts), len(self._parts) > 1
-        self._rewind()
+        self._begin(parts)
 
-    def seek(self, frame: int) -> None:
-        """Stand at a frame, which `load` puts together. Raises EOFError if there is none of that number."""
-        if not 0 <= frame < self.n_frames:
-            raise EOFError(f"there is no frame {frame}")
-        self._number = frame
-        self.info["duration"] = self._parts[frame].milliseconds
-
-    def tell(self) -> int:
-        """The number of the frame it stands at."""
-        return self._number
-
-    def load(self) -> Any:
-        """Draw all frames up to this one that are not drawn yet."""
-        if self._drawn > self._number:
-            self._rewind(self._number)
-        while self._drawn < self._number:
-            self._drawn += 1
-            self._draw(self._parts[self._drawn])
-            self._im = None
-        if self._im is None:
-            opaque = (self._canvas[..., 3] == 255).all()
-            shown = Image.fromarray(np.array(self._canvas[..., :3] if opaque else self._canvas, order="C"))
-            self.im, self._mode = shown.im, shown.mode
-        return Image.Image.load(self)
-
-    def _rewind(self, frame: int = 0) -> None:
-        self._canvas = np.zeros((self._size[1], self._size[0], 4), np.uint8)
-        self._drawn, self._im = -1, None
-        self._left_behind: tuple[tuple[slice, slice], Samples | None] | None = None
-        self.seek(frame)
-
-    def _draw(self, part: _Part) -> None:
-        if self._left_behind:
-            where, before = self._left_behind
-            self._canvas[where] = 0 if before is None else before
-        left, top, width, height = part.place
-        where = slice(top, top + height), slice(left, left + width)
+    def _draw(self, number: int) -> None:
+        part = self._parts[number]
+        where = self._cleared(part)
         shown = self._canvas[where]
-        before = shown.copy() if part.disposal == _PREVIOUS and self._drawn > self._first else None
+        before = shown.copy() if part.disposal == _PREVIOUS and number > self._first else None
         self._left_behind = (where, before) if part.disposal in (_CLEARED, _PREVIOUS) else None
         drawn = self._decoded(part)
         shown[:] = _over(drawn, shown) if part.blending == _OVER else drawn
-        if self._drawn < self._first:  # the picture for viewers that know no animations leaves nothing
+        if number < self._first:  # the picture for viewers that know no animations leaves nothing
             self._left_behind = (slice(None), slice(None)), None
 
     @property
@@ -116,14 +79,15 @@ class PngAnimation(ImageFile.ImageFile):
                 return np.asarray(Image.fromarray(grey).convert("RGBA"))
             return np.asarray(image.convert("RGBA"))
 
-    def _read_chunks(self) -> None:
+    def _read_chunks(self) -> list[_Part]:
         """The whole file but for the pixels."""
         assert self.fp
+        parts: list[_Part] = []
         waiting: _Part | None = None
         for name, offset, length in png_chunks.headers(self.fp):
             self.fp.seek(offset + 8)
             if name == b"IDAT" or name == b"fdAT":
-                if waiting is None and not self._parts:  # pixels before any frame
+                if waiting is None and not parts:  # pixels before any frame
                     waiting = _Part((0, 0, *self._size), 0.0, 0, 0, [])
                     self.info["default_image"] = True
                 if waiting is not None:
@@ -139,13 +103,12 @@ class PngAnimation(ImageFile.ImageFile):
             elif name in _SHARED:
                 self._shared += _chunk(name, content)
             elif name == b"fcTL":
-                self._keep(waiting)
+                if waiting is not None:
+                    parts.append(waiting)
                 waiting = self._part(content)
-        self._keep(waiting)
-
-    def _keep(self, part: _Part | None) -> None:
-        if part is not None and part.data:
-            self._parts.append(part)
+        if waiting is not None:
+            parts.append(waiting)
+        return [part for part in parts if part.data]
 
     def _part(self, content: bytes) -> _Part:
         width, height, left, top, delay, unit, disposal, blending = struct.unpack(">IIIIHHBB", content[4:26])

@@ -16,6 +16,7 @@ class LineMean(Layer):
     """Mean along axis 0, of every column -> (channels, 1, width), or 1, of every row -> (channels, height, 1)."""
 
     native_kind = "LineMean"
+    _ONNX, _TFLITE = "ReduceMean", "MEAN"
 
     axis: int
 
@@ -30,12 +31,12 @@ class LineMean(Layer):
 
     def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
         """One operator."""
-        form.op("ReduceMean", name, inputs, output, axes=[2 + self.axis])
+        form.op(self._ONNX, name, inputs, output, axes=[2 + self.axis])
 
     def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
         """One operator."""
         axis = form.constant(f"{name}.axis", [1 + self.axis], np.int32)
-        form.operator("MEAN", [inputs[0], axis], form.output(name), keepDims=True)
+        form.operator(self._TFLITE, [inputs[0], axis], form.output(name), keepDims=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +44,8 @@ class LineMax(LineMean):
     """The same of the largest value."""
 
     native_kind = "LineMax"
+    _ONNX, _TFLITE = "ReduceMax", "REDUCE_MAX"
 
     def reference(self, *inputs: Values) -> Values:
         """As it says."""
         return inputs[0].max(2 + self.axis, keepdims=True)
-
-    def onnx(self, form: OnnxForm, name: str, inputs: list[str], output: str) -> None:
-        """One operator."""
-        form.op("ReduceMax", name, inputs, output, axes=[2 + self.axis])
-
-    def tflite(self, form: TFLiteForm, name: str, inputs: list[int]) -> None:
-        """One operator."""
-        axis = form.constant(f"{name}.axis", [1 + self.axis], np.int32)
-        form.operator("REDUCE_MAX", [inputs[0], axis], form.output(name), keepDims=True)
