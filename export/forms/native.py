@@ -7,7 +7,6 @@ outputs have their weights at the same places, these are written once for all of
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsr.export.forms.content import content
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import FloatArray
 
@@ -51,12 +51,6 @@ class NativeForm:
             form = {"m": packed.m} | ({"v": packed.v} if packed.v > 1 else {})
             return form | self.stored(node, values=packed.values, indices=packed.indices)
         return self.stored(node, weight=weight)
-
-
-def content(array: NDArray[Any]) -> bytes:
-    """What two arrays have in common if and only if they are equal in type, shape and every bit."""
-    kind = f"{array.dtype.str}{array.shape}".encode()
-    return hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).digest()
 
 
 class Packed(NamedTuple):

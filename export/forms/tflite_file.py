@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from sparsr.export.forms.native import content
+from sparsr.export.forms.content import content
 
 ALIGNMENT = 64  # a cache line, so that kernels can use weights where they lie in the file
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sparsr.export.forms.native import content
+from sparsr.export.forms.content import content
 from sparsr.export.forms.onnx import OPSET, OnnxForm, Tensors
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.writers.native import make_program, program_text, unknown_layer
