@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -18,8 +19,9 @@ from sparsr.train.pruning.settings import SlsSettings
 from sparsr.train.pruning.sls import Sls, with_gates
 from sparsr.train.quality.comparison import drawings, entry, kept_weights, read, read_times
 from sparsr.train.quality.evaluate import Score, record_score
-from sparsr.train.run import checkpoint
+from sparsr.train.run import checkpoint, recipe
 
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "results"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -94,6 +96,12 @@ def test_the_command_writes_figures_and_drawings_that_can_be_drawn_again(tmp_pat
     assert circles == {"layers.svg": 2 * 4, "time.svg": 3, "work.svg": 4}
     entries = read(tmp_path / "out" / "comparison.json")
     assert drawings(entries, "B100")["work.svg"] == (tmp_path / "out" / "work.svg").read_text()
+
+
+def test_the_drawings_in_the_documentation_come_from_the_log_that_is_kept():
+    entries = read(recipe.RECIPES / "compare" / "rfdn64" / "comparison.json")
+    for name, drawing in drawings(entries, "B100").items():
+        assert (DOCUMENTED / name).read_text() == drawing, name
 
 
 def test_times_are_the_native_engines(tmp_path):
