@@ -25,6 +25,7 @@ PLAN = {
         operation("lines", 0.25, "Mul"),
         operation("sparse", 1.0, outputs=9, kernel_macs=50),
         operation("plain", 1.0, kernel_macs=50),
+        operation("shared", 1.0, kernel_macs=75),
     ],
 }
 
@@ -38,14 +39,15 @@ def test_like_layers_are_taken_together_with_the_bound_of_their_kernel():
         LayerGroup("Mul", 4, 8, 10, 5, 1, 0, 0.25, 0, 0),
         LayerGroup("sparse", 4, 9, 10, 5, 1, 50, 1.0, 2 * 50 / 100, 2 * 50 / 200),
         LayerGroup("Conv", 4, 8, 10, 5, 1, 0, 1.0, 0, 0),
+        LayerGroup("shared", 4, 8, 10, 5, 1, 75, 1.0, 2 * 75 / 200, 2 * 75 / 200),
     )
 
 
 def test_the_text_has_a_line_per_group_and_the_whole():
     row = Row("edsr", "native", "runtime", None, layers=group_layers(PLAN))
     head, *lines = render(row).splitlines()
-    assert head.endswith("23 % of the peak, 31 % of the bound")  # 4 and 5.5 of 17.75 seconds
-    assert len(lines) == 7
+    assert head.endswith("25 % of the peak, 33 % of the bound")  # 4.75 and 6.25 of 18.75 seconds
+    assert len(lines) == 8
     assert "2 x sparse" in lines[1]
     assert lines[1].endswith("17 % of the peak,  33 % of the bound")
     assert "bound" not in lines[2]
