@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.media.formats import Format
 from sparsr.runtime.media.frames import DEFAULT_MILLISECONDS, Timing
 from sparsr.runtime.media.gif import GifWriter
@@ -85,4 +85,4 @@ def _write_by_pillow(
     except (OSError, ValueError, SystemError) as error:
         if others.broken or getattr(error, "errno", None):  # a disk is full
             raise
-        raise SparsrError(f"{kind.name} cannot hold the animation ({error})", "name a png file") from error
+        raise MisfitError(f"{kind.name} cannot hold the animation ({error})", "name a png file") from error

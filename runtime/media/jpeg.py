@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.media.metadata import PHOTOSHOP_SEGMENT, Metadata
 from sparsr.runtime.samples import Samples
 
@@ -34,9 +34,9 @@ class JpegWriter:
     def __init__(self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, metadata: Metadata) -> None:
         height, width, channels = shape
         if max(height, width) > MAX_SIDE:
-            raise SparsrError(f"a jpg cannot hold {width}x{height} pixels", "name a png file")
+            raise MisfitError(f"a jpg cannot hold {width}x{height} pixels", "name a png file")
         if channels not in (1, 3):
-            raise SparsrError("a jpg cannot hold transparency", "name a png, tif or webp file")
+            raise MisfitError("a jpg cannot hold transparency", "name a png, tif or webp file")
         self._file, self._height, self._metadata = file, height, metadata
         across = -(-width // _BLOCK)
         self._rows = _BLOCK * max(1, min(_ROWS // _BLOCK, _MOST_BLOCKS // across))

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.media.frames import Timing
 from sparsr.runtime.media.metadata import Metadata
 from sparsr.runtime.samples import Samples
@@ -43,7 +43,7 @@ class PngWriter:
     ) -> None:
         height, width, channels = shape
         if max(height, width) > MAX_SIDE:
-            raise SparsrError(f"a png cannot hold {width}x{height} pixels")
+            raise MisfitError(f"a png cannot hold {width}x{height} pixels")
         self._file, self._height, self._width, self._timing = file, height, width, timing
         self._bytes_per_pixel = channels * dtype.itemsize
         self._frame = self._sequence = 0

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from PIL import Image
 
-from sparsr.runtime.errors import MisfitError, SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.media.formats import Format
 from sparsr.runtime.media.jpeg import JpegWriter
 from sparsr.runtime.media.metadata import Metadata
@@ -58,7 +58,7 @@ class WholePictureWriter:
         except (OSError, ValueError, SystemError) as error:
             height, width = pixels.shape[:2]
             message = f"{self._kind.name} cannot hold a picture of {width}x{height} pixels ({error})"
-            raise SparsrError(message, "name a png file") from error
+            raise MisfitError(message, "name a png file") from error
         self._file.write(encoded.getbuffer())
 
 

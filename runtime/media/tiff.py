@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin
 
-from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.errors import MisfitError
 from sparsr.runtime.media.metadata import DESCRIPTIVE, IPTC, PHOTOSHOP, Metadata, iptc_record, parsed
 from sparsr.runtime.samples import Samples
 
@@ -145,7 +145,7 @@ class TiffWriter:
         """The offset, which is even, of what is written at the end."""
         offset = self._file.seek(0, 2)
         if offset + len(content) > _MOST_BYTES:
-            raise SparsrError("a tif holds at most 4 GiB", "name a png file")
+            raise MisfitError("a tif holds at most 4 GiB", "name a png file")
         self._file.write(content + b"\0" * (len(content) % 2))
         return offset
 

@@ -6,11 +6,8 @@ works on: threads with a frame each do not wait for each other, as those that sh
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -21,6 +18,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file
 from sparsr.runtime.media.ffmpeg import import_av
 from sparsr.runtime.media.film.containers import CONTAINERS
+from sparsr.runtime.media.film.failures import of_output, of_source
 from sparsr.runtime.media.film.reading import Frames, film_stream, open_film, refuse_large
 from sparsr.runtime.media.film.streams import Copies, lost_tags, options_for_tags
 from sparsr.runtime.media.film.times import FrameTimes, rate_of
@@ -63,21 +61,24 @@ def upscale_video(
     the container has it; interlaced frames are deinterlaced; sound, subtitles, covers, fonts and chapters are copied as
     far as the container can hold them. Damaged packets are left out. Frames with an odd side gain one row or column,
     because films store colour for pairs of pixels. Raises `SparsrError` if PyAV is missing, `source` is no readable
-    film or has frames of more than `max_pixels`; `target` is only there if the whole film could be written. `preset`:
-    of x264 and x265, one of `writing.PRESETS`.
+    film or has frames of more than `max_pixels`, or if an encoder or the container refuses the result; `target` is
+    only there if the whole film could be written. `preset`: of x264 and x265, one of `writing.PRESETS`.
     """
     av = import_av()
     start = time.monotonic()
     if not source.exists():
         raise SparsrError(f"{source} does not exist", "check the path")
-    with _clear_errors(av, source, target), open_film(av, source) as reader:
+    with of_source(av, source), open_film(av, source) as reader:
         film = film_stream(reader, source, max_pixels)
         container = CONTAINERS[target.suffix.lower()]
         check = partial(refuse_large, source=source, max_pixels=max_pixels)
-        with atomic_file(target) as temporary:
+        other = ".mp4" if container == "matroska" else ".mkv"
+        hint = f"name a film of another kind, such as {target.with_suffix(other)}"
+        refused = of_output(av, target, f"its container, {container}, refuses what is to be in it", hint)
+        with atomic_file(target) as temporary, refused:
             options = options_for_tags(reader, container)
             with av.open(f"file:{temporary}", "w", format=container, options=options) as writer:
-                job = _Job(av, reader, writer, film, upscaler, preset, check)
+                job = _Job(av, source, target, reader, writer, film, upscaler, preset, check)
                 with Progress(source.name, _frame_count(film), "frames") as progress:
                     job.run(progress)
             if not progress.done:
@@ -92,6 +93,8 @@ class _Job:
     def __init__(
         self,
         av: Any,
+        source: Path,
+        target: Path,
         reader: Any,
         writer: Any,
         film: Any,
@@ -100,6 +103,7 @@ class _Job:
         check_size: Callable[[int, int], None],
     ) -> None:
         self._av, self._reader, self._writer, self._film = av, reader, writer, film
+        self._source, self._target = source, target
         self._upscaler, self._preset, self._check_size = upscaler, preset, check_size
         self._frames = Frames(av, film)
         self._times: FrameTimes | None = None
@@ -143,12 +147,13 @@ class _Job:
 
     def _decoded(self) -> Iterator[tuple[Any, Samples | None]]:
         """Every frame with its pixels, the right way up, and every packet of another stream with None."""
-        for packet in self._packets():
-            if packet.stream is not self._film:
-                yield packet, None
-                continue
-            for frame in self._frames.of(packet):
-                yield frame, self._pixels(frame)
+        with of_source(self._av, self._source):
+            for packet in self._packets():
+                if packet.stream is not self._film:
+                    yield packet, None
+                    continue
+                for frame in self._frames.of(packet):
+                    yield frame, self._pixels(frame)
 
     def _packets(self) -> Iterator[Any]:
         """The packets as far as the file can be read."""
@@ -158,10 +163,17 @@ class _Job:
                 packet = next(packets, None)
             except self._av.error.InvalidDataError:
                 self._broken_off = True
+                yield from map(self._last_packet, [self._film, *self._copies.demuxed])
                 return
             if packet is None:
                 return
             yield packet
+
+    def _last_packet(self, stream: Any) -> Any:
+        """An empty one, which ends a stream for its decoder."""
+        packet = self._av.Packet()
+        packet.stream = stream
+        return packet
 
     def _pixels(self, frame: Any) -> Samples:
         self._check_size(frame.width, frame.height)  # which headers may not tell
@@ -186,7 +198,7 @@ class _Job:
         if self._output is None:
             height, width = (side + side % 2 for side in result.shape[:2])
             turned = result.shape[0] // self._upscaler.scale != frame.height
-            output = FilmWriter(self._av, self._writer, self._film, frame, self._preset)
+            output = FilmWriter(self._av, self._writer, self._target, self._film, frame, self._preset)
             stream = self._copies.add_to(self._writer, lambda: output.add_stream(height, width, turned))
             self._times = FrameTimes(self._reader, self._film, Fraction(stream.time_base))
             self._output = output
@@ -200,14 +212,3 @@ def _frame_count(film: Any) -> int | None:
         return int(film.frames)
     rate = rate_of(film)
     return max(1, round(film.duration * film.time_base * rate)) if film.duration and rate else None
-
-
-@contextmanager
-def _clear_errors(av: Any, source: Path, target: Path) -> Iterator[None]:
-    """Turn FFmpeg's exceptions into `SparsrError`, those of the disk into OSError."""
-    try:
-        yield
-    except av.FFmpegError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
-        raise SparsrError(f"{source} is damaged or not a video ({error.strerror})", "copy or save it again") from error

@@ -197,13 +197,21 @@ class _Job:
 
 @contextmanager
 def _output(target: Path) -> Iterator[BinaryIO]:
-    """A file that becomes `target` once it is whole, or is passed on to standard output."""
-    if target == STANDARD_STREAM:
-        with tempfile.TemporaryFile() as file:
+    """A file that becomes `target` once it is whole, or is passed on to standard output. Its failures name it."""
+    name = output_name(target)
+    try:
+        if target == STANDARD_STREAM:
+            with tempfile.TemporaryFile() as file:
+                yield file
+                file.seek(0)
+                with open(STANDARD_OUTPUT, "wb", closefd=False) as stream:
+                    shutil.copyfileobj(file, stream)
+            return
+        with atomic_file(target) as temporary, temporary.open("w+b") as file:
             yield file
-            file.seek(0)
-            with open(STANDARD_OUTPUT, "wb", closefd=False) as stream:
-                shutil.copyfileobj(file, stream)
-        return
-    with atomic_file(target) as temporary, temporary.open("w+b") as file:
-        yield file
+    except MisfitError as error:
+        raise MisfitError(f"{name} cannot be written: {error}", error.hint) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), error.filename or name) from error

@@ -1,29 +1,10 @@
-"""What lies in a film beside pictures and sound: subtitles, chapters, time codes, covers. Judge: ffprobe."""
+"""What lies in a film beside pictures, sound and subtitles: chapters, time codes, covers, names. Judge: ffprobe."""
 
 import pytest
-from films import film, streams, upscaled
-from judges import ffmpeg, ffprobe
+from films import PATTERN, film, lavfi, streams, upscaled
+from judges import ffmpeg
 from picture_kinds import smooth
 from PIL import Image
-
-
-def subtitles(path):
-    """(start, how long it is shown), in seconds, of every subtitle that is not empty."""
-    packets = ffprobe(path, "-select_streams", "s", "-show_packets")["packets"]
-    return [(float(one["pts_time"]), float(one["duration_time"])) for one in packets if int(one["size"]) > 2]
-
-
-@pytest.mark.parametrize(("source", "codec", "target"), [("mp4", "mov_text", "mov"), ("mkv", "ass", "mkv")])
-def test_subtitles_are_shown_as_long_as_before(tmp_path, source, codec, target):
-    """Also where containers count time in other units."""
-    text = "1\n00:00:00,100 --> 00:00:00,900\nhello\n\n2\n00:00:01,000 --> 00:00:01,250\nworld\n"
-    (tmp_path / "s.srt").write_text(text)
-    film(tmp_path / "v.mp4", 1.5)
-    ffmpeg("-i", tmp_path / "v.mp4", "-i", tmp_path / "s.srt", "-c:v", "copy", "-c:s", codec, tmp_path / f"in.{source}")
-    assert upscaled(tmp_path / f"in.{source}", tmp_path / f"out.{target}").remarks == ()
-    before, after = subtitles(tmp_path / f"in.{source}"), subtitles(tmp_path / f"out.{target}")
-    assert [time for _, time in before] == pytest.approx([0.8, 0.25], abs=0.002)
-    assert sum(after, ()) == pytest.approx(sum(before, ()), abs=0.002)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
@@ -59,3 +40,16 @@ def test_a_png_cover_of_mkv_stays(tmp_path):
     assert upscaled(tmp_path / "in.mkv", tmp_path / "out.mkv").remarks == ()
     covers = [one for one in streams(tmp_path / "out.mkv")["streams"] if one["disposition"]["attached_pic"]]
     assert [(one["codec_name"], one["width"], one["height"]) for one in covers] == [("png", 64, 48)]
+
+
+@pytest.mark.parametrize(("target", "tag"), [("mp4", "handler_name"), ("mov", "handler_name"), ("mkv", "title")])
+@pytest.mark.parametrize(("source", "given"), [("mp4", "handler_name"), ("mkv", "title")])
+def test_a_track_keeps_the_name_it_was_given(tmp_path, source, given, target, tag):
+    """mov and mp4 have it where programs say what they are, which is no name."""
+    sounds = ("-map", "0", "-map", "1", "-map", "1", "-c:v", "libx264", "-metadata:s:a:0", f"{given}=The director")
+    lavfi(tmp_path / f"in.{source}", PATTERN.format(0.5), "sine=d=0.5", options=sounds)
+    upscaled(tmp_path / f"in.{source}", tmp_path / f"out.{target}")
+    tracks = streams(tmp_path / f"out.{target}")["streams"]
+    assert [one["codec_type"] for one in tracks] == ["video", "audio", "audio"]
+    names = [one["tags"].get(tag) for one in tracks]
+    assert names[1] == "The director" and names[2] in (None, "SoundHandler") and names[0] in (None, "VideoHandler")

@@ -15,7 +15,7 @@ _GAP = 0.1  # seconds without sound from which on they are a gap
 _BITS = 96_000  # a second for a channel
 
 
-def encoder_for(av: Any, stream: Any, container: str) -> str | None:
+def sound_encoder(av: Any, stream: Any, container: str) -> str | None:
     """FFmpeg's name of the encoder; None where the sound cannot be decoded or encoded here."""
     name = _OPUS if container == _WEBM else _AAC
     context = stream.codec_context
@@ -24,9 +24,11 @@ def encoder_for(av: Any, stream: Any, container: str) -> str | None:
 
 
 class Sound:
-    """One stream of sound on its way from the source's kind to the target's."""
+    """One stream of sound on its way from the source's kind to the target's. what: its name in remarks."""
 
-    def __init__(self, writer: Any, source: Any, encoder: str) -> None:
+    def __init__(self, av: Any, writer: Any, source: Any, encoder: str, what: str) -> None:
+        known, held = encoder.removeprefix("lib"), source.codec_context.codec.canonical_name
+        self.remark = f"{what} was encoded anew as {known}, as the output's format cannot hold {held}"
         self._decoder, channels = source.codec_context, source.codec_context.channels
         self._next: int | None = None  # sample, counted, as times of short frames are rounded
         rate = self._decoder.sample_rate

@@ -1,12 +1,14 @@
 """What a film has beside its pictures: sound, subtitles, covers, fonts, chapters, names. Copied as they are.
 
 The rule: every stream that the target's container can hold is kept, with its language, title and disposition; the
-container's own writer decides whether it can. Sound that it cannot hold is encoded anew. All this is named in a line.
+container's own writer decides whether it can. Sound and text that it cannot hold are encoded anew. All this is named in
+a line.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from sparsr.runtime.media.film.reading import is_cover
-from sparsr.runtime.media.film.sounds import Sound, encoder_for
+from sparsr.runtime.media.film.sounds import Sound, sound_encoder
+from sparsr.runtime.media.film.subtitles import Subtitles, text_encoder
 from sparsr.runtime.media.film.times import Clock
 
 _MATROSKA, _WITH_TRACKS = "matroska", ("mp4", "mov")
 _OF_THE_FILE = ("encoder", "software", "major_brand", "minor_version", "compatible_brands", "duration")
 _TAGS_OF_DEVICES = "com."  # as com.apple.quicktime.make; iTunes' list of tags has no place for them
+_OF_PROGRAMS = re.compile(r"handle|media|produced|iso file|mainconcept|alias", re.IGNORECASE)
 _KINDS = {
     "audio": "sound", "subtitle": "subtitles", "video": "a further video", "data": "data", "attachment": "a file",
     "unknown": "a stream of a kind that FFmpeg does not know",
@@ -32,11 +36,11 @@ class Copies:
     def __init__(self, av: Any, reader: Any, film: Any, target_format: str) -> None:
         self._av, self._reader, self._film, self._format = av, reader, film, target_format
         self._changes: list[str] = []
-        self._encoders: dict[int, str] = {}  # of sound that is not copied but encoded anew
+        self._encoders: dict[int, str] = {}  # of sound and text that are not copied but encoded anew
         self._unknown = {stream.index for stream in reader.streams.other}  # to ask these what they are crashes PyAV
         self._kept = [stream for stream in reader.streams if stream is not film and self._holds(stream)]
         self._outputs: dict[int, tuple[Any, Clock]] = {}
-        self._sounds: dict[int, Sound] = {}
+        self._anew: dict[int, Sound | Subtitles] = {}
         self._refused: Counter[str] = Counter()
 
     @property
@@ -46,7 +50,7 @@ class Copies:
             f"{count} packets of {what} are left out, as the output refuses them"
             for what, count in self._refused.items()
         ]
-        return [*self._changes, *refused]
+        return [*self._changes, *(stream.remark for stream in self._anew.values()), *refused]
 
     @property
     def demuxed(self) -> list[Any]:
@@ -65,8 +69,10 @@ class Copies:
             elif stream in self._kept and stream.type == "attachment":
                 writer.add_attachment(stream.name, stream.mimetype or "application/octet-stream", stream.data)
             elif stream.index in self._encoders:
-                self._sounds[stream.index] = sound = Sound(writer, stream, self._encoders[stream.index])
-                describe(stream, sound.target)
+                kind = Sound if stream.type == "audio" else Subtitles
+                anew = kind(self._av, writer, stream, self._encoders[stream.index], _name(stream, stream.type))
+                self._anew[stream.index] = anew
+                describe(stream, anew.target)
             elif stream in self._kept:
                 copy = writer.add_stream_from_template(stream, opaque=True)
                 describe(stream, copy)
@@ -86,8 +92,8 @@ class Copies:
         """Write a packet of another stream than the film's, its times never going back."""
         index = packet.stream.index
         try:
-            if index in self._sounds:
-                for encoded in self._sounds[index].packets(packet):
+            if index in self._anew:
+                for encoded in self._anew[index].packets(packet):
                     writer.mux(encoded)
             elif index in self._outputs and packet.size:
                 self._copy(packet, writer)
@@ -111,17 +117,14 @@ class Copies:
         kind = "unknown" if stream.index in self._unknown else stream.type
         if self._accepted(stream, kind, self._format):
             return True
-        name = stream.codec_context.name if stream.codec_context is not None else kind
-        language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
-        what = f"{_KINDS.get(kind, kind)}{language}"
-        if kind == "audio" and (encoder := encoder_for(self._av, stream, self._format)):
-            self._encoders[stream.index] = encoder
-            known = encoder.removeprefix("lib")
-            self._changes.append(f"{what} was encoded anew as {known}, as the output's format cannot hold {name}")
+        encoder = {"audio": sound_encoder, "subtitle": text_encoder}.get(kind)
+        if encoder and (name := encoder(self._av, stream, self._format)):
+            self._encoders[stream.index] = name
             return True
         if not self._is_made_anew(stream, kind):
             other = "; an mkv file can" if self._accepted(stream, kind, _MATROSKA) else ""
-            self._changes.append(f"left out: {what}, as the output's format cannot hold {name}{other}")
+            codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else kind
+            self._changes.append(f"left out: {_name(stream, kind)}, as the output's format cannot hold {codec}{other}")
         return False
 
     def _is_made_anew(self, stream: Any, kind: str) -> bool:
@@ -152,6 +155,12 @@ class Copies:
         return True
 
 
+def _name(stream: Any, kind: str) -> str:
+    """What remarks call a stream, such as `sound (eng)`."""
+    language = f" ({stream.metadata['language']})" if "language" in stream.metadata else ""
+    return f"{_KINDS.get(kind, kind)}{language}"
+
+
 def options_for_tags(reader: Any, container: str) -> dict[str, str]:
     """Options of the writer, so that it keeps the tags of cameras and phones: their list has no place for covers."""
     of_devices = any(key.lower().startswith(_TAGS_OF_DEVICES) for key in reader.metadata)
@@ -171,4 +180,13 @@ def describe(source: Any, target: Any) -> None:
     """Give a stream the language, title and disposition of another."""
     ignored = ("encoder", "duration", "handler_name", "vendor_id")
     target.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in ignored})
+    if title := source.metadata.get("title") or _handler(source.metadata.get("handler_name", "")):
+        target.metadata["title"] = title
+        if target.container.format.name in _WITH_TRACKS:
+            target.metadata["handler_name"] = title  # what many players show
     target.disposition = int(source.disposition.value)
+
+
+def _handler(name: str) -> str:
+    """A track's name as mov and mp4 have it, if a person gave it; programs say there what they are."""
+    return "" if _OF_PROGRAMS.search(name) else name.strip()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE
+from sparsr.runtime.media.film.failures import of_output
 from sparsr.runtime.media.film.hdr import x265_options
 from sparsr.runtime.media.film.matrices import LIMITED, NO_MATRIX, is_grey, kept_range, matrix_of
 from sparsr.runtime.media.film.reading import has_alpha
@@ -95,10 +98,10 @@ def choose(av: Any, writer: Any, deep: bool, alpha: bool) -> Encoder:
 
 
 class FilmWriter:
-    """Encodes frames into one stream of a container."""
+    """Encodes frames into one stream of a container, the file `target`. Raises `SparsrError` if the encoder refuses."""
 
-    def __init__(self, av: Any, writer: Any, film: Any, frame: Any, preset: str | None) -> None:
-        self._av, self._writer, self._film = av, writer, film
+    def __init__(self, av: Any, writer: Any, target: Path, film: Any, frame: Any, preset: str | None) -> None:
+        self._av, self._writer, self._target, self._film = av, writer, target, film
         bits, alpha = bits_of(frame.format), has_alpha(frame)
         self._encoder = choose(av, writer, bits > 8, alpha)
         stored = av.VideoFormat(self._encoder.pixels)
@@ -137,6 +140,8 @@ class FilmWriter:
         if row.name == "libx265" and self._writer.format.name in ("mp4", "mov", "ipod"):
             context.codec_tag = "hvc1"  # without it players of one maker show nothing
         self._stream = stream
+        with self._refusals():
+            context.open()
         return stream
 
     def encode(self, frame: Any, pixels: Samples, ticks: int) -> None:
@@ -154,7 +159,7 @@ class FilmWriter:
         upscaled.colorspace, upscaled.color_range = self._matrix, self._range
         upscaled.pts, upscaled.time_base = ticks, self._film.time_base
         self._frames += 1
-        self._writer.mux(self._stream.encode(upscaled))
+        self._writer.mux(self._packets(upscaled))
 
     def _say_what_is_lost(self, frame: Any) -> None:
         for name in metadata_of(frame) - self._lost - self._kept:
@@ -163,11 +168,20 @@ class FilmWriter:
 
     def finish(self) -> None:
         """Write the frames that wait in the encoder."""
-        packets = list(self._stream.encode(None))
+        packets = self._packets(None)
         if self._encoder.name == "libx265" and self._frames < _X265_KNOWS_DELAY:
             for packet in packets:  # so few are decoded in the order in which they are shown
                 packet.dts = packet.pts
         self._writer.mux(packets)
+
+    def _packets(self, frame: Any) -> list[Any]:
+        with self._refusals():
+            return list(self._stream.encode(frame))
+
+    def _refusals(self) -> AbstractContextManager[None]:
+        what = f"the encoder {self._encoder.name} refuses frames of {self._stream.width}x{self._stream.height} pixels"
+        other = self._target.with_suffix(".mp4" if self._writer.format.name == "webm" else ".webm")
+        return of_output(self._av, self._target, what, f"enlarge less, or name a film of another kind, such as {other}")
 
 
 def metadata_of(frame: Any) -> set[str]:
