@@ -12,8 +12,9 @@ from PIL import Image, TiffImagePlugin
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE, import_av
+from sparsr.runtime.media.psd import Psd
 from sparsr.runtime.media.tiff_reading import read_page
-from sparsr.runtime.samples import Samples
+from sparsr.runtime.samples import BYTE, Samples, converted
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _EXTRA, _TILES = 258, 262, 339, 338, 322  # TIFF tags
 _WHITE_IS_ZERO, _ASSOCIATED = 0, 1
@@ -75,6 +76,8 @@ def bits(image: Image.Image, file: BinaryIO) -> int:
     file.seek(0)
     head = file.read(_HEADER)
     file.seek(place)
+    if image.format == "PSD":
+        return Psd(image, file).bits
     if image.format == "PNG":
         return head[24]  # IHDR is the first chunk
     if image.format == "TIFF" and image.mode != "CMYK":  # which Pillow makes 8 bits, as colour profiles are applied
@@ -105,9 +108,11 @@ def pixi_bits(file: BinaryIO) -> int:
 def for_profiles(image: Image.Image, file: BinaryIO, where: Path) -> tuple[Image.Image, Samples | None] | None:
     """A TIFF in CMYK or Lab that Pillow does not read as Pillow's picture of 8 bits, which profiles are applied in.
 
-    Beside it its transparency [h, w], uint8, if it has some. None for all others, and for what Pillow reads. Raises
-    `SparsrError` if its compression cannot be read.
+    So are PSD of these kinds, and all of 8 bits. Beside it its transparency [h, w], uint8, if it has some. None for all
+    others, and for what Pillow reads. Raises `SparsrError` if its compression cannot be read.
     """
+    if image.format == "PSD":
+        return _psd(Psd(image, file))
     tags: Any = getattr(image, "tag_v2", {})
     photometric, depths = tags.get(_PHOTOMETRIC), tags.get(_BITS, ())
     channels = {_CMYK: 4, _LAB: 3}.get(photometric, 0)
@@ -127,6 +132,18 @@ def for_profiles(image: Image.Image, file: BinaryIO, where: Path) -> tuple[Image
     return Image.frombytes(mode, image.size, np.ascontiguousarray(levels[..., :channels]).tobytes()), alpha
 
 
+def _psd(psd: Psd) -> tuple[Image.Image, Samples | None] | None:
+    if not psd.mode or (psd.bits > 8 and psd.mode in ("L", "RGB")):
+        return None
+    samples = converted(psd.samples(), BYTE)
+    colours, alpha = (samples[..., :-1], samples[..., -1]) if psd.transparent else (samples, None)
+    if psd.mode == "CMYK":
+        colours = 255 - colours
+    if psd.mode == "LAB":  # whose a and b Pillow takes as signed numbers
+        colours = colours ^ np.array([0, 128, 128], np.uint8)
+    return Image.frombytes(psd.mode, psd.image.size, np.ascontiguousarray(colours).tobytes()), alpha
+
+
 def transparent(image: Image.Image) -> bool:
     """Whether the first channel of an opened TIFF beyond the colours is its transparency."""
     tags: Any = getattr(image, "tag_v2", {})
@@ -134,8 +151,10 @@ def transparent(image: Image.Image) -> bool:
     return bool(extra[0]) if len(extra) else len(tags.get(_BITS, ())) in (2, 4) and tags.get(_PHOTOMETRIC) != _CMYK
 
 
-def further_channels(image: Image.Image) -> int:
-    """Channels of an opened TIFF that are neither colours nor transparency, which are left out."""
+def further_channels(image: Image.Image, file: BinaryIO) -> int:
+    """Channels of an opened TIFF or PSD that are neither colours nor transparency, which are left out."""
+    if image.format == "PSD":
+        return Psd(image, file).further
     extra = np.atleast_1d(getattr(image, "tag_v2", {}).get(_EXTRA, ()))
     return len(extra) - bool(len(extra) and extra[0])
 
@@ -148,6 +167,8 @@ def read(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
     file.seek(0)
     if image.format == "TIFF":
         return _tiff(image, file, where)
+    if image.format == "PSD":
+        return Psd(image, file).samples()
     if image.format == "HEIF":
         return _heif(file)
     if image.format == "PPM":

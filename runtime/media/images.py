@@ -127,7 +127,7 @@ def _decoded(source: Opened) -> Picture:
         pixels = _upright(deep.read(image, source.file, source.path), 1 if image.format == "HEIF" else turn)
         grey = pixels.shape[2] < 3
         metadata = _described(source, grey)
-        return Picture(*_parts(pixels), metadata, grey, _sentence(_left_out(image)))
+        return Picture(*_parts(pixels), metadata, grey, _sentence(_left_out(source)))
     profile = image.info.get("icc_profile")
     image, extra_alpha = plain or (source.load(), None)
     remarks = [source.remark]
@@ -150,7 +150,7 @@ def _decoded(source: Opened) -> Picture:
         remarks.append("more than 8 bits a channel cut to 8: together with transparency no decoder here gives them")
     if alpha is not None and source.image.format in _MAYBE_UNUSED_ALPHA and not alpha.any():
         alpha = None
-    return Picture(rgb, alpha, metadata, grey, _sentence(*remarks, _left_out(source.image)))
+    return Picture(rgb, alpha, metadata, grey, _sentence(*remarks, _left_out(source)))
 
 
 def _described(source: Opened, grey: bool) -> Metadata:
@@ -160,8 +160,8 @@ def _described(source: Opened, grey: bool) -> Metadata:
     return replace(metadata, chunks=signalling(source.file))
 
 
-def _left_out(image: Image.Image) -> str | None:
-    count = deep.further_channels(image)
+def _left_out(source: Opened) -> str | None:
+    count = deep.further_channels(source.image, source.file)
     return f"left out: {count} further channels, which are neither colours nor transparency" if count else None
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageChops
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.media import png_chunks
+from sparsr.runtime.media import png_chunks, psd
 from sparsr.runtime.media.drawn_frames import DrawnFrames
 from sparsr.runtime.media.formats import FORMATS, READ_SUFFIXES
 from sparsr.runtime.media.gif_frames import GifAnimation
@@ -48,7 +48,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OTHERS = (
     ("a pointer of Git LFS", 0, b"version https://git-lfs"),
     ("a TIFF whose samples are stored in a way that is not read here", 0, _TIFF),
-    ("a Photoshop picture of more than 8 bits or of unusual colours", 0, b"8BPS"),
+    ("a Photoshop picture for very large sizes (PSB) or of unusual colours", 0, b"8BPS"),
     ("a PNG whose header is broken or missing", 0, png_chunks.SIGNATURE),
     ("a PNG whose bytes were changed by a transfer as text", 0, b"\x89PNG"),
     ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
@@ -171,6 +171,8 @@ def opened(path: str | Path) -> Iterator[Opened]:
             if image.format == "TIFF" and (numbers := Opened(path, shown, image, chunks).numbers) and numbers[0]:
                 with decoding(path):
                     image.seek(numbers[0])
+            if image.format == "PSD":
+                psd.describe(image, path)
             broken = isinstance(image, GifAnimation) and image.broken
             remark = f"{path} breaks off within a frame, which is left out" if broken else None
             yield Opened(path, shown, image, chunks, remark)
