@@ -196,6 +196,7 @@ MUTANTS = [
         "if False:",
         "test_sls.py",
     ),
+    Mutant("patterns renewed to the end", "pruning/sls.py", "if step <= last:", "if True:", "test_sls.py"),
     Mutant("scores not held", "pruning/sls.py", "        conv.scores.grad = None", "        pass", "test_sls.py"),
     Mutant("no decay outside of the mask", "pruning/sls.py", "alpha=self.settings.decay", "alpha=0.0", "test_sls.py"),
     Mutant(

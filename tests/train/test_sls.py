@@ -147,6 +147,28 @@ def test_sls_stops_at_the_budget_and_holds_it():
     assert any(not torch.equal(ranks_before[name], conv.rank) for name, conv in convs.items())
 
 
+@pytest.mark.parametrize(("share", "steps"), [(1.0, [1, 2, 3, 4, 5, 6]), (0.5, [1, 2, 3]), (0.0, [])])
+def test_weights_change_places_until_a_share_of_the_fine_tuning(share, steps):
+    method = Sls(SlsSettings("sls", m=16, update_every=1, renew_share=share))
+    network = method.phases()[0].begin(small_network())
+    tune = method.fine_tuning(6, lambda _: 1e-2)
+    conv = next(iter(sparse_convolutions(tune.begin(network)).values()))
+    changed = []
+    for step in range(1, 7):
+        before = conv.rank.clone()
+        with torch.no_grad():
+            conv.weight.copy_(conv.weight.flip(1))
+        tune.adjust_gradients(network, step)
+        changed += [step] * (not torch.equal(before, conv.rank))
+    assert changed == steps
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_the_fine_tuning_is_a_share(share):
+    with pytest.raises(SparsrError, match="renew_share"):
+        Sls(SlsSettings("sls", renew_share=share))
+
+
 def test_the_penalty_grows_while_the_compression_does_not():
     settings = SlsSettings("sls", m=16, cost_weight=1.0, anneal=1.5, anneal_below=0.1, anneal_every=3)
     method = Sls(settings)

@@ -137,6 +137,9 @@ class SlsSettings(PruningSettings):
     """Steps over which the growth is looked at. (From the code; the paper does not say.)"""
     update_every: int = 1000
     """Steps after which the weights are ranked again."""
+    renew_share: float = 1.0
+    """Share of the fine-tuning, 0 to 1, in which they still are (published: all of it). A weight that comes back has
+    the value it had when it went, which a step size falling to zero mends no more."""
     ordered: bool = True
     """Priorities are products of scores, so that gates shut from the last rank on."""
     score_gain: float = 1.0

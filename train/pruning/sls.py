@@ -107,6 +107,8 @@ class Sls(Method):
     def __init__(self, settings: SlsSettings) -> None:
         if not 0 < settings.budget <= 1:
             raise SparsrError(f"prune.budget is {settings.budget}", "give the share to keep, for example 0.125")
+        if not 0 <= settings.renew_share <= 1:
+            raise SparsrError(f"prune.renew_share is {settings.renew_share}", "give a share from 0 to 1")
         self.settings = settings
         self.frozen = False
         """Whether the budget has been reached."""
@@ -123,8 +125,15 @@ class Sls(Method):
         return [Phase("sls", s.steps, lambda _: s.lr, self._begin, self._penalty, self._adjust)]
 
     def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
-        """Training with the gates as they are. Which weights are the largest may still change, how many does not."""
-        return Phase("finetune", steps, rate, self._freeze, adjust_gradients=self._adjust)
+        """Training with the gates as they are. Which weights are the largest may change until `renew_share` of it."""
+        last = round(steps * self.settings.renew_share)
+
+        def adjust(network: SRNetwork, step: int) -> None:
+            hold_scores(network)
+            if step <= last:
+                self._renew(network, step)
+
+        return Phase("finetune", steps, rate, self._freeze, adjust_gradients=adjust)
 
     def deployed(self, network: SRNetwork) -> SRNetwork:
         """With zeros for the rest."""
@@ -228,6 +237,9 @@ class Sls(Method):
                 self.last_rate = rate
         if self.frozen:
             hold_scores(network)
+        self._renew(network, step)
+
+    def _renew(self, network: SRNetwork, step: int) -> None:
         if step % self.settings.update_every == 0:
             for conv in sparse_convolutions(network).values():
                 conv.update_ranks()

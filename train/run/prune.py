@@ -44,6 +44,8 @@ _GATE_SHARE = 0.4
 """Share of the steps in which SLS learns its gates."""
 _GATE_STEPS = 550
 """The number of such steps that the constants below belong to (recipes compare/rfdn_sls)."""
+_RENEW_SHARE = 0.5
+"""Share of SLS's fine-tuning in which weights may still change places."""
 _HELD_OUT = 8
 
 
@@ -154,6 +156,7 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
         "anneal_below": 0.5,
         "anneal_every": max(1, round(20 * stretch)),
         "update_every": max(1, round(50 * stretch)),
+        "renew_share": _RENEW_SHARE,
         "score_gain": max(1.0, 8.0 / stretch),
     }
 
