@@ -56,6 +56,7 @@ FORMATS = (
     Format("TGA", (".tga",), grey=True, max_side=65_535, signature=False),
     Format("PPM", (".ppm", ".pgm", ".pnm", ".pbm"), depths=_DEEP, alpha=False, grey=True, streamed=True),
     Format("HEIF", (".heic", ".heif", ".hif"), written=False),
+    Format("MPO", (".mpo",), written=False),
     Format("ICO", (".ico",), written=False),
     Format("PSD", (".psd",), written=False),
     Format("DDS", (".dds",), written=False),

@@ -274,6 +274,8 @@ def _completed(path: Path, file: BinaryIO, error: OSError) -> tuple[Image.Image,
     image.load()
     if _missing_rows(image) > _MOST_MISSING * image.height:
         raise error
+    if image.info.get("progressive"):
+        return image, f"{path} ends early; its picture is coarser than it was"
     return image, f"{path} ends early; what may be missing at its bottom is filled with one colour"
 
 

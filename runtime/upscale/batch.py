@@ -35,8 +35,8 @@ class Naming:
     formats: tuple[str, ...] = ()
     """Endings such as `.png`: at most one of pictures and one of films, in place of the source's own."""
 
-    def target(self, source: Path, folder: Path) -> Path:
-        """Where the result of a picture or film goes."""
+    def target(self, source: Path, folder: Path, apart: bool = False) -> Path:
+        """Where the result of a picture or film goes. apart: by a name that tells the source's ending too."""
         written, default = (
             (containers.OUTPUT_SUFFIXES, containers.DEFAULT_SUFFIX)
             if is_film(source)
@@ -44,7 +44,8 @@ class Naming:
         )
         own = source.suffix if source.suffix.lower() in written else default
         ending = next((name for name in self.formats if name in written), own)
-        return folder / f"{source.name.removesuffix(source.suffix)}{self.suffix}{ending}"
+        stem = source.name if apart else source.name.removesuffix(source.suffix)
+        return folder / f"{stem}{self.suffix}{ending}"
 
 
 def parse_formats(names: list[str]) -> tuple[str, ...]:
@@ -117,15 +118,26 @@ class Batch:
             raise SparsrError(f"{target} is the input folder itself", "name another one, or pass --suffix")
         report, written = BatchReport(), set[str]()
         remove_stale(target)
-        for path in self._files(source, target, report):
-            result = self.naming.target(path, target / path.parent.relative_to(source))
+        for path, result in self._results(self._files(source, target, report), source, target):
             self._one(path, result, report, written)
         if not (report.done or report.skipped or report.failed):
             suffixes = " ".join([*READ_SUFFIXES, *containers.READ_SUFFIXES])
             raise SparsrError(f"there are no images in {source} (nor films)", f"it needs files ending in {suffixes}")
         return report
 
-    def _files(self, source: Path, target: Path, report: BatchReport) -> Iterator[Path]:
+    def _results(self, files: list[str], source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+        """Every file and where its result goes: those of one name, whose endings differed, keep apart."""
+
+        def result(path: Path, apart: bool = False) -> Path:
+            return self.naming.target(path, target / path.parent.relative_to(source), apart)
+
+        names = Counter(str(result(Path(text))) for text in files)
+        shared = {name for name, count in names.items() if count > 1}
+        for path in map(Path, files):
+            found = result(path)
+            yield path, result(path, str(found) in shared and found.suffix != path.suffix)
+
+    def _files(self, source: Path, target: Path, report: BatchReport) -> list[str]:
         """The pictures and films, sorted; the others are counted."""
         others: Counter[str] = Counter()
         found = []
@@ -149,13 +161,11 @@ class Batch:
                 if known and path.is_file():
                     found.append(path)
                 elif known:
-                    others["broken links"] += 1
+                    others["broken links" if path.is_symlink() else "pipes or devices"] += 1
                 else:
                     others[path.suffix.lower() or "without an ending"] += 1
         report.passed_over = {what: count for what, count in sorted(others.items()) if count}
-        texts = [str(path) for path in sorted(found)]  # a Path that has been used holds much more
-        found.clear()
-        yield from map(Path, texts)
+        return [str(path) for path in sorted(found)]  # a Path that has been used holds much more
 
     def _one(self, source: Path, target: Path, report: BatchReport, written: set[str]) -> None:
         """One file. written: names of results so far, of which no two may be the same."""
@@ -176,9 +186,14 @@ class Batch:
             self._fail(report, source, f"{error.strerror or error}: {error.filename or source}", "")
 
     def _is_there(self, source: Path, target: Path) -> bool:
-        """Whether there is a result, or the PNG that took its place, which is not that of another source."""
-        instead, other = target.with_suffix(DEFAULT_SUFFIX), source.with_suffix(DEFAULT_SUFFIX)
-        return target.exists() or (instead.exists() and not other.exists())
+        """Whether there is a result, or the PNG that took its place."""
+        return target.exists() or self._instead(source, target).exists()
+
+    def _instead(self, source: Path, target: Path) -> Path:
+        """The PNG that takes the place of a result that its own format cannot hold."""
+        png = source.with_suffix(DEFAULT_SUFFIX)
+        name = target.with_suffix(DEFAULT_SUFFIX).name
+        return target.with_name(f"{source.name}{self.naming.suffix}{DEFAULT_SUFFIX}" if png.exists() else name)
 
     def _upscaled(self, source: Path, target: Path, report: BatchReport, written: set[str]) -> str:
         """Do it; a line that says what came of it."""
@@ -191,7 +206,7 @@ class Batch:
             except MisfitError:
                 if self.naming.formats or target.suffix == DEFAULT_SUFFIX:
                     raise
-                target = target.with_suffix(DEFAULT_SUFFIX)
+                target = self._instead(source, target)
                 _claim(source, target, written)
                 outcome = upscale_picture(source, target, self.upscaler, self.max_pixels)
         say(outcome.remarks)
@@ -207,7 +222,7 @@ class Batch:
 def _claim(source: Path, target: Path, written: set[str]) -> None:
     """Take the name for a result. Raises `SparsrError` if it is taken."""
     if str(target) in written:
-        raise SparsrError(f"{source}: its result {target} is that of another file", "rename it, or pass no --format")
+        raise SparsrError(f"{source}: its result {target} is that of another file", "rename it")
     if target.exists() and source.samefile(target):
         raise SparsrError(f"the output {target} is the input itself", "name another folder")
     written.add(str(target))

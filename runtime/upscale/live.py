@@ -27,7 +27,8 @@ _END_KEYS = (ord("q"), 27)
 _DEFAULT_RATE = 25.0
 _FIRST_FRAME = 10.0  # seconds to wait for
 _WAIT = 0.5
-_GREEN, _SCALE, _THICKNESS = (80, 220, 80), 0.5, 1
+_SCALE = 0.5
+_STROKES = (((0, 0, 0), 3), ((80, 220, 80), 1))  # colour and thickness: green on black is read on anything
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def show(source: str, upscaler: PictureUpscaler, seconds: float | None = None) -
             frame, came = taken
             result = np.ascontiguousarray(upscaler(frame))
             text = f"{figures.rate:.1f} frames/s  p90 {1000 * figures.latency_p90:.0f} ms"
-            cv2.putText(result, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, _SCALE, _GREEN, _THICKNESS, cv2.LINE_AA)
+            for colour, thickness in _STROKES:
+                cv2.putText(result, text, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, _SCALE, colour, thickness, cv2.LINE_AA)
             _show(cv2, result)
             figures.add(came, time.monotonic())
             shown += 1

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from sparsr import Upscaler
 from sparsr.runtime.errors import MisfitError, SparsrError
-from sparsr.runtime.media.formats import FORMATS
+from sparsr.runtime.media.formats import FORMATS, READ_SUFFIXES
 from sparsr.runtime.media.hidden_colour import covered
 from sparsr.runtime.media.images import Picture, read_image, write_image
 from sparsr.runtime.media.metadata import Metadata
@@ -267,3 +267,21 @@ def test_sixteen_bits_of_cmyk_and_lab_are_those_of_eight(tmp_path, model, planar
     found, expected = (read_image(tmp_path / name) for name in ("deep.tif", "eight.tif"))
     np.testing.assert_array_equal(found.rgb, expected.rgb)
     assert found.remark == expected.remark
+
+
+def test_a_progressive_jpeg_that_ends_early_is_called_coarser(tmp_path):
+    """Its first passes hold the whole picture."""
+    Image.fromarray(smooth(480, 640)).save(tmp_path / "whole.jpg", progressive=True)
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 9 // 10])
+    found = read_image(tmp_path / "cut.jpg")
+    assert "coarser" in found.remark
+    assert np.abs(found.rgb.astype(int) - smooth(480, 640)).mean() < 8
+
+
+def test_a_stereo_photo_by_its_ending(tmp_path):
+    views = [Image.fromarray(smooth()), Image.fromarray(smooth()[:, ::-1].copy())]
+    views[0].save(tmp_path / "a.mpo", save_all=True, append_images=views[1:])
+    assert READ_SUFFIXES[".mpo"].name == "MPO"  # so that folders take it
+    report = upscaled(tmp_path / "a.mpo", tmp_path / "a.png")
+    assert (report.width, report.height) == (128, 96) and "1 further picture" in report.remarks[0]
