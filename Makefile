@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 
 .PHONY: demo test mutate lint docs gate wheel release windows model sanitize bench apk android-native android-aar clean
 
@@ -89,7 +90,7 @@ release: $(VENV)/.linked
 # The engine for Windows on x86-64, cross-built by mingw-w64 (apt install g++-mingw-w64-x86-64-posix).
 windows:
 	cmake -S runtime/native -B build/windows -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/runtime/native/windows.cmake -DSPARSR_TOOLS=ON
-	cmake --build build/windows --parallel
+	cmake --build build/windows --parallel $(CORES)
 
 docs: $(VENV)/.installed-tests
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
@@ -127,11 +128,11 @@ RUNTIME_OF = $$(gcc -print-file-name=lib$(1).so)
 sanitize: $(VENV)/.installed-tests
 	cmake -S runtime/native -B build/sanitize-address -DSPARSR_SANITIZE=address,undefined -DSPARSR_DIGEST=sanitize \
 		-DSPARSR_TOOLS=ON
-	cmake --build build/sanitize-address --parallel
+	cmake --build build/sanitize-address --parallel $(CORES)
 	LD_PRELOAD="$(call RUNTIME_OF,asan) $(call RUNTIME_OF,ubsan)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 		SPARSR_MUTATIONS=2500 $(call SANITIZED,address) tests/runtime/native
 	cmake -S runtime/native -B build/sanitize-thread -DSPARSR_SANITIZE=thread -DSPARSR_DIGEST=sanitize
-	cmake --build build/sanitize-thread --parallel
+	cmake --build build/sanitize-thread --parallel $(CORES)
 	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
 		$(call SANITIZED,thread) tests/runtime/native/test_native_threads.py tests/runtime/native/test_native_memory.py \
 		tests/runtime/native/test_stream_tflite.py

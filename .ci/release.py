@@ -7,6 +7,7 @@ of the picture formats come from Debian's packages, unpacked aside.
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import shutil
 import subprocess
@@ -49,7 +50,8 @@ def build(machine: str, folder: Path) -> Path:
         tree = Path(temporary) / "tree"
         sources = str(ROOT / "runtime/native")
         subprocess.run(["cmake", "-S", sources, "-B", str(tree), "-DSPARSR_TOOLS=ON", *options], check=True)
-        subprocess.run(["cmake", "--build", str(tree), "--parallel", "--target", PROGRAM], check=True)
+        cores = str(os.cpu_count() or 1)  # without a number make starts all at once
+        subprocess.run(["cmake", "--build", str(tree), "--parallel", cores, "--target", PROGRAM], check=True)
         name = f"sparsr-bench-{version()}-linux-{machine}"
         archive = folder / f"{name}.tar.gz"
         with tarfile.open(archive, "w:gz") as content:
