@@ -36,9 +36,9 @@ Event = tuple[int, int, str]
 
 
 def text_encoder(av: Any, stream: Any, container: str) -> str | None:
-    """FFmpeg's name of the encoder; None of what is no text, such as the pictures of DVDs."""
+    """FFmpeg's name of the encoder; None of what is no text, such as the pictures of DVDs, and before PyAV 16.1."""
     name, context = _ENCODERS.get(container), stream.codec_context
-    known = context is not None and context.codec.canonical_name in _TEXTS
+    known = context is not None and context.codec.canonical_name in _TEXTS and hasattr(context, "encode_subtitle")
     return name if known and name in av.codecs_available else None
 
 
