@@ -7,69 +7,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save
 from torch.nn import functional as F
 
-from sparsr.export.forms.native import pack
-from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
-from tests.runtime.native.native_models import kernels_of, native_run, share_places
-
-SETS = ("plain", "base", "avx2", "avx512", "neon")
-SIZES = ((1, 1), (5, 3), (7, 33), (4, 97))
-
-
-def model_of(layers, tensors, channels, instruction_set, scale=1):
-    program = {
-        "input_channels": channels,
-        "scale": scale,
-        "minimum_size": 1,
-        "value_range": 1.0,
-        "layers": layers,
-        "output": len(layers),
-    }
-    content = save(
-        {name: np.ascontiguousarray(value) for name, value in tensors.items()}, {"sparsr.program": json.dumps(program)}
-    )
-    try:
-        return NativeModel(content, instruction_set)
-    except SparsrError as error:
-        if "instruction set" in str(error):
-            pytest.skip(f"this processor has no {instruction_set}")
-        raise
-
-
-def layer(kind, inputs=(0,), name="n0", **options):
-    return {"kind": kind, "name": name, "inputs": list(inputs), **options}
-
-
-def conv_layer(rng, weight, **options):
-    outputs, _, side, _ = weight.shape
-    tensors = {"w": weight, "b": rng.normal(size=outputs).astype(np.float32)}
-    padding = [side // 2] * 4
-    return {"stride": 1, "groups": 1, "padding": padding, "weight": "w", "bias": "b", **options}, tensors
-
-
-def convolved(image, weight, bias, stride):
-    side = weight.shape[2]
-    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (side // 2,) * 2, (side // 2,) * 2))
-    height, width = ((size - 1) // stride + 1 for size in image.shape[2:])
-    result = np.zeros((1, len(weight), height, width)) + bias[None, :, None, None]
-    for dy in range(side):
-        for dx in range(side):
-            seen = padded[
-                :, :, dy : dy + (height - 1) * stride + 1 : stride, dx : dx + (width - 1) * stride + 1 : stride
-            ]
-            result += np.einsum("oc,nchw->nohw", weight[:, :, dy, dx].astype(np.float64), seen)
-    return result
-
-
-def image_of(rng, channels, height, width):
-    return rng.normal(size=(1, channels, height, width)).astype(np.float32)
-
-
-def check(model, image, expected):
-    np.testing.assert_allclose(native_run(model, image), expected, rtol=0, atol=2e-5 * max(1, np.abs(expected).max()))
+from tests.runtime.native.native_models import native_run
+from tests.runtime.native.operator_programs import SETS, SIZES, check, conv_layer, convolved, image_of, layer, model_of
 
 
 @pytest.mark.parametrize("instruction_set", SETS)
@@ -140,59 +82,6 @@ def test_nearest_enlargement(instruction_set, factor):
         image = image_of(rng, 3, *size)
         large = image.repeat(factor, 2).repeat(factor, 3)
         check(model, image, convolved(large, weight, tensors["b"], 1))
-
-
-@pytest.mark.parametrize("outputs", [4, 11])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("shared", [2, 4])
-@pytest.mark.parametrize("instruction_set", SETS[1:])
-def test_patterns_shared_by_outputs(instruction_set, shared, stride, outputs):
-    rng = np.random.default_rng(6)
-    weight = share_places(rng, outputs, 10, 3, shared, 8)
-    options, tensors = conv_layer(rng, weight, activation={"function": "relu"})
-    options["stride"] = stride
-    model = model_of([layer("Conv", **options)], tensors, 10, instruction_set)
-    model.set_plan(json.dumps({"operations": [{"layer": "n0", "kernel": "shared"}]}))
-    for size in ((1, 1), (6, 4), (9, 34), (6, 223)):
-        image = image_of(rng, 10, *size)
-        check(model, image, np.maximum(convolved(image, weight, tensors["b"], stride), 0))
-        if stride == 1:
-            assert kernels_of(model)["n0"] == "shared"
-
-
-def packed_layer(rng, outputs, v):
-    """A convolution of 10 channels in the packed form, its tensors, and its weight."""
-    weight = share_places(rng, outputs, 10, 3, v, 8)
-    weight[0, :, 1, 1] = 0  # what others read there this one does not
-    packed = pack(weight, 8, v)
-    options, tensors = conv_layer(rng, weight, m=8, v=v, values="v", indices="i")
-    del options["weight"], tensors["w"]
-    return options, tensors | {"v": packed.values, "i": packed.indices}, weight
-
-
-@pytest.mark.parametrize("outputs", [4, 11])
-@pytest.mark.parametrize("v", [1, 2, 4])
-@pytest.mark.parametrize("instruction_set", SETS)
-def test_places_stored_once_for_several_outputs(instruction_set, v, outputs):
-    rng = np.random.default_rng(7)
-    options, tensors, weight = packed_layer(rng, outputs, v)
-    model = model_of([layer("Conv", **options)], tensors, 10, instruction_set)
-    for kernel in ("sparse", "shared") if v > 1 and instruction_set != "plain" else ("sparse",):
-        model.set_plan(json.dumps({"operations": [{"layer": "n0", "kernel": kernel}]}))
-        image = image_of(rng, 10, 6, 35)
-        check(model, image, convolved(image, weight, tensors["b"], 1))
-        assert kernels_of(model)["n0"] == (kernel if instruction_set != "plain" else "plain")
-
-
-@pytest.mark.parametrize("v", [0, 1, 3, 4, 5, -2, 2.5, "2", None, 1 << 40])
-def test_places_for_other_outputs_are_refused(v):
-    options, tensors, _ = packed_layer(np.random.default_rng(7), 12, 2)
-    model_of([layer("Conv", **options)], tensors, 10, "plain")
-    with pytest.raises(SparsrError):
-        model_of([layer("Conv", **options | {"v": v})], tensors, 10, "plain")
-    del options["v"]
-    with pytest.raises(SparsrError, match="n0 has places for other weights"):
-        model_of([layer("Conv", **options)], tensors, 10, "plain")
 
 
 def test_unknown_kinds_are_refused_by_name():
