@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from sparsr.runtime.cli.plan_table import convolution_costs, cost_table
+from sparsr.runtime.cli.plan_table import Sparsity, convolution_costs, cost_table
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -14,7 +14,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     costs = commands.add_parser("costs", help="what convolutions cost on this machine")
     costs.set_defaults(command=run)
     costs.add_argument("--shapes", nargs="+", type=shape, required=True, metavar="INxOUT[xSIDE]", help="64x64: 64x64x3")
-    costs.add_argument("--sparsity", nargs="+", type=sparsity, default=[None], metavar="N:M", help="or dense (default)")
+    costs.add_argument("--sparsity", nargs="+", type=sparsity, default=[None], metavar="N:M[xV]", help="or dense (default)")
     costs.add_argument("--width", type=int, default=320, help="of the image (default 320)")
     costs.add_argument("--json", action="store_true", help="as JSON")
 
@@ -25,12 +25,12 @@ def shape(text: str) -> tuple[int, int, int]:
     return inputs, outputs, side
 
 
-def sparsity(text: str) -> tuple[int, int] | None:
-    """N:M, or None for dense."""
+def sparsity(text: str) -> Sparsity | None:
+    """N:M, N:MxV for places shared by V outputs, or None for dense."""
     if text == "dense":
         return None
-    n, m = map(int, text.split(":"))
-    return n, m
+    n, m, shared = map(int, (text.replace(":", "x") + "x1").split("x")[:3])
+    return n, m, shared
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from sparsr.runtime.engines.native.load import HALF, NativeModel, PixelArray
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes
 
+Sparsity = tuple[int, int, int]
+"""N, M and V: of every M input channels N have weights, at the same places for V consecutive outputs."""
 _SHAPE = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory")
 _HEAD = (*_SHAPE, "ms", "share", "peak", "taps")
 
@@ -135,27 +138,29 @@ class ConvolutionCost:
     inputs: int
     outputs: int
     side: int
-    sparsity: tuple[int, int] | None
+    sparsity: Sparsity | None
     width: int
     seconds: dict[str, float]
     measured: bool
 
 
 def convolution_costs(
-    shapes: Sequence[tuple[int, int, int]], sparsities: Sequence[tuple[int, int] | None], width: int
+    shapes: Sequence[tuple[int, int, int]], sparsities: Sequence[Sparsity | None], width: int
 ) -> list[ConvolutionCost]:
-    """Costs of every shape (inputs, outputs, side) with every N:M sparsity; see `layer_cost`."""
+    """Costs of every shape (inputs, outputs, side) with every sparsity; see `layer_cost`."""
     return [_convolution_cost(*shape, sparsity, width) for shape in shapes for sparsity in sparsities]
 
 
 def _convolution_cost(
-    inputs: int, outputs: int, side: int, sparsity: tuple[int, int] | None, width: int
+    inputs: int, outputs: int, side: int, sparsity: Sparsity | None, width: int
 ) -> ConvolutionCost:
-    best = layer_cost(inputs, outputs, side, sparsity, width)  # raises if the shape itself is impossible
+    of_group, shared = (sparsity[:2], sparsity[2]) if sparsity else (None, 1)
+    measured = partial(layer_cost, inputs, outputs, side, of_group, width, shared=shared)
+    best = measured()  # raises if the shape itself is impossible
     seconds: dict[str, float] = {}
     for kernel in KERNELS:
         try:
-            seconds[kernel] = layer_cost(inputs, outputs, side, sparsity, width, kernel).seconds
+            seconds[kernel] = measured(kernel=kernel).seconds
         except SparsrError:
             continue
     return ConvolutionCost(inputs, outputs, side, sparsity, width, seconds, best.measured)
@@ -165,11 +170,17 @@ def cost_table(costs: Sequence[ConvolutionCost]) -> str:
     """A line per convolution: microseconds a row on each kernel."""
     rows = [("in", "out", "side", "sparsity", *KERNELS, "us a row")]
     for cost in costs:
-        sparsity = "{}:{}".format(*cost.sparsity) if cost.sparsity else "dense"
+        sparsity = sparsity_text(cost.sparsity) if cost.sparsity else "dense"
         times = [f"{1e6 * cost.seconds[kernel]:.1f}" if kernel in cost.seconds else "-" for kernel in KERNELS]
         source = "measured" if cost.measured else "estimated"
         rows.append((str(cost.inputs), str(cost.outputs), str(cost.side), sparsity, *times, source))
     return "\n".join(_aligned(rows))
+
+
+def sparsity_text(sparsity: Sparsity) -> str:
+    """`4:32`, or `4:32x4` for places shared by four outputs."""
+    n, m, shared = sparsity
+    return f"{n}:{m}" + (f"x{shared}" if shared > 1 else "")
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -289,7 +289,7 @@ int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel,
                      double* seconds, int32_t* measured, char* error, size_t error_size) {
     return guarded(error, error_size, [&] {
         require(conv && seconds && measured, "an argument is missing");
-        const ConvShape shape{conv->inputs, conv->outputs, conv->side, conv->stride, conv->n, conv->m, width};
+        const ConvShape shape{conv->inputs, conv->outputs, conv->side, conv->stride, conv->n, conv->m, conv->shared, width};
         const Cost cost = conv_cost(shape, kernel, chosen_kernels(instruction_set), read_planning(nullptr).measure);
         *seconds = cost.seconds;
         *measured = cost.measured;

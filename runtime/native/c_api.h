@@ -116,11 +116,12 @@ SPARSR_API void sparsr_get_info(const sparsr_model* model, sparsr_info* info);
 SPARSR_API size_t sparsr_describe(const sparsr_model* model, char* text, size_t size);
 SPARSR_API void sparsr_free(sparsr_model* model);
 
-/* A convolution with side x side taps, of which n of every m input channels have weights; stride 1 or 2. */
+/* A convolution with side x side taps, of which n of every m input channels have weights, at the same places for `shared`
+ * consecutive outputs (1, 2 or 4); stride 1 or 2. */
 typedef struct {
-    int32_t inputs, outputs, side, stride, n, m;
+    int32_t inputs, outputs, side, stride, n, m, shared;
 } sparsr_conv;
-/* CPU seconds for one row of `width` pixels of its result on `kernel` (dense, sparse or winograd; NULL: the cheapest), by
+/* CPU seconds for one row of `width` pixels of its result on `kernel` (dense, sparse, shared or winograd; NULL: the cheapest), by
  * the times and constants of sparsr_set_plan's "measure"; `measured` tells which. Returns 0 on error. */
 SPARSR_API int sparsr_conv_cost(const sparsr_conv* conv, int32_t width, const char* kernel, const char* instruction_set,
                                 double* seconds, int32_t* measured, char* error, size_t error_size);

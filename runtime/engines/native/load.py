@@ -56,9 +56,10 @@ _ROW_READY = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_void_p)
 
 
 class Conv(ctypes.Structure):
-    """A convolution with side x side taps, of which n of every m input channels have weights."""
+    """A convolution with side x side taps, of which n of every m input channels have weights, at the same places for
+    `shared` consecutive outputs."""
 
-    _fields_ = [(name, c_int32) for name in ("inputs", "outputs", "side", "stride", "n", "m")]
+    _fields_ = [(name, c_int32) for name in ("inputs", "outputs", "side", "stride", "n", "m", "shared")]
 
 
 class Flops(ctypes.Structure):

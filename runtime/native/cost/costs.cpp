@@ -67,7 +67,7 @@ private:
 };
 
 double without_masks(const MaskedShape& shape, const Meter& meter, const KernelSet& kernels, int vectors) {
-    const Layer layer = make_layer({shape.inputs, shape.outputs, shape.side, 1, 1, 1, vectors * kernels.lanes});
+    const Layer layer = make_layer({shape.inputs, shape.outputs, shape.side, 1, 1, 1, 1, vectors * kernels.lanes});
     Op op;
     op.kind = Kind::conv;
     op.layer = &layer;

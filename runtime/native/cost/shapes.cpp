@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <tuple>
 
 #include "error.h"
 #include "ops/conv/conv.h"
@@ -19,8 +20,28 @@ void check(const ConvShape& shape) {
     require(shape.side >= 1 && shape.side <= largest_side && shape.side % 2 == 1,
             "a convolution's side is an odd number to " + std::to_string(largest_side));
     require(shape.m >= 1 && shape.m <= 256 && shape.n >= 0 && shape.n <= shape.m, "n of m is not 0 <= n <= m <= 256");
+    require(shape.shared == 1 || shape.shared == 2 || shape.shared == 4, "places are shared by 1, 2 or 4 outputs");
     require(shape.stride == 1 || shape.stride == 2, "a convolution's stride is 1 or 2");
     require(shape.width >= 1 && shape.width <= widest, "the width is out of range");
+}
+
+// Weights of one output, in the order in which files' are read.
+std::vector<Weight> random_places(const ConvShape& shape, std::mt19937& random) {
+    std::vector<int> channels(size_t(shape.inputs));
+    std::vector<Weight> places;
+    for (int tap = 0; tap < shape.side * shape.side; ++tap) {
+        std::iota(channels.begin(), channels.end(), 0);
+        for (int begin = 0; begin < shape.inputs; begin += shape.m) {
+            const auto group = channels.begin() + begin;
+            const int size = std::min(shape.m, shape.inputs - begin), kept = std::min(shape.n, size);
+            std::shuffle(group, group + size, random);
+            for (int i = 0; i < kept; ++i)
+                places.push_back({uint16_t(group[i]), uint8_t(tap / shape.side), uint8_t(tap % shape.side), 0.5f});
+        }
+    }
+    const auto place = [](const Weight& weight) { return std::tuple(weight.row, weight.channel, weight.column); };
+    std::sort(places.begin(), places.end(), [&](const Weight& a, const Weight& b) { return place(a) < place(b); });
+    return places;
 }
 
 }  // namespace
@@ -33,20 +54,13 @@ Layer make_layer(const ConvShape& shape) {
     layer.kernel_h = layer.kernel_w = shape.side;
     layer.top = layer.left = layer.bottom = layer.right = shape.side / 2;
     layer.bias.assign(size_t(shape.outputs), 0);
+    layer.shared = shape.shared;
     std::mt19937 random(0);  // the same weights every time
-    std::vector<int> channels(size_t(shape.inputs));
+    std::vector<Weight> places;  // of an output's weights
     for (int output = 0; output < shape.outputs; ++output) {
         layer.first.push_back(layer.weights.size());
-        for (int tap = 0; tap < shape.side * shape.side; ++tap) {
-            std::iota(channels.begin(), channels.end(), 0);
-            for (int begin = 0; begin < shape.inputs; begin += shape.m) {
-                const auto group = channels.begin() + begin;
-                const int size = std::min(shape.m, shape.inputs - begin), kept = std::min(shape.n, size);
-                std::shuffle(group, group + size, random);
-                for (int i = 0; i < kept; ++i)
-                    layer.weights.push_back({uint16_t(group[i]), uint8_t(tap / shape.side), uint8_t(tap % shape.side), 0.5f});
-            }
-        }
+        if (output % shape.shared == 0) places = random_places(shape, random);
+        layer.weights.insert(layer.weights.end(), places.begin(), places.end());
     }
     layer.first.push_back(layer.weights.size());
     return layer;

@@ -11,6 +11,7 @@ struct ConvShape {
     int inputs, outputs, side;  // `side` x `side` taps
     int stride;                 // 1 or 2
     int n, m;                   // n of every m input channels have weights
+    int shared;                 // so many consecutive outputs have them at the same places
     int width;                  // of the result
 };
 

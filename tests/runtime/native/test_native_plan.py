@@ -180,6 +180,8 @@ def test_estimated_costs_grow_with_the_weights():
         (64, 64, 3, None, 0),
         (64, 64, 7, None, 320, "winograd"),
         (64, 64, 3, None, 320, None, None, 3),
+        (64, 64, 3, (2, 32), 320, None, None, 1, 3),
+        (64, 64, 3, (2, 32), 320, "shared"),
     ],
 )
 def test_impossible_convolutions_have_no_cost(arguments):
@@ -193,10 +195,11 @@ def test_tables():
     assert [line.split()[:2] for line in lines[1:4]] == [["n0", "dense"], ["n1", "sparse"], ["n2", "winograd"]]
     assert len({len(line) for line in lines[:4]}) == 1
     assert [line.count("%") for line in lines[1:4]] == [2, 3, 2]  # of the time, the peak, and sparse loads
-    costs = convolution_costs([(64, 64, 3), (8, 8, 1)], [None, (2, 32)], 320)
-    kernels = [{"dense", "winograd"}, set(KERNELS), {"dense"}, {"dense", "sparse"}]
+    costs = convolution_costs([(64, 64, 3), (8, 8, 1)], [None, (2, 32, 1), (2, 32, 4)], 320)
+    single = {"dense", "sparse"}
+    kernels = [{"dense", "winograd"}, single | {"winograd"}, set(KERNELS), {"dense"}, single, {*single, "shared"}]
     assert [set(cost.seconds) for cost in costs] == kernels
-    assert "2:32" in cost_table(costs).splitlines()[2]
+    assert [line.split()[3] for line in cost_table(costs).splitlines()[1:4]] == ["dense", "2:32", "2:32x4"]
 
 
 MASKED = graphs.drawn_graph(20, [[0, 3], [1], []], 1)
