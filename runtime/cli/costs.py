@@ -14,7 +14,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     costs = commands.add_parser("costs", help="what convolutions cost on this machine")
     costs.set_defaults(command=run)
     costs.add_argument("--shapes", nargs="+", type=shape, required=True, metavar="INxOUT[xSIDE]", help="64x64: 64x64x3")
-    costs.add_argument("--sparsity", nargs="+", type=sparsity, default=[None], metavar="N:M[xV]", help="or dense (default)")
+    costs.add_argument(
+        "--sparsity", nargs="+", type=sparsity, default=[None], metavar="N:M[xV]", help="or dense (default)"
+    )
     costs.add_argument("--width", type=int, default=320, help="of the image (default 320)")
     costs.add_argument("--json", action="store_true", help="as JSON")
 

@@ -151,9 +151,7 @@ def convolution_costs(
     return [_convolution_cost(*shape, sparsity, width) for shape in shapes for sparsity in sparsities]
 
 
-def _convolution_cost(
-    inputs: int, outputs: int, side: int, sparsity: Sparsity | None, width: int
-) -> ConvolutionCost:
+def _convolution_cost(inputs: int, outputs: int, side: int, sparsity: Sparsity | None, width: int) -> ConvolutionCost:
     of_group, shared = (sparsity[:2], sparsity[2]) if sparsity else (None, 1)
     measured = partial(layer_cost, inputs, outputs, side, of_group, width, shared=shared)
     best = measured()  # raises if the shape itself is impossible

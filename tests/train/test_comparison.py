@@ -13,7 +13,7 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.train import cli as cli
 from sparsr.train.networks import build
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.layer_costs import Layer, measure_layers, sparse_layers
+from sparsr.train.pruning.layer_costs import Costs, Layer, sparse_layers
 from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
 from sparsr.train.pruning.settings import SlsSettings
 from sparsr.train.pruning.sls import Sls, with_gates
@@ -130,7 +130,7 @@ def test_layers_and_the_sizes_of_their_results():
 def test_measured_costs_are_what_pruning_takes(tmp_path):
     network = build("edsr", 2, channels=16, blocks=1)
     layers = sparse_layers(network, 8, 30, 40)
-    costs = measure_layers(layers, 8, lambda _: None)
+    costs = Costs().table(layers, 8, 1)
     assert all(len(seconds) == 9 and seconds[0] == 0 and min(seconds[1:]) > 0 for seconds in costs.values())
     assert costs["body.0.body.0"] == costs["body.1"]
     (tmp_path / "costs.json").write_text(json.dumps({"layers": costs}))

@@ -18,7 +18,7 @@ from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
-from sparsr.train.pruning.l1 import slimmed
+from sparsr.train.pruning.l1 import kept_tensors, slimmed
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.selection import align, best_units, considered, kept_counts, unit_scores
 from sparsr.train.pruning.settings import AsslSettings
@@ -93,10 +93,9 @@ class Assl(Method):
 
     def state(self) -> dict[str, Tensor]:
         """Picks and increments."""
-        kept = {f"kept/{name}": torch.tensor(indices) for name, indices in (self.kept or {}).items()}
         updates = {f"updates/{name}": tensor for name, tensor in self.updates.items()}
         counts = {f"counts/{name}": torch.tensor(count) for name, count in (self.counts or {}).items()}
-        return kept | updates | counts
+        return kept_tensors(self.kept) | updates | counts
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """As written by `state`."""

@@ -11,14 +11,11 @@ import math
 from fractions import Fraction
 from pathlib import Path
 
-from torch import nn
-
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
+from sparsr.train.pruning.channel_counts import removable, scaled, sizes, widest
 from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse
-from sparsr.train.pruning.selection import considered
 from sparsr.train.pruning.settings import SlsSettings
 from sparsr.train.pruning.sls import increments, read_costs, with_gates
 from sparsr.train.pruning.sparse_conv import sparse_convolutions
@@ -86,16 +83,22 @@ def weights_per_group(network: SRNetwork, m: int, share: float) -> dict[str, int
     return counts
 
 
-def table_group_size(path: Path) -> int:
-    """M of a table of measured costs. Raises `SparsrError` if the file is none."""
+def table_group_size(path: Path, shared: int) -> int:
+    """M of a table of measured costs for patterns of `shared` filters. Raises `SparsrError` if the file is none."""
     try:
-        m = json.loads(path.read_text(encoding="utf-8"))["m"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        m, of = table["m"], table.get("shared", 1)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SparsrError(
             f"{path} is no table of costs ({error})", "measure one: sparsr train costs NET --out TABLE"
         ) from error
     if m not in GROUP_SIZES:
         raise SparsrError(f"{path} has costs for M = {m!r}", "measure them again with --m 32, 16, 8 or 4")
+    if of != shared:
+        raise SparsrError(
+            f"{path} has costs of patterns shared by {of!r} filters, not {shared}",
+            f"measure them again with --shared {shared}",
+        )
     return int(m)
 
 
@@ -128,46 +131,19 @@ def kept_channels(network: SRNetwork, share: float, skip: list[str]) -> dict[str
     All groups keep about the same share of their channels. Raises `SparsrError` if there is nothing to remove, or not
     enough of it.
     """
-    groups = considered(channel_groups(network), skip)
-    if not groups:
-        raise SparsrError("the network has no channels that could go", "try --method sls or nm")
-    macs, convs = layer_macs(network, _SIDE, _SIDE), convolutions(network)
+    groups, convs = removable(network, skip), convolutions(network)
+    macs = layer_macs(network, _SIDE, _SIDE)
     total = sum(macs.values())
 
     def cost(counts: dict[str, int]) -> float:
-        return sum(macs.get(name, 0) * part for name, part in _left(convs, groups, counts).items())
+        left = sizes(convs, groups, counts)
+        whole = {name: (conv.out_channels, conv.in_channels) for name, conv in convs.items()}
+        return sum(macs.get(name, 0) * math.prod(left[name]) / math.prod(whole[name]) for name in convs)
 
-    def scaled(part: float) -> dict[str, int]:
-        return {g.name: len(g.blocks) * max(1, math.floor(part * g.size / len(g.blocks))) for g in groups}
-
-    low, high = 0.0, 1.0
-    if cost(scaled(low)) > share * total:
-        raise _too_small(share, cost(scaled(low)) / total)
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if cost(scaled(middle)) <= share * total else (low, middle)
-    counts = scaled(low)
-    growing = True
-    while growing:
-        growing = False
-        for group in sorted(groups, key=lambda g: counts[g.name] / g.size):
-            more = counts | {group.name: counts[group.name] + len(group.blocks)}
-            if more[group.name] <= group.size and cost(more) <= share * total:
-                counts, growing = more, True
+    counts = widest(groups, cost, share * total)
+    if counts is None:
+        raise _too_small(share, cost(scaled(groups, 0)) / total)
     return counts
-
-
-def _left(convs: dict[str, nn.Conv2d], groups: list[ChannelGroup], counts: dict[str, int]) -> dict[str, float]:
-    """Share of every convolution's weights that stays if the groups keep so many units."""
-    outputs = {name: float(conv.out_channels) for name, conv in convs.items()}
-    inputs = {name: float(conv.in_channels) for name, conv in convs.items()}
-    for group in groups:
-        gone = group.size - counts[group.name]
-        for writer in group.writers:
-            outputs[writer] -= gone * len(group.filters(writer)[0])
-        for reader in group.readers:
-            inputs[reader] -= gone * len(group.channels(reader)[0])
-    return {name: outputs[name] / c.out_channels * inputs[name] / c.in_channels for name, c in convs.items()}
 
 
 def _too_small(share: float, least: float) -> SparsrError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_groups import channel_groups
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.selection import Kept, align, best_units, considered, kept_counts, matches, unit_scores
-from sparsr.train.pruning.settings import FilterSettings
+from sparsr.train.pruning.settings import FilterSettings, L1Settings
 from sparsr.train.pruning.slimming import slim
 
 
@@ -34,6 +34,26 @@ def slimmed(network: SRNetwork, kept: Kept, reinit: list[str]) -> SRNetwork:
     return small
 
 
+def largest(network: SRNetwork, settings: FilterSettings) -> Kept:
+    """The units of every group with the largest mean |weight|, as many as the settings say."""
+    groups = considered(channel_groups(network), settings.skip)
+    counts, scores = kept_counts(groups, settings), filter_scores(network)
+    return {
+        group.name: best_units(align(unit_scores(scores, group), settings.align), group, counts[group.name])
+        for group in groups
+    }
+
+
+def by_counts(network: SRNetwork, counts: dict[str, int]) -> Kept:
+    """So many of the largest units of the groups named and all of the others; layers agree by their means."""
+    return largest(network, L1Settings("l1", align="mean", round_to=1, group_channels=counts)) if counts else {}
+
+
+def narrowed(network: SRNetwork, counts: dict[str, int]) -> SRNetwork:
+    """A plain copy with so many channels; see `by_counts`."""
+    return slimmed(network, by_counts(network, counts), [])
+
+
 class L1(Method):
     """See the module's docstring."""
 
@@ -42,12 +62,7 @@ class L1(Method):
 
     def finish(self, network: SRNetwork) -> SRNetwork:
         """Rank by mean |weight|, slim."""
-        groups = considered(channel_groups(network), self.settings.skip)
-        counts, scores = kept_counts(groups, self.settings), filter_scores(network)
-        self.kept = {
-            group.name: best_units(align(unit_scores(scores, group), self.settings.align), group, counts[group.name])
-            for group in groups
-        }
+        self.kept = largest(network, self.settings)
         return slimmed(network, self.kept, self.settings.reinit)
 
     def fine_tuning(self, steps: int, rate: Callable[[int], float]) -> Phase:
@@ -56,9 +71,18 @@ class L1(Method):
 
     def state(self) -> dict[str, Tensor]:
         """The kept indices."""
-        return {f"kept/{name}": torch.tensor(indices) for name, indices in (self.kept or {}).items()}
+        return kept_tensors(self.kept)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """As written by `state`."""
-        kept = {name.removeprefix("kept/"): tensor.tolist() for name, tensor in state.items()}
-        self.kept = kept or None
+        self.kept = kept_of(state)
+
+
+def kept_tensors(kept: Kept | None) -> dict[str, Tensor]:
+    """Kept indices as a part of a method's state."""
+    return {f"kept/{name}": torch.tensor(indices) for name, indices in (kept or {}).items()}
+
+
+def kept_of(state: Mapping[str, Tensor]) -> Kept | None:
+    """As written by `kept_tensors`; None if there are none."""
+    return {name.removeprefix("kept/"): t.tolist() for name, t in state.items() if name.startswith("kept/")} or None

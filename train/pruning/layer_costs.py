@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse
+from sparsr.train.pruning.nm import GROUP_SIZES, SHARED, Sparsity, can_be_sparse
 
 
 @dataclass(frozen=True)
@@ -65,33 +65,57 @@ def layers_of(network: SRNetwork, height: int, width: int) -> dict[str, Layer]:
     return found
 
 
-def measure_layers(layers: dict[str, Layer], m: int, report: Callable[[str], None]) -> dict[str, list[float]]:
-    """CPU seconds of one thread for each layer with N = 0, 1, ..., m weights per group, on the cheapest kernel.
+class Costs:
+    """CPU seconds of one thread for a row of a convolution's result, on the cheapest kernel: measured when asked for.
 
-    N = 0 counts as free. Layers of one shape are measured once. Raises `SparsrError` if the native engine cannot be
-    built or has no fast kernel for a layer.
+    With a file they are the same for a run that goes on later, whatever the machine does meanwhile.
     """
-    rows: dict[tuple[int, ...], list[float]] = {}
-    for layer in layers.values():
-        shape = _shape(layer)
-        if shape not in rows:
-            sparse = [seconds_of(layer, (n, m)) for n in range(1, m)]
-            rows[shape] = [0.0, *sparse, seconds_of(layer, None)]
-            report(
-                f"{layer.inputs} -> {layer.outputs} channels, {layer.side}x{layer.side}, {layer.width} pixels wide: "
-                f"{1e6 * rows[shape][1]:.1f} us a row with 1:{m}, {1e6 * rows[shape][-1]:.1f} dense"
+
+    def __init__(self, path: Path | None = None) -> None:
+        """`path`: where `save` keeps them. Raises `SparsrError` if it holds something else."""
+        self.path = path
+        self.rows: dict[str, float] = {}
+        if path and path.exists():
+            try:
+                self.rows = {str(key): float(value) for key, value in json.loads(path.read_text("utf-8")).items()}
+            except (OSError, ValueError, AttributeError, TypeError) as error:
+                raise SparsrError(f"{path} holds no costs ({error})", "remove it: they are measured again") from error
+
+    def row(self, layer: Layer, sparsity: Sparsity | None = None) -> float:
+        """Seconds for a row of the layer's result with N of M weights, or all. Raises `SparsrError` as `layer_cost`."""
+        key = f"{layer.inputs} {layer.outputs} {layer.side} {layer.stride} {layer.width} {sparsity or 'dense'}"
+        if key not in self.rows:
+            of_group, shared = ((sparsity.n, sparsity.m), sparsity.shared) if sparsity else (None, 1)
+            cost = layer_cost(
+                layer.inputs, layer.outputs, layer.side, of_group, layer.width, stride=layer.stride, shared=shared
             )
-    return {name: [seconds * layer.height for seconds in rows[_shape(layer)]] for name, layer in layers.items()}
+            self.rows[key] = cost.seconds
+        return self.rows[key]
 
+    def dense(self, layers: Iterable[Layer]) -> float:
+        """Seconds for the whole results of layers with all their weights."""
+        return sum(layer.height * self.row(layer) for layer in layers)
 
-def seconds_of(layer: Layer, sparsity: tuple[int, int] | None) -> float:
-    """CPU seconds of one thread for a row of the layer's result, with N of M weights or all, on the cheapest kernel."""
-    width, stride = layer.width, layer.stride
-    return layer_cost(layer.inputs, layer.outputs, layer.side, sparsity, width, stride=stride).seconds
+    def table(
+        self, layers: dict[str, Layer], m: int, shared: int, report: Callable[[str], None] = lambda _: None
+    ) -> dict[str, list[float]]:
+        """Seconds for each layer's whole result with N = 0, 1, ..., m weights per group; N = 0 counts as free."""
+        rows: dict[str, list[float]] = {}
+        told = set()
+        for name, layer in layers.items():
+            sparse = [self.row(layer, Sparsity(n, m, shared)) for n in range(1, m)]
+            rows[name] = [seconds * layer.height for seconds in (0.0, *sparse, self.row(layer))]
+            shape = f"{layer.inputs} -> {layer.outputs} channels, {layer.side}x{layer.side}, {layer.width} pixels wide"
+            if shape not in told:
+                told.add(shape)
+                first = Sparsity(1, m, shared)
+                report(f"{shape}: {1e6 * sparse[0]:.1f} us a row with {first}, {1e6 * self.row(layer):.1f} dense")
+        return rows
 
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    return layer.inputs, layer.outputs, layer.side, layer.stride, layer.width
+    def save(self) -> None:
+        """Keep them in the file."""
+        if self.path:
+            write_text(self.path, json.dumps(self.rows, indent=0) + "\n")
 
 
 def add_command(commands: Any) -> None:
@@ -99,6 +123,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser("costs", help="measure what N:M is worth in every layer, for prune.costs of SLS")
     parser.add_argument("model", help="a checkpoint of the network to prune")
     parser.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
+    parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern")
     parser.add_argument("--m", type=int, default=32, help="weights per group (default: %(default)s)")
     parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
     parser.set_defaults(action=_run_command)
@@ -108,8 +133,8 @@ def _run_command(arguments: argparse.Namespace) -> None:
     width, height = arguments.size
     network, _ = load_model(arguments.model)
     layers = sparse_layers(network, arguments.m, height, width)
-    seconds = measure_layers(layers, arguments.m, lambda line: print(line, flush=True))
-    record = {"m": arguments.m, "width": width, "height": height, "layers": seconds}
+    seconds = Costs().table(layers, arguments.m, arguments.shared, lambda line: print(line, flush=True))
+    record = {"m": arguments.m, "shared": arguments.shared, "width": width, "height": height, "layers": seconds}
     write_text(arguments.out, json.dumps(record) + "\n")
 
 

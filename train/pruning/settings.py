@@ -120,6 +120,8 @@ class SlsSettings(PruningSettings):
     m: int = 32
     shared: int = 1
     """How many consecutive filters share one pattern: V of V:N:M (ours; 1, 2 or 4)."""
+    group_channels: dict[str, int] = field(default_factory=dict)
+    """Channels kept in groups, by name, before the gates are learned: those with the largest mean |weight| (ours)."""
     budget: float = 0.25
     """Share of the sparse layers' multiply-adds to keep, 0 < budget <= 1."""
     steps: int = 200_000

@@ -16,6 +16,7 @@ from torch import Tensor
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import merge_weight_norm
+from sparsr.train.pruning.l1 import by_counts, kept_of, kept_tensors, slimmed
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
 from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, merge_gates, sparse_convolutions
@@ -140,8 +141,8 @@ class Sls(Method):
         return deployed(network)
 
     def state(self) -> dict[str, Tensor]:
-        """Progress of the budget and the annealing."""
-        return {
+        """Progress of the budget and the annealing; the channels kept."""
+        return kept_tensors(self.kept) | {
             "frozen": torch.tensor(self.frozen),
             "annealing": torch.tensor(self.annealing, dtype=torch.float64),
             "last_rate": torch.tensor(self.last_rate, dtype=torch.float64),
@@ -149,6 +150,7 @@ class Sls(Method):
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """As written by `state`."""
+        self.kept = kept_of(state)
         self.frozen = bool(state["frozen"])
         self.annealing, self.last_rate = float(state["annealing"]), float(state["last_rate"])
 
@@ -172,6 +174,9 @@ class Sls(Method):
         return self._increments
 
     def _begin(self, network: SRNetwork) -> SRNetwork:
+        if self.settings.group_channels:
+            self.kept = by_counts(network, self.settings.group_channels)
+            network = slimmed(network, self.kept, [])
         gated = with_gates(network, self.settings.m, self.settings.shared)
         for conv in sparse_convolutions(gated).values():
             conv.ordered.fill_(self.settings.ordered)

@@ -6,8 +6,9 @@ is an ordinary recipe: the same loop trains it, resumes it and writes its log.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,14 +18,17 @@ import torch
 from torch import Tensor
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.files import sha256
+from sparsr.runtime.files import sha256, write_text
 from sparsr.runtime.media.images import list_images, write_image
 from sparsr.train.data.folders import same_size_pairs
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.smsr import mask_blocks
 from sparsr.train.pruning import budget as budgets
-from sparsr.train.pruning import time_budget
+from sparsr.train.pruning import search, time_budget
+from sparsr.train.pruning.l1 import narrowed
+from sparsr.train.pruning.layer_costs import Costs
+from sparsr.train.pruning.search import Candidate
 from sparsr.train.pruning.settings import FilterSettings
 from sparsr.train.pruning.time_budget import TimeBudget
 from sparsr.train.quality.complexity import layer_macs, macs
@@ -33,10 +37,11 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.loop import Run, train
 from sparsr.train.run.prepare import prepare
 from sparsr.train.run.recipe import Recipe, parse
+from sparsr.train.run.trials import Trials
 
 Reader = Callable[[Path], tuple[SRNetwork, checkpoint.Card]]
 
-METHODS = ("sls", "nm", "channels")
+METHODS = ("sls", "nm", "channels", "search")
 LEAST_STEPS = 1000
 """Below this many steps a result is not called pruned: without training, networks lose 5 to 10 dB."""
 _COUNTED_SIDE = 48
@@ -47,6 +52,10 @@ _GATE_STEPS = 550
 _RENEW_SHARE = 0.5
 """Share of SLS's fine-tuning in which weights may still change places."""
 _HELD_OUT = 8
+_COSTS = "costs.json"
+"""What was measured for a budget of time, see `Costs`."""
+_SKIPPED = FilterSettings("l1").skip
+"""Layers that keep all their filters."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,9 @@ class Order:
     precision: str = "float32"
     """"bfloat16" for what is between the layers that touch colours; the teacher computes in float32."""
     within: TimeBudget | None = None
-    """What the convolutions may take on this machine, for SLS: `budget` and `costs` then follow from it."""
+    """What the convolutions may take on this machine, not for `nm`: `budget`, `costs` and `channels` follow from it."""
+    channels: dict[str, int] = field(default_factory=dict)
+    """Kept channels by group: for `channels` instead of a budget, for `sls` before it learns gates."""
     lr: float = 4e-4
     seed: int = 1
 
@@ -128,9 +139,10 @@ def _inputs_alone(network: SRNetwork, order: Order) -> bool:
 
 def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str, Any]:
     if order.method == "channels":
-        counts = budgets.kept_channels(network, order.budget, FilterSettings("l1").skip)
+        counts = order.channels or budgets.kept_channels(network, order.budget, _SKIPPED)
         return {"method": "l1", "align": "mean", "round_to": 1, "group_channels": counts}
-    m = budgets.table_group_size(Path(order.costs)) if order.costs else budgets.group_size(network)
+    network = narrowed(network, order.channels)
+    m = budgets.table_group_size(Path(order.costs), order.shared) if order.costs else budgets.group_size(network)
     if order.method == "nm":
         return {
             "method": "one_shot",
@@ -146,6 +158,7 @@ def _method_table(network: SRNetwork, order: Order, gate_steps: int) -> dict[str
         "method": "sls",
         "m": m,
         "shared": order.shared,
+        "group_channels": order.channels,
         "budget": order.budget if order.costs else budgets.sls_share(network, m, order.budget),
         "costs": order.costs,
         "exact": True,
@@ -172,24 +185,61 @@ def prune(
     with what was lost, and a picture of before and after. Raises `SparsrError` for input that cannot be used.
     """
     network, card = read(path)
-    order = _as_share(order, network, out)
     dense = out / "dense.safetensors"
-    recipe = recipe_for(network, dense, order)  # what is wrong with the order is said before anything is written
+    orders = _orders(order, network, out)
+
+    def recipe(name: str, steps: int) -> Recipe:
+        return recipe_for(network, dense, replace(orders[name], steps=steps))
+
+    for name in orders:
+        recipe(name, order.steps)  # what is wrong with an order is said before anything is trained
     _keep_dense(path, network, card, dense, resume)
-    with prepare(recipe, out, resume, device) as run:
+    chosen, rounds = search.best(list(orders), order.steps, Trials(out, recipe, device), _say)
+    with prepare(recipe(chosen, order.steps), out, resume, device) as run:
         train(run)
         if run.team.leads:
-            _finish(path, order, run)
+            searched = {"chosen": chosen, "rounds": [asdict(one) for one in rounds]} if rounds else {}
+            _finish(path, orders[chosen], run, searched)
     return out / "pruned.safetensors"
 
 
-def _as_share(order: Order, network: SRNetwork, out: Path) -> Order:
-    """The order with a budget of time made a share, by a table of costs that stays in `out` for a resumed run."""
+def _orders(order: Order, network: SRNetwork, out: Path) -> dict[str, Order]:
+    """The order, or with a budget of time those that meet it, by name: one but for a search.
+
+    What was measured stays in `out` for a resumed run.
+    """
     if order.within is None:
-        return order
-    table, m = out / "costs.json", budgets.group_size(network)
-    share = time_budget.share(network, m, order.within, table, lambda line: print(line, flush=True))
-    return replace(order, budget=share, costs=str(table.resolve()))
+        return {order.method: order}
+    costs = Costs(out / _COSTS)
+    if order.method == "search":
+        found = search.candidates(network, order.within, costs, _SKIPPED)
+    elif order.method == "channels":
+        found = [Candidate("channels", time_budget.widths(network, order.within, costs, _SKIPPED))]
+    else:
+        m = budgets.group_size(network)
+        share, table = time_budget.share(network, m, order.shared, order.within, costs, _say)
+        found = [Candidate("sls", {}, order.shared, share, table)]
+    costs.save()
+    return {candidate.name: _order_of(candidate, order, out) for candidate in found}
+
+
+def _order_of(candidate: Candidate, order: Order, out: Path) -> Order:
+    if not candidate.shared:
+        return replace(order, method="channels", channels=candidate.channels)
+    table = out / f"costs_{candidate.name}.json"
+    write_text(table, json.dumps(candidate.table) + "\n")
+    return replace(
+        order,
+        method="sls",
+        channels=candidate.channels,
+        shared=candidate.shared,
+        budget=candidate.share,
+        costs=str(table.resolve()),
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _keep_dense(path: Path, network: SRNetwork, card: checkpoint.Card, stored: Path, resume: bool) -> None:
@@ -209,7 +259,7 @@ def _keep_dense(path: Path, network: SRNetwork, card: checkpoint.Card, stored: P
         )
 
 
-def _finish(path: Path, order: Order, run: Run) -> None:
+def _finish(path: Path, order: Order, run: Run, searched: dict[str, Any]) -> None:
     """Measure what was lost; write the checkpoint under its final name, and the picture."""
     dense = checkpoint.load(run.out / "dense.safetensors")[0]
     pruned, card = checkpoint.load(run.out / "best.safetensors")
@@ -222,8 +272,15 @@ def _finish(path: Path, order: Order, run: Run) -> None:
         "multiply_adds": round(after / whole, 5),
         "held_out_pictures": len(run.data.validation),
     } | _quality(dense, pruned, run.data.validation)
-    if order.costs:
-        m = budgets.table_group_size(Path(order.costs))
+    if searched:
+        lost["search"] = searched
+    if order.within:
+        m = budgets.table_group_size(Path(order.costs), order.shared) if order.costs else None
+        seconds = time_budget.spent(pruned, order.within, Costs(run.out / _COSTS), m, order.shared)
+        lost["milliseconds"] = round(1e3 * seconds, 3)
+        print(f"convolutions by their costs: {1e3 * seconds:.2f} ms (asked for {order.within})")
+    elif order.costs:
+        m = budgets.table_group_size(Path(order.costs), order.shared)
         lost["time"] = round(budgets.time_share(pruned, m, Path(order.costs)), 5)
         print(f"time of the layers with gates, by the table: {lost['time']:.4f} (asked for {order.budget:.4f})")
     if before < whole:
@@ -232,7 +289,7 @@ def _finish(path: Path, order: Order, run: Run) -> None:
         run.out / "pruned.safetensors", pruned, replace(card, training=card.training | {"pruned_from": lost})
     )
     write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.data.validation[0][0])))
-    asked = "" if order.costs else f" (asked for {order.budget:.4f})"
+    asked = "" if order.costs or order.within else f" (asked for {order.budget:.4f})"
     print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's{asked}")
     print(f"held-out pictures: {lost['psnr_to_dense']:.2f} dB to the dense network's output")
     if "psnr_dense" in lost:

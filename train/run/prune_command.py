@@ -15,6 +15,8 @@ from sparsr.train.pruning import time_budget
 from sparsr.train.pruning.nm import SHARED
 from sparsr.train.run.prune import LEAST_STEPS, METHODS, Order, Reader, prune
 
+_METHOD = "default: sls, N:M with N learned per layer; search: widths and shared patterns within a budget of time"
+
 
 def add_command(commands: Any) -> None:
     """Add `prune` to the subparsers of `python -m train`."""
@@ -29,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--budget",
         required=True,
         help="share of the multiply-adds to keep: 1/4, 0.25 or 25%%; "
-        "or what the convolutions may take of a thread of this machine: 12ms@320x180, for --method sls",
+        "or what the convolutions may take of a thread of this machine: 12ms@320x180, not for --method nm",
     )
     parser.add_argument(
         "--costs",
@@ -37,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="the budget is time by this table of `sparsr train costs`; for --method sls",
     )
-    parser.add_argument("--method", choices=METHODS, default="sls", help="default: sls, N:M with N learned per layer")
+    parser.add_argument("--method", choices=METHODS, default="sls", help=_METHOD)
     parser.add_argument("--out", required=True, type=Path, help="folder for the result, log and state")
     parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern of N:M")
     parser.add_argument("--inputs", action="store_true", help="the pictures are network inputs: do not shrink them")
@@ -78,8 +80,15 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
     if arguments.costs and arguments.method != "sls":
         raise SparsrError(f"--method {arguments.method} knows no costs", "leave out --costs, or use --method sls")
     time = time_budget.parse(arguments.budget)
-    if time and (arguments.method != "sls" or arguments.costs):
-        raise SparsrError("a budget of time is for --method sls, without --costs", "or give a share, such as 1/4")
+    if time and (arguments.method == "nm" or arguments.costs):
+        raise SparsrError(
+            "a budget of time is for --method sls, channels and search, without --costs", "or give a share, such as 1/4"
+        )
+    if arguments.method == "search" and (not time or arguments.shared > 1):
+        raise SparsrError(
+            "--method search needs a budget of time, and finds what filters share itself",
+            "for example --budget 12ms@320x180, without --shared",
+        )
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     if arguments.resume and not arguments.out.is_dir():

@@ -50,8 +50,8 @@ def layer_cost(
     """Cost of a convolution of side x side taps per row of its result, which is `width` pixels wide.
 
     sparsity: (n, m), of every m input channels n have weights at a tap; None: all. kernel: None for the cheapest.
-    stride: 1 or 2. shared: how many consecutive outputs have their weights at the same places, 1, 2 or 4. Times are measured once (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate:
-    by constants.
+    stride: 1 or 2. shared: how many consecutive outputs have their weights at the same places, 1, 2 or 4. Times are
+    measured once (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate: by constants.
     Raises `SparsrError` if the kernel cannot run such a convolution or the library cannot be built.
     """
     n, m = sparsity or (1, 1)
