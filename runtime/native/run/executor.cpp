@@ -68,7 +68,15 @@ size_t Executor::bytes_for(Size size) const {
     Costs costs(kernels_, planning_.measure);
     const Pipeline pipeline = lay_out(size, costs);
     size_t bytes = map_bytes(pipeline);
-    for (const Stage& stage : pipeline.stages) bytes += stage.choice.weight_bytes;
+    std::vector<const Layer*> packed;  // by Winograd's kernel, the one that shares what is the same
+    for (const Stage& stage : pipeline.stages) {
+        if (stage.choice.kernel == Choice::Kernel::winograd) {
+            const auto same = [&](const Layer* layer) { return same_weights(*layer, *stage.op->layer); };
+            if (std::any_of(packed.begin(), packed.end(), same)) continue;
+            packed.push_back(stage.op->layer);
+        }
+        bytes += stage.choice.weight_bytes;
+    }
     return bytes;
 }
 

@@ -71,6 +71,16 @@ public:
         return append(std::move(layer), program_.channels.back());
     }
 
+    // The last convolution again, its bias another.
+    Chain& again() {
+        Layer layer = program_.layers.back();
+        layer.name += "again";
+        layer.inputs = {program_.output};
+        for (float& value : layer.bias) value = float(normal_(random_));
+        const int outputs = layer.outputs;
+        return append(std::move(layer), outputs);
+    }
+
     const Program& program() const { return program_; }
 
 private:

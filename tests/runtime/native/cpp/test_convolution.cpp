@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "ops/packing.h"
 #include "programs.h"
 #include "run/executor.h"
 
@@ -64,4 +65,42 @@ TEST_CASE("strides and sides") {
             CHECK(largest_difference(chain, *found, Choice::Kernel::sparse, 23, 66) < 5e-6);
         }
     }
+}
+
+TEST_CASE("what convolutions with the same weights pack is the same") {
+    const Chain chain = Chain(16).conv({16}).again().conv({16});
+    const Layer &layer = chain.program().layers[0], &twin = chain.program().layers[1], &other = chain.program().layers[2];
+    int fills = 0;
+    const auto fill = [&](float* to) { *to = float(++fills); };
+    Packing packing;
+    const float* packed = packing.weights(layer, 8, 64, fill);
+    CHECK(packing.weights(twin, 8, 64, fill) == packed);
+    CHECK(fills == 1);
+    Layer changed = layer, masked = layer;
+    changed.weights.back().value += 1;
+    masked.kind = Kind::masked;
+    CHECK(*packing.weights(twin, 4, 64, fill) == 2);
+    CHECK(*packing.weights(twin, 8, 32, fill) == 3);
+    CHECK(*packing.weights(other, 8, 64, fill) == 4);
+    CHECK(*packing.weights(changed, 8, 64, fill) == 5);
+    CHECK(*packing.weights(masked, 8, 64, fill) == 6);
+    CHECK(*packed == 1);
+}
+
+TEST_CASE("the same weights are counted once and computed right") {
+    const KernelSet* found = find_kernels("base");
+    if (!found) return;
+    const Chain one = Chain(64).conv({64}), two = Chain(64).conv({64}).again(), three = Chain(64).conv({64}).again().conv({64});
+    CHECK(largest_difference(three, *found, Choice::Kernel::winograd, 19, 83) < 1e-3);
+    const auto bytes = [&](const Chain& chain) {
+        Executor executor(std::make_shared<Program>(chain.program()), *found, size_t(1) << 30);
+        Planning planning;
+        for (const Layer& layer : chain.program().layers) planning.pinned[layer.name] = Choice::Kernel::winograd;
+        executor.set_planning(planning);
+        return double(executor.bytes_for({16, 32}));
+    };
+    // A layer's weights for tiles of 8x8 are 64 products of 64 outputs and inputs, as floats.
+    const double weights = 64 * 64 * 64 * 4;
+    CHECK(bytes(two) - bytes(one) < 0.5 * weights);
+    CHECK(bytes(three) - bytes(two) > 0.5 * weights);
 }
