@@ -24,6 +24,8 @@ class Mutant:
 
 STEPS = "test_methods_step_by_step.py"
 
+SEARCH = "test_search.py"
+
 MUTANTS = [
     # ASSL and GASSL
     Mutant("no alignment penalty", "pruning/assl.py", "if len(group.writers) > 1:", "if False:", STEPS),
@@ -320,4 +322,29 @@ MUTANTS = [
         "        pass",
         "test_loop_rules.py",
     ),
+    # the search within a time
+    Mutant(
+        "the worse half goes on",
+        "pruning/search.py",
+        "key=lambda name: -psnr[name]",
+        "key=lambda name: psnr[name]",
+        SEARCH,
+    ),
+    Mutant(
+        "costs of single filters",
+        "pruning/layer_costs.py",
+        "stride=layer.stride, shared=shared",
+        "stride=layer.stride",
+        SEARCH,
+    ),
+    Mutant(
+        "what cannot be pruned is free",
+        "pruning/time_budget.py",
+        "(budget.seconds - others) / dense",
+        "budget.seconds / dense",
+        SEARCH,
+    ),
+    Mutant("channels are not removed", "pruning/sls.py", "if self.settings.group_channels:", "if False:", SEARCH),
+    Mutant("trials are not remembered", "run/trials.py", "if key not in self.known:", "if True:", SEARCH),
+    Mutant("kept channels forgotten", "pruning/sls.py", "self.kept = kept_of(state)", "pass", SEARCH),
 ]

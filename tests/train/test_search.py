@@ -13,10 +13,13 @@ from sparsr.runtime.errors import SparsrError
 from sparsr.train.networks import build
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning import layer_costs, search, time_budget
+from sparsr.train.pruning.channel_groups import channel_groups
 from sparsr.train.pruning.layer_costs import Costs
 from sparsr.train.pruning.time_budget import TimeBudget
 from sparsr.train.run import checkpoint, trials
-from sparsr.train.run.prune import prune
+from sparsr.train.run.loop import train
+from sparsr.train.run.prepare import prepare
+from sparsr.train.run.prune import prune, recipe_for
 
 
 def cost_of(outputs, inputs, n, m, shared):
@@ -148,6 +151,39 @@ def test_a_killed_search_goes_on_bit_for_bit(workshop, tmp_path, machine, monkey
     resumed = prune(workshop / "dense.safetensors", order, tmp_path / "parts", resume=True, device="cpu")
     again, other = checkpoint.load(resumed)
     assert other.training["pruned_from"] == lost
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    monkeypatch.setattr(trials, "train", None)  # what was tried is not tried again
+    prune(workshop / "dense.safetensors", order, tmp_path / "parts", resume=True, device="cpu")
+
+
+def test_channels_go_before_gates_are_learned(workshop, tmp_path):
+    start = workshop / "dense.safetensors"
+    dense, _ = checkpoint.load(start)
+    group = next(g for g in channel_groups(dense) if g.prunable and len(g.writers) == 1 and "tail" not in g.name)
+    order = order_for(workshop, channels={group.name: 4}, unlabelled=True)
+    network, card = checkpoint.load(prune(start, order, tmp_path / "run", device="cpu"))
+    (writer,) = group.writers
+    sizes = convolutions(dense)[writer].weight.detach().abs().sum((1, 2, 3))
+    assert card.training["kept"][group.name] == sorted(sizes.argsort(descending=True)[:4].tolist())
+    pruned = convolutions(network)[writer].weight
+    assert len(pruned) == 4 and 0 < pruned.count_nonzero() < pruned.numel()
+
+    chosen = recipe_for(dense, tmp_path / "parts" / "dense.safetensors", order)
+    checkpoint.save(tmp_path / "parts" / "dense.safetensors", *checkpoint.load(start))
+    with prepare(chosen, tmp_path / "parts", False, "cpu") as run:
+        batch = run.data.batch
+
+        def stop(seed, step, *rest):
+            if step == 14:
+                raise KeyboardInterrupt
+            return batch(seed, step, *rest)
+
+        run.data.batch = stop
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+    again, other = checkpoint.load(prune(start, order, tmp_path / "parts", resume=True, device="cpu"))
+    assert other.training["kept"] == card.training["kept"]
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
 
