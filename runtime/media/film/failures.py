@@ -11,9 +11,8 @@ from typing import Any
 
 from sparsr.runtime.errors import SparsrError
 
-_OF_THE_SYSTEM = (
-    errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOENT,
-)  # fmt: skip
+# Not EIO, which demuxers say of files that break off.
+_OF_THE_SYSTEM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 
 @contextmanager
