@@ -25,6 +25,7 @@ LIBRARY = "libsparsr.so"
 
 def build(out: Path) -> Path:
     """Build the library into the folder `out`; its path. Raises `UnavailableError` where tools are missing."""
+    out = out.resolve()  # the linker runs in another folder
     out.mkdir(parents=True, exist_ok=True)
     folder = out / "cmake"
     ndk = os.environ.get("ANDROID_NDK_HOME")
