@@ -11,6 +11,7 @@ from sparsr.bench.curve import commands as curve
 from sparsr.bench.measure import commands as run
 from sparsr.bench.measure import layers, results
 from sparsr.bench.report import commands as report
+from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import run_cli
 
 
@@ -22,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="sparsr bench", description="Measure bundles and show the result.")
+    parser: argparse.ArgumentParser = CommandLine(
+        prog="sparsr bench", description="Measure bundles and show the result."
+    )
     commands = parser.add_subparsers(required=True, metavar="run|report|check|baseline|curve|bars")
     run.add_run(commands)
     report.add_report(commands)

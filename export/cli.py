@@ -10,6 +10,7 @@ from sparsr.export.adaptive.commands import COMMANDS
 from sparsr.export.exporter import DEFAULT_FORMATS, FORMATS, export_model
 from sparsr.export.lower.onnx_cut import Between, add_between
 from sparsr.export.parity.proof import read_statement
+from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.card import BundleCard
 from sparsr.train.importers.readings import assumption
@@ -35,7 +36,7 @@ def _list() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = CommandLine(
         prog="sparsr export",
         description="Turn a checkpoint into a bundle: model files, a card, and proof that they compute the same.",
     )

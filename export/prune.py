@@ -15,6 +15,7 @@ from sparsr.export.lower.onnx_file import is_onnx, open_onnx
 from sparsr.export.lower.trainable import as_network
 from sparsr.export.parity import stages
 from sparsr.export.source import read_graph
+from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import sha256
 from sparsr.train.importers.models import load_model
@@ -66,7 +67,9 @@ def _from_graph(model: onnx.ModelProto, path: Path, scale: int | None, value_ran
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `sparsr prune`."""
-    parser = argparse.ArgumentParser(prog="sparsr prune", description="Prune a trained network with pictures alone.")
+    parser: argparse.ArgumentParser = CommandLine(
+        prog="sparsr prune", description="Prune a trained network with pictures alone."
+    )
     add_options(parser)
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.data import shake
 from sparsr.train.importers.models import load_model
@@ -69,7 +70,9 @@ def _list(_: argparse.Namespace) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="sparsr train", description="Train, prune and evaluate networks.")
+    parser: argparse.ArgumentParser = CommandLine(
+        prog="sparsr train", description="Train, prune and evaluate networks."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="train or prune by a recipe")
     run.add_argument("recipe", help="a TOML file, or the name of one that `list` shows")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from sparsr.export.adaptive.build import DEFAULT_PATCH, build_adaptive
 from sparsr.export.exporter import DEFAULT_FORMATS
+from sparsr.runtime.command_line import CommandLine
 
 _report = partial(print, flush=True)
 
 
 def _build(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="sparsr export adaptive",
         description="Build a bundle that computes every patch of a picture with one of several networks, or bicubic.",
     )

@@ -13,6 +13,8 @@ from torch import nn
 from sparsr.runtime.errors import SparsrError
 from sparsr.train.importers.weights_file import read_weights
 
+_OWN = "export it to ONNX and give that file, or give the module to sparsr.export.export_module"
+
 
 @dataclass(frozen=True)
 class SpandrelModel:
@@ -31,13 +33,16 @@ def spandrel_model(path: Path) -> SpandrelModel:
     try:
         import spandrel
     except Exception as error:  # also what a torchvision for another torch raises
-        raise SparsrError(f"spandrel cannot be used ({error})", "pip install 'sparsr[spandrel]'") from error
+        raise SparsrError(
+            f"SparSR does not know the network of {path}, and spandrel cannot be used ({error})",
+            f"{_OWN}; for networks that spandrel knows pip install 'sparsr[spandrel]'",
+        ) from error
     try:
         found = spandrel.ModelLoader(device="cpu").load_from_state_dict(dict(read_weights(path).tensors))
     except spandrel.UnsupportedModelError as error:
-        raise SparsrError(f"neither SparSR nor spandrel knows the network of {path}", "export it to ONNX") from error
+        raise SparsrError(f"neither SparSR nor spandrel knows the network of {path}", _OWN) from error
     except (RuntimeError, ValueError, KeyError) as error:
-        raise SparsrError(f"spandrel cannot build the network of {path} ({error})", "export it to ONNX") from error
+        raise SparsrError(f"spandrel cannot build the network of {path} ({error})", _OWN) from error
     kind, size = found.architecture.name, found.size_requirements
     if not isinstance(found, spandrel.ImageModelDescriptor) or found.input_channels != found.output_channels:
         raise SparsrError(f"{path} holds {kind}, which does not map an image to an image of as many channels")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sparsr.runtime.cli import costs, doctor, info, live, upscale
+from sparsr.runtime.command_line import CommandLine
 
 COMMANDS = (upscale, live, info, costs, doctor)
 """Modules with `add_command`."""
@@ -12,7 +13,7 @@ COMMANDS = (upscale, live, info, costs, doctor)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = CommandLine(
         prog="sparsr", description="Upscale and restore pictures and videos with a bundle."
     )
     add_commands(parser.add_subparsers(required=True, metavar="upscale|restore|live|info|costs|doctor"))

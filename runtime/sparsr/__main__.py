@@ -12,6 +12,7 @@ from typing import Any
 
 from sparsr import __version__
 from sparsr.runtime.cli import main as runtime
+from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import SparsrError, run_cli
 
 
@@ -48,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser(whole: bool = False) -> argparse.ArgumentParser:
     """The command line; whole: with the options of those parts whose packages are installed."""
-    parser = argparse.ArgumentParser(prog="sparsr", description="Pruned image restoration that is really faster.")
+    parser: argparse.ArgumentParser = CommandLine(
+        prog="sparsr", description="Pruned image restoration that is really faster."
+    )
     parser.add_argument("--version", action="version", version=f"sparsr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     runtime.add_commands(commands)

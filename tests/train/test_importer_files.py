@@ -60,7 +60,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
         ("folder", "holds 0 files with weights"),
         ("bundle", "is a bundle, not a checkpoint"),
         ("empty.pth", "0 bytes"),
-        ("text.pth", "not a whole"),
+        ("text.pth", "no checkpoint: neither a PyTorch file"),
         ("other.zip", "without a PyTorch checkpoint"),
     ]:
         with pytest.raises(SparsrError, match=reason) as caught:

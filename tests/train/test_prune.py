@@ -285,6 +285,8 @@ def test_bad_input_of_prune(command, workshop, tmp_path):  # noqa: F811
     assert_clear(command("prune", start, *data, "--budget", "4"), "between 0 and 1")
     assert_clear(command("prune", start, *data, "--budget", "1/4", "--hr", "2"), "--hr 2")
     assert_clear(command("prune", tmp_path / "none", *data, "--budget", "1/4"), "does not exist")
+    picture = ("--data", start, "--out", tmp_path / "run")
+    assert_clear(command("prune", start, *picture, "--budget", "1/4"), "is a file", "a folder of pictures")
     (tmp_path / "one").mkdir()
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "one" / "a.png")
     lone = ("--data", tmp_path / "one", "--out", tmp_path / "lone")

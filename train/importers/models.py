@@ -53,5 +53,11 @@ def _is_foreign(path: Path) -> bool:
         raise SparsrError(f"{path} is empty (0 bytes)", "copy or download it again")
     if what := mistaken_for(path):
         raise SparsrError(f"{path} is {what}, not a checkpoint", "download the file itself")
-    ours = is_safetensors(path) and CARD in metadata(path)
-    return not ours and (is_safetensors(path) or is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS))
+    if is_safetensors(path):
+        return CARD not in metadata(path)
+    if not (is_tensorflow_graph(path) or start.startswith(_PYTORCH_STARTS)):
+        raise SparsrError(
+            f"{path} is no checkpoint: neither a PyTorch file nor safetensors nor a TensorFlow graph",
+            "name a file with a network's weights; if this one was, copy or download it again",
+        )
+    return True

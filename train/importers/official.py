@@ -87,7 +87,8 @@ def _recognised(state: State, path: Path, scale: int | None) -> dict[str, Found]
     if not found:
         raise UnknownNetworkError(
             f"{path} is a checkpoint of an unknown network (its first weights: {', '.join(list(state)[:3])})",
-            f"known are {', '.join(ARCHITECTURES)}; others are exported from ONNX, or with sparsr[spandrel]",
+            f"known are {', '.join(ARCHITECTURES)}; of any other give an ONNX file, "
+            "or install 'sparsr[spandrel]' for `sparsr export`",
         )
     return found
 

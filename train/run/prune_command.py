@@ -91,6 +91,9 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         )
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    if not arguments.data.is_dir():
+        state = "is a file" if arguments.data.exists() else "does not exist"
+        raise SparsrError(f"--data {arguments.data} {state}", "name a folder of pictures")
     if arguments.resume and not arguments.out.is_dir():
         raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
     order = Order(
