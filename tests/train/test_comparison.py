@@ -104,6 +104,15 @@ def test_the_drawings_in_the_documentation_come_from_the_log_that_is_kept():
         assert (DOCUMENTED / name).read_text() == drawing, name
 
 
+def test_the_comparisons_that_are_kept_can_be_read():
+    kept = sorted((recipe.RECIPES / "compare").glob("*/comparison.json"))
+    assert len(kept) >= 3
+    for path in kept:
+        dense, *pruned = read(path)
+        assert dense.method == "dense"
+        assert all(one.gmacs_720p < dense.gmacs_720p / 3 for one in pruned), path
+
+
 def test_times_are_the_native_engines(tmp_path):
     assert read_times(bench_file(tmp_path / "b.json", x=0.1)) == {"x": 0.1}
     (tmp_path / "bad.json").write_text("[]")
