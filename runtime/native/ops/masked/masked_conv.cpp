@@ -80,7 +80,7 @@ private:
         const bool all_read = to_.dense && !from_dense_;
         std::vector<uint64_t> important(size_t(tiles) + 2);
         std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
-        gather(y, important, around);
+        gather(y, bottom, important, around);
         const uint64_t rows = (uint64_t(1) << mask_side * (bottom - y)) - 1;
         list.rows.push_back(tile_rows(y, last));
         for (int i = 0; i < tiles; ++i) {
@@ -102,13 +102,14 @@ private:
         }
     }
 
-    // Reads the masks of the tiles at the image rows from `y` on, and of those above and below; entry 0 is beside the image.
-    void gather(int y, std::vector<uint64_t>& important, std::vector<uint8_t>& around) const {
+    // Reads the masks of the tiles at the image rows y <= row < bottom, and of those above and below; entry 0 is beside the
+    // image. Rows further below may be being computed.
+    void gather(int y, int bottom, std::vector<uint64_t>& important, std::vector<uint8_t>& around) const {
         const size_t tiles = important.size() - 2;
-        for (int row = std::max(y - mask_side, 0); row < std::min(y + 2 * mask_side, out().height()); ++row) {
+        for (int row = std::max(y - mask_side, 0); row < std::min(bottom + mask_side, out().height()); ++row) {
             const uint8_t* bits = mask_row(mask(), row);
             for (size_t i = 0; i < tiles; ++i) around[i + 1] |= bits[i];
-            if (row < y || row >= y + mask_side) continue;
+            if (row < y || row >= bottom) continue;
             for (size_t i = 0; i < tiles; ++i) important[i + 1] |= uint64_t(bits[i]) << (row - y) * mask_side;
         }
     }
