@@ -40,7 +40,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     upscale.set_defaults(command=run)
     _add_options(upscale, "IN_x2 and the like")
     upscale.add_argument(
-        "--model", type=Path, default=GENERAL_X2, metavar="BUNDLE", help="default: the one SparSR comes with, x2"
+        "--model",
+        type=Path,
+        default=GENERAL_X2,
+        metavar="BUNDLE",
+        help="which also says how many times larger (default: the one SparSR comes with, x2)",
     )
     restore = commands.add_parser("restore", help="deblur or denoise a picture, a folder of pictures, or a video")
     restore.set_defaults(command=run_restore)

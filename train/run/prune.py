@@ -194,6 +194,7 @@ def prune(
     for name in orders:
         recipe(name, order.steps)  # what is wrong with an order is said before anything is trained
     _keep_dense(path, network, card, dense, resume)
+    _say(f"training for {order.steps} steps; the result is written when they are done")
     chosen, rounds = search.best(list(orders), order.steps, Trials(out, recipe, device), _say)
     with prepare(recipe(chosen, order.steps), out, resume, device) as run:
         train(run)

@@ -111,6 +111,5 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         arguments.precision,
         time,
     )
-    print(f"training for {order.steps} steps; the result is written when they are done", flush=True)
     print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device, read)}")
     return 0
