@@ -50,8 +50,8 @@ def by_counts(network: SRNetwork, counts: dict[str, int]) -> Kept:
 
 
 def narrowed(network: SRNetwork, counts: dict[str, int]) -> SRNetwork:
-    """A plain copy with so many channels; see `by_counts`."""
-    return slimmed(network, by_counts(network, counts), [])
+    """A plain copy with so many channels (see `by_counts`); if none are named the network itself, traceable or not."""
+    return slimmed(network, by_counts(network, counts), []) if counts else network
 
 
 class L1(Method):
