@@ -15,9 +15,6 @@ from sparsr.bench.targets.contract import LayerGroup
 from sparsr.runtime.cli.plan_table import run_plan
 from sparsr.runtime.engines.native.costs import KERNELS
 
-COUNTED = (*KERNELS, "shared")
-"""Kernels whose multiply-adds say what the time was for."""
-
 LEGEND = (
     "peak: multiply-adds on registers, measured here. bound: what the kernel allows at best: the peak; for the sparse "
     "kernel, which loads a vector for every multiply-add, what such loads from irregular places of the first cache "
@@ -57,7 +54,7 @@ def group_layers(plan: dict[str, Any]) -> tuple[LayerGroup, ...]:
 
 def _multiply_adds(operation: dict[str, Any]) -> int:
     """What a convolution's kernel computes; 0 for other operations and kernels."""
-    return round(operation.get("kernel_macs", 0)) if operation["kernel"] in COUNTED else 0
+    return round(operation.get("kernel_macs", 0)) if operation["kernel"] in KERNELS else 0
 
 
 def render(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from dataclasses import asdict
 
 from sparsr.runtime.cli.plan_table import Sparsity, convolution_costs, cost_table
@@ -31,8 +32,10 @@ def sparsity(text: str) -> Sparsity | None:
     """N:M, N:MxV for places shared by V outputs, or None for dense."""
     if text == "dense":
         return None
-    n, m, shared = map(int, (text.replace(":", "x") + "x1").split("x")[:3])
-    return n, m, shared
+    found = re.fullmatch(r"(\d+):(\d+)(?:x(\d+))?", text)
+    if not found:
+        raise ValueError(f"{text!r} is not N:M or N:MxV")
+    return int(found[1]), int(found[2]), int(found[3] or 1)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -12,6 +12,11 @@ from sparsr.__main__ import build_parser
         (["upscale", "photo.jpg", "--modle", "x"], "--modle x", "did you mean --model? `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--scale=3"], "unrecognized arguments: --scale=3", "hint: `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--precision", "fp1"], "invalid choice: 'fp1'", "did you mean fp16?"),
+        (
+            ["costs", "--shapes", "8x8", "--sparsity", "4:32x4x9"],
+            "invalid sparsity value: '4:32x4x9'",
+            "`sparsr costs --help`",
+        ),
         (["upscale"], "arguments are required: IN", "`sparsr upscale --help` lists what it takes"),
         ([], "arguments are required: COMMAND", "`sparsr --help` lists what it takes"),
     ],
