@@ -36,12 +36,13 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because encoders choose their format by it, and nothing else of the name, which
     may be as long as names can be. A link stays a link: what it names is replaced. Raises `SparsrError` for what is no
-    file, such as a device: root would replace it for all the system.
+    file, such as a device: root would replace it for all the system; and where nothing may be written.
     """
     target = Path(path)
     target = target.resolve() if target.is_symlink() else target
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise SparsrError(f"{path} is a device or a pipe, not a file that can be replaced", "name a file")
+    _check_above(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(_temporary_name(target.suffix))
     try:
@@ -103,6 +104,11 @@ def check_folder(path: Path, marker: str) -> None:
             f"{path} exists and is not a folder this command made (it has no {marker})",
             "name a new folder, or remove that one first",
         )
+    _check_above(path)
+
+
+def _check_above(path: Path) -> None:
+    """Raise `SparsrError` for what cannot be made in the folder it is to lie in, or in the first one that exists."""
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
         raise SparsrError(f"{path} cannot be written: {above} is a file", "name a folder that is not below a file")

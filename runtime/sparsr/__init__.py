@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Bundle", "Upscaler", "__version__"]
 __version__ = "0.1.0"
 _MODULES = {"Bundle": "sparsr.runtime.model.bundle", "Upscaler": "sparsr.runtime.upscale.upscaler"}
+
+# ONNX Runtime from 1.29 on keeps an identifier of the machine and sends what it runs to its makers, from a thread that
+# would work while we measure. It reads this once, when it is loaded. Whoever wants to send sets it otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

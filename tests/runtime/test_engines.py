@@ -1,5 +1,6 @@
 """Engines: the same model gives the same values, changing sizes work, and what is missing is named."""
 
+import os
 import re
 import subprocess
 import sys
@@ -120,3 +121,14 @@ def test_an_engine_that_its_export_found_wrong_is_refused(bundle):
     card = replace(bundle.card, wrong_engines={"opencv": "parity failed"})
     with pytest.raises(SparsrError, match="opencv computes something else"):
         open_engine(replace(bundle, card=card), "opencv")
+
+
+def test_onnx_runtime_neither_identifies_this_machine_nor_calls_home(tmp_path):
+    script = (
+        "from sparsr.runtime.cli.doctor import self_check_model\n"
+        "from sparsr.runtime.engines.registry import load_engine\n"
+        "load_engine('ort', self_check_model('onnx'), threads=1)\n"
+    )
+    told = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    subprocess.run([sys.executable, "-c", script], env=told | {"HOME": str(tmp_path)}, check=True)
+    assert not list(tmp_path.iterdir())

@@ -26,6 +26,8 @@ PREBUILT = "SPARSR_LIBRARY"
 """Environment variable: a library built elsewhere, used as it is."""
 _HINT = "install cmake and a C++17 compiler (apt install cmake g++), or use another engine, for example --engine ort"
 
+_CACHE_HINT = "name a folder you may write to in XDG_CACHE_HOME, or use another engine, for example --engine ort"
+
 
 def library_path() -> Path:
     """The library a wheel carries; else one built if it is not there yet (seconds), with the `RUNNER` beside it.
@@ -37,8 +39,13 @@ def library_path() -> Path:
     if (SHIPPED / LIBRARY).is_file():
         return SHIPPED / LIBRARY
     folder = cache() / digest()
-    if not (folder / LIBRARY).is_file():
-        build(folder, f"-DSPARSR_DIGEST={digest()}", "-DSPARSR_TOOLS=ON")
+    try:
+        if not (folder / LIBRARY).is_file():
+            build(folder, f"-DSPARSR_DIGEST={digest()}", "-DSPARSR_TOOLS=ON")
+    except PermissionError as error:
+        raise SparsrError(f"the native engine cannot be built: {cache()} is not this account's", _CACHE_HINT) from error
+    except OSError as error:
+        raise SparsrError(f"the native engine cannot be built in {cache()}: {error.strerror}", _CACHE_HINT) from error
     return folder / LIBRARY
 
 

@@ -4,6 +4,8 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import android.system.ErrnoException;
+import android.system.Os;
 import dev.sparsr.SparsrException;
 import dev.sparsr.demo.bundle.Bundle;
 import java.nio.ByteBuffer;
@@ -12,6 +14,15 @@ import java.util.Collections;
 
 /** ONNX Runtime, with SparSR's operators in it: com.microsoft.onnxruntime:onnxruntime-android. */
 public final class OrtEngine implements Engine {
+    static {
+        // ONNX Runtime sends what it runs to its makers unless it finds this when it is loaded.
+        try {
+            Os.setenv("ORT_DISABLE_TELEMETRY", "1", true);
+        } catch (ErrnoException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
     @Override
     public String name() {
         return "ort";
