@@ -132,11 +132,11 @@ def test_formats_and_suffixes_beside_a_name(runtime, upscale, bundle, tmp_path):
 def test_unwritable_outputs(upscale, tmp_path):
     save(tmp_path / "in.png", pixels(4, 4))
     (tmp_path / "file").write_text("mine")
-    assert_refused(upscale(tmp_path / "in.png", tmp_path / "file" / "out.png"), "file", "choose another path")
-    assert_refused(upscale(tmp_path / "in.png", tmp_path / "file" / "a" / "out.png"), "file", "choose another path")
+    assert_refused(upscale(tmp_path / "in.png", tmp_path / "file" / "out.png"), "is a file", "not below a file")
+    assert_refused(upscale(tmp_path / "in.png", tmp_path / "file" / "a" / "out.png"), "is a file", "not below a file")
     if os.geteuid():  # root writes anywhere
         (tmp_path / "closed").mkdir(mode=0o500)
-        assert_refused(upscale(tmp_path / "in.png", tmp_path / "closed" / "out.png"), "ermission", "may write")
+        assert_refused(upscale(tmp_path / "in.png", tmp_path / "closed" / "out.png"), "read-only", "another folder")
 
 
 # Full disks and interruptions
