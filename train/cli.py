@@ -14,7 +14,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.importers.readings import assumption
 from sparsr.train.networks import ARCHITECTURES
 from sparsr.train.pruning import layer_costs
-from sparsr.train.quality import comparison, evaluate
+from sparsr.train.quality import comparison, eval_command
 from sparsr.train.run import checkpoint, prune_command, recipe
 from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import first_network, prepare
@@ -101,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     importing.add_argument("--out", required=True, type=Path, help="checkpoint to write (.safetensors)")
     importing.set_defaults(action=_import)
-    evaluate.add_command(commands)
+    eval_command.add_command(commands)
     layer_costs.add_command(commands)
     shake.add_command(commands)
     comparison.add_command(commands)

@@ -1,94 +1,23 @@
 """How the operations of torch are understood: one rule per function or module, into a few kinds.
 
-A rule is called like the torch function it stands for, with `TensorRef`s in place of tensors, and returns the kind,
-the tensors read and the kind's options: leaky_relu has slope; clip low and high; affine factor and offset; slice start
-and stop; part axis, index and count; join axis; pad_to_multiple rows and columns; crop_like most; avg_pool and
-max_pool kernel and stride; nearest, bilinear and bicubic factor; pixel_shuffle and pixel_unshuffle block. Functions
-that return several tensors have a list of these.
+A rule is called like the torch function it stands for, with `TensorRef`s in place of tensors, and returns a `Meaning`.
+Functions that return several tensors have a list of these.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from sparsr.train.networks.base import ChannelAffine
+from sparsr.train.networks.kinds import Kind, Meaning, SizeOf, TensorRef, require
 from sparsr.train.networks.sizes import CropLike, PadToEven, PadToMultiple
 from sparsr.train.networks.sparse_masks import SparseMaskBlock
-
-Kind = Literal[
-    "conv",
-    "conv_transpose",
-    "masked",
-    "relu",
-    "leaky_relu",
-    "prelu",
-    "sigmoid",
-    "silu",
-    "tanh",
-    "clip",
-    "affine",
-    "channel_affine",
-    "add",
-    "sub",
-    "mul",
-    "concat",
-    "slice",
-    "part",
-    "join",
-    "mean",
-    "std",
-    "avg_pool",
-    "max_pool",
-    "pad_to_even",
-    "pad_to_multiple",
-    "crop_like",
-    "resize",
-    "nearest",
-    "bilinear",
-    "bicubic",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "identity",
-]
-
-
-WEIGHTED: tuple[Kind, ...] = ("conv", "conv_transpose", "masked", "prelu", "channel_affine")
-"""Kinds whose weights are in the operation's module."""
-
-
-class UnsupportedError(Exception):
-    """The operation is known, this use of it is not."""
-
-
-@dataclass(frozen=True)
-class TensorRef:
-    """A tensor, as the rules see it."""
-
-    name: str
-    channels: int
-
-
-@dataclass(frozen=True)
-class SizeOf:
-    """Height and width of a tensor."""
-
-    tensor: TensorRef
-
-
-Meaning = tuple[Kind, Sequence[TensorRef], dict[str, Any]]
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise `UnsupportedError` unless `condition`."""
-    if not condition:
-        raise UnsupportedError(message)
 
 
 def _identity(x: TensorRef) -> Meaning:

@@ -1,6 +1,6 @@
 """What a network computes, as a flat list of operations: a torch.fx trace brought into one normal form.
 
-The channel dependency graph (`train/pruning/channel_groups.py`) and the exporter (`export/lowering.py`) both
+The channel dependency graph (`train/pruning/channel_groups.py`) and the exporter (`export/lower`) both
 read this form, so that an operation is understood in one place.
 """
 
@@ -15,18 +15,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.train.networks.operations import (
-    FUNCTIONS,
-    MODULES,
-    WEIGHTED,
-    Kind,
-    Meaning,
-    SizeOf,
-    TensorRef,
-    UnsupportedError,
-    require,
-    slice_channels,
-)
+from sparsr.train.networks.kinds import WEIGHTED, Kind, Meaning, SizeOf, TensorRef, UnsupportedError, require
+from sparsr.train.networks.operations import FUNCTIONS, MODULES, slice_channels
 
 
 @dataclass(frozen=True)
