@@ -11,61 +11,83 @@ namespace sparsr {
 
 namespace {
 
+// Who reads what of a program.
+struct Uses {
+    explicit Uses(const Program& program) : readers(program.channels.size()), used(program.channels.size(), false) {
+        used[size_t(program.output)] = true;
+        used[0] = true;
+        for (size_t i = program.layers.size(); i-- > 0;) {
+            if (!used[i + 1]) continue;
+            for (int input : program.layers[i].inputs) {
+                used[size_t(input)] = true;
+                readers[size_t(input)].push_back(int(i));
+            }
+        }
+        padded.push_back(false);
+        for (const Layer& layer : program.layers) {
+            const int like = layer.inputs[layer.kind == Kind::resize ? 1 : 0];
+            padded.push_back(operator_of(layer.kind).reframes || padded[size_t(like)]);
+        }
+    }
+
+    std::vector<std::vector<int>> readers;  // layers, of every tensor; only what the output depends on counts
+    std::vector<bool> used;                 // tensors that the output depends on
+    std::vector<bool> padded;  // tensors that come from images made wider: their lines may hold other columns per lane
+};
+
+// Which tensors lie inside which others.
+class Places {
+public:
+    explicit Places(size_t tensors) : aliases_(tensors) {}
+
+    void add_tensor() { aliases_.push_back({}); }
+    void put(int tensor, int parent, int first) { aliases_[size_t(tensor)] = {parent, first, true}; }
+    bool is_inside(int tensor) const { return aliases_[size_t(tensor)].set; }
+
+    Place place(int tensor) const {
+        int first = 0;
+        while (is_inside(tensor)) {
+            first += aliases_[size_t(tensor)].first;
+            tensor = aliases_[size_t(tensor)].parent;
+        }
+        return {tensor, first};
+    }
+
+private:
+    struct Alias {
+        int parent = 0, first = 0;
+        bool set = false;
+    };
+    std::vector<Alias> aliases_;
+};
+
 class Fuser {
 public:
-    Fuser(const Program& program, const std::vector<bool>& idle) : program_(program), idle_(idle) {
+    Fuser(const Program& program, const std::vector<bool>& idle)
+        : program_(program), idle_(idle), uses_(program), places_(program.channels.size()), members_(program.channels.size()),
+          fused_(program.layers.size(), false) {
         graph_.channels = program.channels;
         graph_.output = program.output;
-        aliases_.resize(program.channels.size());
-        members_.resize(program.channels.size());
-        count_readers();
-        find_padded();
     }
 
     Graph graph() {
         for (size_t i = 0; i < program_.layers.size(); ++i)
-            if (is_view(i)) alias(int(i) + 1, program_.layers[i].inputs[0], first_channel(program_.layers[i]));
+            if (is_view(i)) places_.put(int(i) + 1, program_.layers[i].inputs[0], first_channel(program_.layers[i]));
         // The last concatenation first, so that one inside another finds its place in the larger buffer.
         std::vector<std::vector<Op>> copies(program_.layers.size());
         for (size_t i = program_.layers.size(); i-- > 0;)
-            if (program_.layers[i].kind == Kind::concat && used_[i + 1]) copies[i] = join(int(i));
+            if (program_.layers[i].kind == Kind::concat && uses_.used[i + 1]) copies[i] = join(int(i));
         add_ops(copies);
         graph_.layouts.resize(graph_.channels.size());
-        for (size_t t = 0; t < graph_.channels.size(); ++t) graph_.places.push_back(place(int(t)));
+        for (size_t t = 0; t < graph_.channels.size(); ++t) graph_.places.push_back(places_.place(int(t)));
         find_producers();
         return std::move(graph_);
     }
 
 private:
-    // Only what the output depends on counts as read.
-    void count_readers() {
-        const size_t tensors = program_.channels.size();
-        readers_.assign(tensors, {});
-        used_.assign(tensors, false);
-        used_[size_t(program_.output)] = true;
-        used_[0] = true;
-        for (size_t i = program_.layers.size(); i-- > 0;) {
-            if (!used_[i + 1]) continue;
-            for (int input : program_.layers[i].inputs) {
-                used_[size_t(input)] = true;
-                readers_[size_t(input)].push_back(int(i));
-            }
-        }
-    }
-
-    void find_padded() {
-        padded_.push_back(false);
-        for (const Layer& layer : program_.layers) {
-            const int like = layer.inputs[layer.kind == Kind::resize ? 1 : 0];
-            padded_.push_back(operator_of(layer.kind).reframes || padded_[size_t(like)]);
-        }
-    }
-
     // Whether the layer's result is a part of its input.
     bool is_view(size_t layer) const { return idle_[layer] || operator_of(program_.layers[layer].kind).view; }
     static int first_channel(const Layer& layer) { return layer.kind == Kind::slice ? layer.as<Slice>().start : 0; }
-
-    void alias(int tensor, int parent, int first) { aliases_[size_t(tensor)] = {parent, first, true}; }
 
     // Gives every input of the concatenation its place; inputs that have one already get a copy there.
     std::vector<Op> join(int index) {
@@ -73,7 +95,7 @@ private:
         int first = 0;
         for (int input : program_.layers[size_t(index)].inputs) {
             int member = input;
-            if (aliases_[size_t(input)].set) {
+            if (places_.is_inside(input)) {
                 member = new_tensor(graph_.channels[size_t(input)]);
                 Op copy;
                 copy.kind = Kind::copy;
@@ -81,7 +103,7 @@ private:
                 copy.output = member;
                 copies.push_back(copy);
             }
-            alias(member, index + 1, first);
+            places_.put(member, index + 1, first);
             members_[size_t(index) + 1].push_back(member);
             first += graph_.channels[size_t(member)];
         }
@@ -90,7 +112,7 @@ private:
 
     int new_tensor(int channels) {
         graph_.channels.push_back(channels);
-        aliases_.push_back({});
+        places_.add_tensor();
         return int(graph_.channels.size()) - 1;
     }
 
@@ -98,11 +120,10 @@ private:
         Op source;
         source.kind = Kind::source;
         graph_.ops.push_back(source);
-        fused_.assign(program_.layers.size(), false);
         for (size_t i = 0; i < program_.layers.size(); ++i) {
             const Layer& layer = program_.layers[i];
             graph_.ops.insert(graph_.ops.end(), copies[i].begin(), copies[i].end());
-            if (fused_[i] || !used_[i + 1] || is_view(i) || layer.kind == Kind::concat) continue;
+            if (fused_[i] || !uses_.used[i + 1] || is_view(i) || layer.kind == Kind::concat) continue;
             if (layer.kind == Kind::masked) {
                 add_block(int(i));
                 continue;
@@ -155,9 +176,9 @@ private:
 
     // Whether a convolution's sigmoid is left to the product that alone reads it: arithmetic while that one waits for memory.
     bool through_sigmoid(int tensor) const {
-        const auto& readers = readers_[size_t(tensor)];
-        if (tensor == 0 || tensor == program_.output || readers.size() != 1 || aliases_[size_t(tensor)].set) return false;
-        const Layer &layer = program_.layers[size_t(tensor) - 1], &reader = program_.layers[size_t(readers[0])];
+        const int only = only_reader(tensor);
+        if (tensor == 0 || only < 0) return false;
+        const Layer &layer = program_.layers[size_t(tensor) - 1], &reader = program_.layers[size_t(only)];
         return layer.kind == Kind::conv && layer.activation.function == Function::sigmoid &&
                reader.kind == Kind::mul && reader.inputs[1] == tensor;
     }
@@ -165,27 +186,31 @@ private:
     // Takes what alone reads a convolution's or product's result into that operation: a sum, and after a convolution the
     // rearrangement of its pixels.
     void fuse(Op& op) {
-        if (const int sum = only_reader(op, Kind::add); sum >= 0 && op.activation.function == Function::none) {
-            const Layer& next = program_.layers[size_t(sum)];
-            const int other = next.inputs[next.inputs[0] == op.output];
-            if ((other > op.output && adds(other)) || padded_[size_t(other)] != padded_[size_t(op.output)]) return;
+        if (const int sum = next(op, Kind::add); sum >= 0 && op.activation.function == Function::none) {
+            const Layer& added = program_.layers[size_t(sum)];
+            const int other = added.inputs[added.inputs[0] == op.output];
+            if ((other > op.output && adds(other)) || uses_.padded[size_t(other)] != uses_.padded[size_t(op.output)]) return;
             op.residual = other;
-            op.activation = next.activation;
+            op.activation = added.activation;
             take(op, sum);
         }
         if (op.layer->kind != Kind::conv) return;
-        const int shuffle = only_reader(op, Kind::depth_to_space);
+        const int shuffle = next(op, Kind::depth_to_space);
         if (shuffle < 0) return;
         op.block = program_.layers[size_t(shuffle)].as<DepthToSpace>().block;
         take(op, shuffle);
     }
 
-    // The layer of that kind that alone reads the operation's result, unless another one has taken it; or -1.
-    int only_reader(const Op& op, Kind kind) const {
-        const auto tensor = size_t(op.output);
-        if (readers_[tensor].size() != 1 || op.output == program_.output || aliases_[tensor].set) return -1;
-        const int reader = readers_[tensor][0];
-        return program_.layers[size_t(reader)].kind == kind && !fused_[size_t(reader)] ? reader : -1;
+    // The layer that alone reads the tensor, if that lies by itself and is not the output; or -1.
+    int only_reader(int tensor) const {
+        const auto& readers = uses_.readers[size_t(tensor)];
+        return readers.size() == 1 && tensor != program_.output && !places_.is_inside(tensor) ? readers[0] : -1;
+    }
+
+    // That of the operation's result, if it is of that kind and no other one has taken it; or -1.
+    int next(const Op& op, Kind kind) const {
+        const int reader = only_reader(op.output);
+        return reader >= 0 && program_.layers[size_t(reader)].kind == kind && !fused_[size_t(reader)] ? reader : -1;
     }
 
     void take(Op& op, int layer) {
@@ -196,17 +221,7 @@ private:
     // Whether a convolution computes the tensor for a sum alone, and can add the rest itself.
     bool adds(int tensor) const {
         const Layer& layer = program_.layers[size_t(tensor) - 1];
-        return layer.kind == Kind::conv && layer.activation.function == Function::none &&
-               readers_[size_t(tensor)].size() == 1 && tensor != program_.output && !aliases_[size_t(tensor)].set;
-    }
-
-    Place place(int tensor) const {
-        int first = 0;
-        while (aliases_[size_t(tensor)].set) {
-            first += aliases_[size_t(tensor)].first;
-            tensor = aliases_[size_t(tensor)].parent;
-        }
-        return {tensor, first};
+        return layer.kind == Kind::conv && layer.activation.function == Function::none && only_reader(tensor) >= 0;
     }
 
     void find_producers() {
@@ -224,18 +239,13 @@ private:
         }
     }
 
-    struct Alias {
-        int parent = 0, first = 0;
-        bool set = false;
-    };
     const Program& program_;
     const std::vector<bool>& idle_;
+    const Uses uses_;
+    Places places_;
     Graph graph_;
-    std::vector<Alias> aliases_;
     std::vector<std::vector<int>> members_;  // of every concatenation's tensor
-    std::vector<std::vector<int>> readers_;
-    std::vector<bool> used_, fused_;
-    std::vector<bool> padded_;  // tensors that come from images made wider: their lines may hold other columns per lane
+    std::vector<bool> fused_;                // layers that others have taken in
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // One operation of a graph: a layer with what has been fused into it, or a part of one.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "model/program.h"
@@ -17,6 +18,10 @@ struct Op {
     int part = 0;             // which convolution of the block; masked_conv only
     bool gates = false;       // the second factor is taken through the sigmoid; mul only
     Activation activation;
+
+    // Tensors it reads, the residual last.
+    size_t operand_count() const { return inputs.size() + (residual >= 0); }
+    int operand(size_t input) const { return input < inputs.size() ? inputs[input] : residual; }
 };
 
 }  // namespace sparsr

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "ops/operator.h"
+#include "run/order.h"
 #include "run/rehearsal.h"
 #include "run/scheduler.h"
 #include "run/setup.h"
@@ -49,8 +50,8 @@ void Executor::prepare(Size size) {
     pipeline_ = lay_out(size, costs_);
     require(map_bytes(pipeline_) <= memory_.most(),
             "the feature maps take more than the " + std::to_string(memory_.most()) + " bytes allowed");
-    affected_ = pipeline_.affected();
-    homes_ = pipeline_.homes(threads());
+    affected_ = affected(pipeline_);
+    homes_ = homes(pipeline_, threads());
     memory_.allocate(pipeline_);
     make_works();
     size_ = size;

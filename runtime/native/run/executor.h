@@ -31,6 +31,8 @@ struct Report {
     int64_t important;         // pixels of the last run; of masks
 };
 
+// The one door to the engine, so it has more members than its parts: what each host and tool asks of it, and what it keeps
+// from one run to the next. How a run is laid out, where its memory lies and in which order it goes are files of their own.
 class Executor {
 public:
     // The program is packed for `kernels` when an image's size is known.

@@ -1,8 +1,6 @@
 #include "run/pipeline.h"
 
 #include <algorithm>
-#include <numeric>
-#include <set>
 
 namespace sparsr {
 
@@ -24,25 +22,6 @@ void Pipeline::restart() {
     for (Map& map : maps) map.low = map.high = -map.buffer.top;
     for (Pool& pool : pools) pool.restart();
     handed_over = 0;
-}
-
-void Pipeline::rehearse(const std::function<void(size_t)>& step) {
-    const auto others = affected();
-    restart();
-    std::set<size_t> able_ones;  // and maybe others
-    for (size_t stage = 0; stage <= last_stage(); ++stage) able_ones.insert(stage);
-    while (handed_over < output.height && !able_ones.empty()) {
-        const size_t stage = *able_ones.rbegin();
-        if (!able(stage)) {
-            able_ones.erase(stage);
-            continue;
-        }
-        if (stage < last_stage()) step(stage);
-        take_rows(*this, stage);
-        advance(stage);
-        give_back_rows(*this, stage);
-        able_ones.insert(others[stage].begin(), others[stage].end());
-    }
 }
 
 bool Pipeline::able(size_t number) const {
@@ -68,7 +47,7 @@ int Pipeline::step_end(const Stage& stage) const {
 }
 
 RowRange Pipeline::rows_of(const Stage& stage, size_t input, int first, int last) const {
-    return input_rows(*stage.op, input, buffer_of(operand(*stage.op, input)).height, stage.height, first, last);
+    return input_rows(*stage.op, input, buffer_of(stage.op->operand(input)).height, stage.height, first, last);
 }
 
 int Pipeline::reach(const Stage& stage, size_t input) const {
@@ -84,8 +63,8 @@ bool Pipeline::has_rows(int tensor, int end) const {
 }
 
 bool Pipeline::has_inputs(const Stage& stage) const {
-    for (size_t i = 0; i < operand_count(*stage.op); ++i)
-        if (!has_rows(operand(*stage.op, i), reach(stage, i))) return false;
+    for (size_t i = 0; i < stage.op->operand_count(); ++i)
+        if (!has_rows(stage.op->operand(i), reach(stage, i))) return false;
     return true;
 }
 
@@ -109,58 +88,6 @@ int Pipeline::lowest_needed(const Map& map, const Stage* in_place_of) const {
 bool Pipeline::is_read(size_t before, const Stage& stage) const {
     const Map& map = maps[before];
     return lowest_needed(map, &stage) >= (map.whole() ? step_end(stage) : map.buffer.height);
-}
-
-// ---- who waits for whom
-
-std::vector<std::vector<size_t>> Pipeline::affected() const {
-    std::vector<std::vector<size_t>> result(stages.size() + 1);
-    const auto add = [&](size_t stage, size_t other) {
-        auto& list = result[stage];
-        if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
-    };
-    const auto add_before = [&](const Map& map, size_t writer) {
-        if (map.before == Map::none) return;
-        const Map& before = maps[map.before];
-        for (size_t other : before.writers) add(other, writer);
-        for (const Reader& reader : before.readers) add(reader.stage, writer);
-        if (&before == &output_map()) add(last_stage(), writer);
-    };
-    for (const Map& map : maps)
-        for (size_t writer : map.writers) {
-            add_before(map, writer);
-            for (size_t other : map.writers) add(writer, other);
-            for (const Reader& reader : map.readers) {
-                add(writer, reader.stage);
-                add(reader.stage, writer);
-                add(reader.stage, reader.stage);
-            }
-        }
-    for (size_t writer : output_map().writers) {
-        add(writer, last_stage());
-        add(last_stage(), writer);
-    }
-    add(last_stage(), last_stage());
-    return result;
-}
-
-std::vector<int> Pipeline::homes(int workers) const {
-    std::vector<double> work;
-    for (const Stage& stage : stages) {
-        const Op& op = *stage.op;
-        const Buffer& out = maps[stage.map].buffer;
-        const double pixels = double(out.height) * out.width / (op.block * op.block);
-        work.push_back(pixels * (graph.channels[size_t(op.output)] + operator_of(op.kind).products(op)));
-    }
-    work.push_back(double(output.height) * output.width);
-    const double all = std::accumulate(work.begin(), work.end(), 0.0);
-    std::vector<int> result;
-    double before = 0;
-    for (double own : work) {
-        result.push_back(int((before + own / 2) / all * workers));
-        before += own;
-    }
-    return result;
 }
 
 }  // namespace sparsr

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -49,6 +48,7 @@ struct Map {
     bool has_memory() const { return !writers.empty() && before == none && pool == none; }  // of its own
 };
 
+// Its questions stand together, a few more than elsewhere, because each of them is answered from most of this state.
 struct Pipeline {
     const KernelSet* kernels = nullptr;
     Graph graph;
@@ -66,14 +66,8 @@ struct Pipeline {
     View view(int tensor) const;
     // What is around an operation.
     Surroundings around(const Op& op) const;
-    // Tensors an operation reads, the residual last.
-    static size_t operand_count(const Op& op) { return op.inputs.size() + (op.residual >= 0); }
-    static int operand(const Op& op, size_t input) { return input < op.inputs.size() ? op.inputs[input] : op.residual; }
 
     void restart();
-    // A run without its arithmetic in the order of a single worker, the last stage that can take a step first; before each
-    // step but those that hand rows over `step` is told the stage.
-    void rehearse(const std::function<void(size_t stage)>& step);
     // Whether a stage's next step has its inputs, and room for its output.
     bool able(size_t stage) const;
     // Notes a step.
@@ -90,11 +84,6 @@ struct Pipeline {
     int lowest_needed(const Map& map, const Stage* in_place_of = nullptr) const;
     // Whether nobody needs the rows of map `before` any more that the stage's next step writes in another map's.
     bool is_read(size_t before, const Stage& stage) const;
-
-    // Of every stage, those whose ability its steps may change.
-    std::vector<std::vector<size_t>> affected() const;
-    // Of every stage the worker that prefers it: consecutive ones of about the same work for every worker.
-    std::vector<int> homes(int workers) const;
 };
 
 }  // namespace sparsr

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "run/order.h"
 #include "run/pipeline.h"
 
 namespace sparsr {
@@ -61,7 +62,7 @@ void pool_rows(Pipeline& pipeline, int workers) {
     if (workers > 1)
         for (size_t pool = 0; pool < most.size(); ++pool) pipeline.pools[pool].reserve(most[pool]);
     else
-        pipeline.rehearse([](size_t) {});
+        walk(pipeline, [](size_t) {});
 }
 
 void take_rows(Pipeline& pipeline, size_t stage) {
@@ -76,8 +77,8 @@ void take_rows(Pipeline& pipeline, size_t stage) {
 void give_back_rows(Pipeline& pipeline, size_t stage) {
     if (stage == pipeline.last_stage()) return give_back(pipeline, pipeline.maps[pipeline.map_of[size_t(pipeline.graph.output)]]);
     const Op& op = *pipeline.stages[stage].op;
-    for (size_t i = 0; i < Pipeline::operand_count(op); ++i)
-        give_back(pipeline, pipeline.maps[pipeline.map_of[size_t(Pipeline::operand(op, i))]]);
+    for (size_t i = 0; i < op.operand_count(); ++i)
+        give_back(pipeline, pipeline.maps[pipeline.map_of[size_t(op.operand(i))]]);
     give_back(pipeline, pipeline.maps[pipeline.stages[stage].map]);
 }
 

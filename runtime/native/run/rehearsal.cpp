@@ -29,8 +29,8 @@ private:
 
     void step(Stage& stage) {
         const int first = stage.done;
-        for (size_t i = 0; i < Pipeline::operand_count(*stage.op); ++i)
-            demand(Pipeline::operand(*stage.op, i), pipeline_.reach(stage, i));
+        for (size_t i = 0; i < stage.op->operand_count(); ++i)
+            demand(stage.op->operand(i), pipeline_.reach(stage, i));
         const Map& map = pipeline_.maps[stage.map];
         const int low = std::min(pipeline_.lowest_needed(map), first);
         stage.done = pipeline_.step_end(stage);

@@ -88,8 +88,8 @@ void Setup::make_stages() {
         stage.map = pipeline_.map_of[size_t(op.output)];
         set_vectors(op);
         pipeline_.maps[stage.map].writers.push_back(stages.size());
-        for (size_t i = 0; i < Pipeline::operand_count(op); ++i)
-            map(Pipeline::operand(op, i)).readers.push_back({stages.size(), i});
+        for (size_t i = 0; i < op.operand_count(); ++i)
+            map(op.operand(i)).readers.push_back({stages.size(), i});
         stages.push_back(std::move(stage));
     }
 }

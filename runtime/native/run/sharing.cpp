@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "run/order.h"
+
 namespace sparsr {
 
 namespace {
@@ -18,7 +20,7 @@ bool may_follow(const Map& map, const Map& before) {
 
 // Strikes out what a run shows not to be.
 void strike_out(Candidates& possible, Pipeline& pipeline) {
-    pipeline.rehearse([&](size_t stage) {
+    walk(pipeline, [&](size_t stage) {
         auto& list = possible[pipeline.stages[stage].map];
         const auto struck = [&](size_t before) { return !pipeline.is_read(before, pipeline.stages[stage]); };
         list.erase(std::remove_if(list.begin(), list.end(), struck), list.end());

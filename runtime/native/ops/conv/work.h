@@ -11,6 +11,7 @@ namespace sparsr::SPARSR_REAL {
 
 constexpr size_t near_bytes = 1 << 20;  // may have stayed in the second cache since they were written
 
+// Its members are many because kernels are told everything of a layer as plain arrays, found once and not at every step.
 class ConvWork : public Work {
 public:
     ConvWork(const Op& op, Operands operands, const Kernels& kernels)

@@ -14,91 +14,57 @@ static_assert(mask_side == masked_side);
 // With this many important pixels or fewer a tile's pixels are computed one by one.
 constexpr int few_pixels = 7;
 
-// Which tiles and pixels of some rows need what.
-struct Worklist {
+// How many channels a convolution reads; how many of those, and how many of its results, every pixel has.
+struct ChannelCounts {
+    int all, from_dense, to_dense;
+};
+
+// Which tiles and pixels of a step's rows need what. Those that nobody computes but the next convolution reads are cleared.
+class Worklist {
+public:
+    Worklist(const Operands& operands, ChannelCounts channels, int first, int last)
+        : single(size_t(last - first)), operands_(operands), channels_(channels), first_(first), last_(last) {
+        rows_.reserve(size_t((last - first + mask_side - 1) / mask_side));  // tiles point at them
+        for (int y = first; y < last; y += mask_side) sort(y);
+    }
+
     std::vector<MaskedTile> full;   // tiles with important pixels
     std::vector<MaskedTile> dense;  // tiles whose other pixels have dense channels
     std::vector<std::vector<PixelPlace>> single;  // of every row, important pixels of tiles with few of them
-    std::vector<TileRows> rows;     // of the tiles
-};
-
-class MaskedConvWork : public Work {
-public:
-    MaskedConvWork(const Op& op, Operands operands, const Kernels& kernels)
-        : operands_(std::move(operands)),
-          kernels_(kernels),
-          to_(parts_of(op)[size_t(op.part)]),
-          channels_(int(to_.order.size())),
-          from_dense_(op.part ? parts_of(op)[size_t(op.part) - 1].dense : channels_),
-          vectors_(vectors_of(channels_, kernels.lanes)),
-          row_(masked_row(channels_)),
-          plane_(size_t(channels_) * size_t(row_)),
-          constants_(zeros(2 * size_t(row_))),
-          zeros_(constants_.data()),
-          keep_(constants_.data() + row_) {
-        std::fill_n(keep_, to_.dense, 1.0f);
-        tile_weights_ = operands_.packing->weights(*op.layer, op.part, masked_planes * plane_, [this](float* to) { pack(to); });
-    }
-
-    size_t scratch() const override { return 2 * tile_floats(); }
-
-    void run(int first, int last, float* scratch) override {
-        Worklist list;
-        list.single.resize(size_t(last - first));
-        list.rows.reserve(size_t((last - first + mask_side - 1) / mask_side));
-        for (int y = first; y < last; y += mask_side) plan(y, first, last, list);
-        const float* others = from_dense_ == channels_ ? keep_ : zeros_;
-        run_tiles(list.full, channels_, vectors_, others, scratch);
-        run_tiles(list.dense, from_dense_, vectors_of(to_.dense, kernels_.lanes), keep_, scratch);
-        for (int y = first; y < last; ++y) run_pixels(list.single[size_t(y - first)], y);
-    }
 
 private:
-    void pack(float* to) const {
-        const float* weights = to_.weights.data();
-        const WinogradFilter winograd(3, mask_points, mask_points);
-        for (size_t place = 0; place < plane_; ++place) {
-            double filter[9];
-            for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
-            winograd.transform(filter, to + place, plane_);
-        }
-    }
-
-    // What the kernel needs for a block of tiles, before or after the products.
-    size_t tile_floats() const { return masked_planes * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
-
     const View& in() const { return operands_.inputs[0]; }
     const View& mask() const { return operands_.inputs[1]; }
     const View& out() const { return operands_.output; }
     ptrdiff_t pixel() const { return out().buffer->pixel; }
     int right(int x) const { return std::min(x + mask_side, out().width()); }
 
-    // Sorts the tiles of the image rows from `y` on; `first` and `last` are the rows of this run.
-    void plan(int y, int first, int last, Worklist& list) const {
-        const int bottom = std::min(y + mask_side, last), tiles = tiles_of(out().width());
+    // Sorts the tiles of the image rows from `y` on.
+    void sort(int y) {
+        const int bottom = std::min(y + mask_side, last_), tiles = tiles_of(out().width());
         // Where dense channels come from none, they are 0, and the next layer reads them.
-        const bool all_read = to_.dense && !from_dense_;
+        const bool all_read = channels_.to_dense && !channels_.from_dense;
         std::vector<uint64_t> important(size_t(tiles) + 2);
         std::vector<uint8_t> around(size_t(tiles) + 2);  // anything important above, here or below
         gather(y, bottom, important, around);
         const uint64_t rows = (uint64_t(1) << mask_side * (bottom - y)) - 1;
-        list.rows.push_back(tile_rows(y, last));
+        rows_.push_back(tile_rows(y));
         for (int i = 0; i < tiles; ++i) {
             const int x = i * mask_side;
             const uint64_t inside = rows & columns(x), here = important[size_t(i) + 1] & inside;
-            const MaskedTile tile{&list.rows.back(), x * pixel(), here, inside & ~here};
+            const MaskedTile tile{&rows_.back(), x * pixel(), here, inside & ~here};
             if (count_bits(here) > few_pixels) {
-                list.full.push_back(tile);
-                if (from_dense_ < channels_) add_dense(tile, list);
+                full.push_back(tile);
+                if (channels_.from_dense < channels_.all) add_dense(tile);
                 continue;
             }
             if (all_read || around[size_t(i)] || around[size_t(i) + 1] || around[size_t(i) + 2]) clear(y, x, bottom);
             for (uint64_t bits = here; bits; bits &= bits - 1) {
                 const int place = lowest_bit(bits);
                 const ptrdiff_t column = (x + place % mask_side) * pixel();
-                list.single[size_t(y + place / mask_side - first)].push_back({column, column});
+                single[size_t(y + place / mask_side - first_)].push_back({column, column});
             }
-            add_dense(tile, list);
+            add_dense(tile);
         }
     }
 
@@ -121,9 +87,9 @@ private:
         return bits;
     }
 
-    void add_dense(MaskedTile tile, Worklist& list) const {
+    void add_dense(MaskedTile tile) {
         tile.whole = 0;
-        if (from_dense_ && to_.dense && tile.part) list.dense.push_back(tile);
+        if (channels_.from_dense && channels_.to_dense && tile.part) dense.push_back(tile);
     }
 
     void clear(int y, int x, int bottom) const {
@@ -133,12 +99,67 @@ private:
 
     // Each for itself: a ring may begin anew between any two. What tiles read below the last row's neighbours does not count,
     // but must be numbers.
-    TileRows tile_rows(int y, int last) const {
+    TileRows tile_rows(int y) const {
         TileRows rows;
-        for (int i = 0; i < mask_points; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last));
-        for (int i = 0; i < mask_side; ++i) rows.out[i] = out().row(std::min(y + i, last - 1));
+        for (int i = 0; i < mask_points; ++i) rows.in[i] = in().row(std::min(y - 1 + i, last_));
+        for (int i = 0; i < mask_side; ++i) rows.out[i] = out().row(std::min(y + i, last_ - 1));
         return rows;
     }
+
+    const Operands& operands_;
+    ChannelCounts channels_;
+    int first_, last_;
+    std::vector<TileRows> rows_;
+};
+
+class MaskedConvWork : public Work {
+public:
+    MaskedConvWork(const Op& op, Operands operands, const Kernels& kernels)
+        : operands_(std::move(operands)),
+          kernels_(kernels),
+          to_(parts_of(op)[size_t(op.part)]),
+          channels_(channel_counts(op)),
+          vectors_(vectors_of(channels_.all, kernels.lanes)),
+          row_(masked_row(channels_.all)),
+          plane_(size_t(channels_.all) * size_t(row_)),
+          constants_(zeros(2 * size_t(row_))),
+          zeros_(constants_.data()),
+          keep_(constants_.data() + row_) {
+        std::fill_n(keep_, channels_.to_dense, 1.0f);
+        tile_weights_ = operands_.packing->weights(*op.layer, op.part, masked_planes * plane_, [this](float* to) { pack(to); });
+    }
+
+    size_t scratch() const override { return 2 * tile_floats(); }
+
+    void run(int first, int last, float* scratch) override {
+        const Worklist list(operands_, channels_, first, last);
+        const float* others = channels_.from_dense == channels_.all ? keep_ : zeros_;
+        run_tiles(list.full, channels_.all, vectors_, others, scratch);
+        run_tiles(list.dense, channels_.from_dense, vectors_of(channels_.to_dense, kernels_.lanes), keep_, scratch);
+        for (int y = first; y < last; ++y) run_pixels(list.single[size_t(y - first)], y);
+    }
+
+private:
+    void pack(float* to) const {
+        const float* weights = to_.weights.data();
+        const WinogradFilter winograd(3, mask_points, mask_points);
+        for (size_t place = 0; place < plane_; ++place) {
+            double filter[9];
+            for (size_t tap = 0; tap < 9; ++tap) filter[tap] = double(weights[tap * plane_ + place]);
+            winograd.transform(filter, to + place, plane_);
+        }
+    }
+
+    // What the kernel needs for a block of tiles, before or after the products.
+    size_t tile_floats() const { return masked_planes * size_t((masked_block * vectors_ + 1) * kernels_.lanes); }
+
+    static ChannelCounts channel_counts(const Op& op) {
+        const MaskedPart& to = parts_of(op)[size_t(op.part)];
+        const auto all = int(to.order.size());
+        return {all, op.part ? parts_of(op)[size_t(op.part) - 1].dense : all, to.dense};
+    }
+
+    ptrdiff_t pixel() const { return operands_.output.buffer->pixel; }
 
     void run_tiles(const std::vector<MaskedTile>& tiles, int inputs, int vectors, const float* keep, float* scratch) const {
         kernels_.masked_tiles({tiles.data(), int(tiles.size()), int(pixel()), inputs, vectors, tile_weights_, row_,
@@ -148,17 +169,16 @@ private:
     void run_pixels(const std::vector<PixelPlace>& pixels, int y) const {
         PixelSource sources[9];
         for (int tap = 0; tap < 9; ++tap)
-            sources[tap] = {in().row(y - 1 + tap / 3) + (tap % 3 - 1) * pixel(), channels_,
+            sources[tap] = {operands_.inputs[0].row(y - 1 + tap / 3) + (tap % 3 - 1) * pixel(), channels_.all,
                             to_.weights.data() + size_t(tap) * plane_};
         kernels_.pixel_products({sources, 9, pixels.data(), int(pixels.size()), vectors_, row_, zeros_, 0,
-                                 out().row(y)});
+                                 operands_.output.row(y)});
     }
 
     Operands operands_;
     const Kernels& kernels_;
     const MaskedPart& to_;
-    int channels_;
-    int from_dense_;  // how many of the inputs are dense
+    ChannelCounts channels_;
     int vectors_, row_;
     size_t plane_;  // floats of all inputs' weights for one tap
     Mapping constants_;

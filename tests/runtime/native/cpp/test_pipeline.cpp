@@ -6,6 +6,7 @@
 
 #include "programs.h"
 #include "run/memory.h"
+#include "run/order.h"
 #include "run/rehearsal.h"
 #include "run/setup.h"
 #include "run/sharing.h"
@@ -90,7 +91,7 @@ TEST_CASE("one worker needs less than all rings can hold") {
 TEST_CASE("only what a step affects becomes able") {
     const Chain chain = skipping();
     Pipeline pipeline = prepared(chain.program(), {29, 16});
-    const auto affected = pipeline.affected();
+    const auto affected = sparsr::affected(pipeline);
     std::mt19937 random(1);
     std::vector<bool> before(pipeline.last_stage() + 1);
     for (size_t stage = 0; stage < before.size(); ++stage) before[stage] = pipeline.able(stage);
