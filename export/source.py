@@ -28,9 +28,10 @@ from sparsr.export.parity.certificate import Run
 from sparsr.export.parity.mask_flips import Settle, as_torch
 from sparsr.export.writers.bundle import Description, describe
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks.base import LumaNetwork
-from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
+from sparsr.train.pruning.nm import prune_by_magnitude
 from sparsr.train.run.checkpoint import Card
 
 Report = Callable[[str], None]

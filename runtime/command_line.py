@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from sparsr.runtime.errors import EXIT_BAD_INPUT, report_error
+from sparsr.runtime.nearest import nearest
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)", re.DOTALL)
 _UNKNOWN = "unrecognized arguments: "
@@ -31,12 +31,10 @@ class CommandLine(argparse.ArgumentParser):
 
     def _meant(self, message: str) -> list[str]:
         if found := _CHOICE.search(message):
-            return _nearest(found[1], re.findall(r"[^\s,']+", found[2]))
-        if message.startswith(_UNKNOWN):
+            word = nearest(found[1], re.findall(r"[^\s,']+", found[2]), 0.6)
+        elif message.startswith(_UNKNOWN):
             unknown = message.removeprefix(_UNKNOWN).split()[0].partition("=")[0]
-            return _nearest(unknown, self._option_string_actions, 0.75)  # dashes alone make any two alike
-        return []
-
-
-def _nearest(word: str, known: Iterable[str], alike: float = 0.6) -> list[str]:
-    return [f"did you mean {name}?" for name in difflib.get_close_matches(word, list(known), 1, alike)]
+            word = nearest(unknown, self._option_string_actions, 0.75)  # dashes alone make any two alike
+        else:
+            word = None
+        return [f"did you mean {word}?"] if word else []

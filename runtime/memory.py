@@ -26,8 +26,9 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(count: float) -> str:
-    """Whole MiB, rounded up, in the notation `parse_bytes` reads."""
-    return f"{-(-int(count) // 2**20)}M"
+    """Rounded up to whole MiB, or to KiB or bytes where it is less than one, in the notation `parse_bytes` reads."""
+    unit, size = next(((unit, size) for unit, size in (("M", 2**20), ("K", 2**10)) if count >= size), ("B", 1))
+    return f"{-(-int(count) // size)}{unit}"
 
 
 def resident_bytes() -> int:

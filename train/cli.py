@@ -20,6 +20,12 @@ from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import first_network, prepare
 
 ZOO = Path(__file__).parent / "zoo"
+RECIPES = {
+    "cpu": "what one CPU core can do in an hour",
+    "paper": "the published schedules",
+    "compare": "methods beside each other, at equal effort",
+}
+"""What the recipes of a folder are for; first those to begin with."""
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -51,20 +57,23 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
+    if models := sorted(ZOO.glob("*.safetensors")):
+        print("trained models, to export, to prune or to train on")
+    for path in models:
+        card = load_model(path)[1]
+        quality = ", ".join(f"{name} {comparison.psnr_in(entry):.2f} dB" for name, entry in card.metrics.items())
+        print(f"  {path.relative_to(ZOO.parent.parent)}  {card.method} x{card.scale}  {quality}")
     print("architectures")
     scales = {name: " ".join(f"x{scale}" for scale in entry.scales) for name, entry in ARCHITECTURES.items()}
     width = max(map(len, scales.values()))
     for name, entry in sorted(ARCHITECTURES.items()):
         print(f"  {name:12s} {scales[name]:{width}s} {entry.summary}")
-    print("recipes")
-    for name in recipe.shipped():
-        first = (recipe.RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
-        print(f"  {name:24s} {first.lstrip('# ')}")
-    print("trained models")
-    for path in sorted(ZOO.glob("*.safetensors")):
-        card = load_model(path)[1]
-        quality = ", ".join(f"{name} {comparison.psnr_in(entry):.2f} dB" for name, entry in card.metrics.items())
-        print(f"  {path.relative_to(ZOO.parent.parent)}  {card.method} x{card.scale}  {quality}")
+    for folder, meaning in RECIPES.items():
+        print(f"recipes/{folder}: {meaning}")
+        for name in recipe.shipped():
+            if name.startswith(f"{folder}/"):
+                first = (recipe.RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
+                print(f"  {name:24s} {first.lstrip('# ')}")
     return 0
 
 
@@ -105,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     layer_costs.add_command(commands)
     shake.add_command(commands)
     comparison.add_command(commands)
-    listing = commands.add_parser("list", help="architectures, recipes and trained models")
+    listing = commands.add_parser("list", help="trained models, architectures and recipes")
     listing.set_defaults(action=_list)
     return parser
 

@@ -15,6 +15,7 @@ from sparsr.bench.targets.machine import available_cpus
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import BundleCard
+from sparsr.runtime.nearest import meant
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Plan:
         named = [*self.engines, *(engine for subject in self.subjects for engine in subject.engines)]
         unknown = [name for name in named if name not in ENGINES]
         if unknown:
-            raise SparsrError(f"there is no engine {unknown[0]!r}", f"known: {', '.join(ENGINES)}")
+            raise SparsrError(f"there is no engine {unknown[0]!r}", meant(unknown[0], ENGINES))
         absent = [name for name in named if name not in self.target.engines]
         if absent:
             hint = f"there are {', '.join(self.target.engines)}"

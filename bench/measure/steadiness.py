@@ -14,6 +14,7 @@ from sparsr.bench.measure.results import Results
 
 _FEWEST = 6  # rounds, below which nothing can be told
 _SPREAD, _DRIFT = 0.10, 0.10
+_BUSY = 1.25
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,25 @@ def steadiness(results: Results) -> Steadiness | None:
     relative = [np.asarray(samples) / np.median(samples) for samples in series]
     low, high = np.quantile(np.concatenate(relative), [0.1, 0.9])
     return Steadiness(float(high - low), _drift(relative))
+
+
+def waiting(results: Results) -> float | None:
+    """How many times its CPU time a run took, in the median row; None where that does not tell how busy the machine is.
+
+    A single thread that has a processor for itself runs all the time; several wait for each other, and for a GPU.
+    """
+    rows = [row for row in results.rows if row.source == "measured" and row.target != "gpu" and row.cpu and row.wall]
+    if results.settings.threads > 1 or not rows:
+        return None
+    return float(np.median([row.wall.median / row.cpu.median for row in rows if row.wall and row.cpu]))
+
+
+def busy(results: Results) -> str | None:
+    """A sentence for a machine that did much else during the measurement."""
+    factor = waiting(results)
+    if factor is None or factor < _BUSY:
+        return None
+    return f"the machine was busy: runs took {factor:.1f} times their CPU time, so wall times say little."
 
 
 def _drift(relative: Sequence[np.ndarray]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparsr.bench.measure.results import Results, Row
-from sparsr.bench.measure.steadiness import steadiness
+from sparsr.bench.measure.steadiness import busy, steadiness
 from sparsr.bench.report.blocks import Note, Section, Table
 from sparsr.bench.report.cases import places
 
@@ -24,7 +24,10 @@ def section(files: Sequence[Results]) -> Section:
         if any(row.source == "measured" and row.failure is None for row in results.rows)
     ]
     header = ("Machine", "Verdict", "Rounds", "Reference spread", "Reference change", "Middle half")
-    return Section("How noisy it was", [Table(header, rows, 2), Note(_EXPLAINED)])
+    busy_ones = [
+        f"{place}: {told}" for place, results in zip(places(files), files, strict=True) if (told := busy(results))
+    ]
+    return Section("How noisy it was", [Table(header, rows, 2), *map(Note, busy_ones), Note(_EXPLAINED)])
 
 
 def _line(place: str, results: Results) -> list[str]:

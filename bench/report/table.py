@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sparsr.bench.measure.results import Results, Row, Settings
 from sparsr.bench.measure.statistics import Summary
-from sparsr.bench.measure.steadiness import steadiness
+from sparsr.bench.measure.steadiness import busy, steadiness
 from sparsr.bench.measure.sustained import slowdown
 from sparsr.bench.report.units import MIB, milliseconds
 
@@ -112,6 +112,8 @@ def _legend(results: Results) -> list[str]:
         lines.append(f"the device: {before} before, {after} after.")
     if steady := steadiness(results):
         lines.append(f"the processor, by a reference workload after every inference: {steady.verdict}.")
+    if told := busy(results):
+        lines.append(told)
     opponents = {(row.opponent.bundle, row.opponent.engine): row.opponent for row in results.rows if row.opponent}
     for bundle, engine in opponents:
         basis = "CPU time" if results.settings.basis == "cpu" else "wall time"

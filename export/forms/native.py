@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 from sparsr.export.forms.content import content
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.samples import FloatArray
+from sparsr.runtime.sparsity import GROUP_SIZES, SHARED
 
-GROUP_SIZES = (4, 8, 16, 32)
-SHARED = (1, 2, 4)
-"""V: how many outputs may share their places."""
 _ALIGNMENT = 64  # bytes; keeps tensors aligned for those who map the file
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import asdict
 
-from sparsr.runtime.cli.plan_table import Sparsity, convolution_costs, cost_table
+from sparsr.runtime.cli.plan_table import convolution_costs, cost_table
+from sparsr.runtime.sparsity import Sparsity
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,12 +30,7 @@ def shape(text: str) -> tuple[int, int, int]:
 
 def sparsity(text: str) -> Sparsity | None:
     """N:M, N:MxV for places shared by V outputs, or None for dense."""
-    if text == "dense":
-        return None
-    found = re.fullmatch(r"(\d+):(\d+)(?:x(\d+))?", text)
-    if not found:
-        raise ValueError(f"{text!r} is not N:M or N:MxV")
-    return int(found[1]), int(found[2]), int(found[3] or 1)
+    return None if text == "dense" else Sparsity.parse(text)
 
 
 def run(options: argparse.Namespace) -> int:

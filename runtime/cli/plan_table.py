@@ -14,9 +14,8 @@ from sparsr.runtime.engines.native.costs import KERNELS, layer_cost, peak
 from sparsr.runtime.engines.native.load import HALF, NativeModel, PixelArray
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes
+from sparsr.runtime.sparsity import Sparsity
 
-Sparsity = tuple[int, int, int]
-"""N, M and V: of every M input channels N have weights, at the same places for V consecutive outputs."""
 _SHAPE = ("layer", "kernel", "in", "out", "size", "weights", "MMACs", "dense", "rows", "memory")
 _HEAD = (*_SHAPE, "ms", "share", "peak", "taps")
 
@@ -152,8 +151,7 @@ def convolution_costs(
 
 
 def _convolution_cost(inputs: int, outputs: int, side: int, sparsity: Sparsity | None, width: int) -> ConvolutionCost:
-    of_group, shared = (sparsity[:2], sparsity[2]) if sparsity else (None, 1)
-    measured = partial(layer_cost, inputs, outputs, side, of_group, width, shared=shared)
+    measured = partial(layer_cost, inputs, outputs, side, sparsity, width)
     best = measured()  # raises if the shape itself is impossible
     seconds: dict[str, float] = {}
     for kernel in KERNELS:
@@ -168,17 +166,11 @@ def cost_table(costs: Sequence[ConvolutionCost]) -> str:
     """A line per convolution: microseconds a row on each kernel."""
     rows = [("in", "out", "side", "sparsity", *KERNELS, "us a row")]
     for cost in costs:
-        sparsity = sparsity_text(cost.sparsity) if cost.sparsity else "dense"
+        sparsity = str(cost.sparsity or "dense")
         times = [f"{1e6 * cost.seconds[kernel]:.1f}" if kernel in cost.seconds else "-" for kernel in KERNELS]
         source = "measured" if cost.measured else "estimated"
         rows.append((str(cost.inputs), str(cost.outputs), str(cost.side), sparsity, *times, source))
     return "\n".join(_aligned(rows))
-
-
-def sparsity_text(sparsity: Sparsity) -> str:
-    """`4:32`, or `4:32x4` for places shared by four outputs."""
-    n, m, shared = sparsity
-    return f"{n}:{m}" + (f"x{shared}" if shared > 1 else "")
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -77,7 +77,7 @@ def _add_options(upscale: argparse.ArgumentParser, default_output: str) -> None:
     upscale.add_argument(
         "--max-memory",
         metavar="SIZE",
-        help=f"such as 512M (default {format_bytes(DEFAULT_MAX_MEMORY)})",
+        help=f"such as 512M or 1.5G; without K, M or G bytes (default {format_bytes(DEFAULT_MAX_MEMORY)})",
     )
     upscale.add_argument(
         "--beta", type=float, help=f"adaptive bundles: 0 for the best quality, more is faster (default {DEFAULT_BETA})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -20,6 +19,7 @@ from sparsr.runtime.engines.whole_image import WholeImage
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import Bundle
 from sparsr.runtime.model.card import ModelFormat
+from sparsr.runtime.nearest import meant
 
 MAX_THREADS = 1024
 WITH_SPARSR = "+sparsr"
@@ -112,9 +112,7 @@ def engine_kind(name: str) -> EngineKind:
     """The engine called `name`. Raises `SparsrError` naming the nearest one if there is none."""
     if isinstance(name, str) and name in ENGINES:
         return ENGINES[name]
-    close = difflib.get_close_matches(str(name), ENGINES, 1, 0.4)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ENGINES)}"
-    raise SparsrError(f"there is no engine {name!r}", hint)
+    raise SparsrError(f"there is no engine {name!r}", meant(str(name), ENGINES))
 
 
 def default_engine(formats: Collection[str]) -> str:

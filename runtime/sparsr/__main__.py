@@ -59,7 +59,7 @@ def build_parser(whole: bool = False) -> argparse.ArgumentParser:
         parents = _parsers(name) if whole else []
         commands.add_parser(name, help=part.summary, parents=parents, add_help=not parents)
     completion = commands.add_parser("completion", help="print a script that teaches a shell to complete `sparsr`")
-    completion.add_argument("shell", choices=SHELLS)
+    completion.add_argument("shell", choices=SHELLS, help="fish and others are not among them")
     completion.set_defaults(command=_complete)
     return parser
 

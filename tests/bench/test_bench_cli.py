@@ -59,6 +59,7 @@ def test_nothing_measured_is_exit_code_2_and_still_a_file(tmp_path, capsys):
     "options, message",
     [
         (["--engines", "nonsense"], "no engine"),
+        (["--engines", "ort,nativ"], "there is no engine 'nativ'\nhint: did you mean native?"),
         (["--threads", "9999"], "threads"),
         (["--baseline", "absent"], "absent does not exist"),
     ],

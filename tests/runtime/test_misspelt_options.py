@@ -3,6 +3,8 @@
 import pytest
 
 from sparsr.__main__ import build_parser
+from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.memory import format_bytes, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -12,11 +14,7 @@ from sparsr.__main__ import build_parser
         (["upscale", "photo.jpg", "--modle", "x"], "--modle x", "did you mean --model? `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--scale=3"], "unrecognized arguments: --scale=3", "hint: `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--precision", "fp1"], "invalid choice: 'fp1'", "did you mean fp16?"),
-        (
-            ["costs", "--shapes", "8x8", "--sparsity", "4:32x4x9"],
-            "invalid sparsity value: '4:32x4x9'",
-            "`sparsr costs --help`",
-        ),
+        (["completion", "fish"], "(choose from 'bash', 'zsh', 'tcsh')", "`sparsr completion --help`"),
         (["upscale"], "arguments are required: IN", "`sparsr upscale --help` lists what it takes"),
         ([], "arguments are required: COMMAND", "`sparsr --help` lists what it takes"),
     ],
@@ -28,3 +26,19 @@ def test_a_misspelt_command_line_is_one_sentence_and_a_hint(words, message, hint
     error, found = capsys.readouterr().err.splitlines()
     assert error.startswith("error: ") and message in error
     assert found.startswith("hint: ") and hint in found
+
+
+def test_what_is_no_sparsity_is_refused_with_an_example():
+    with pytest.raises(SparsrError, match="'4:32x4x9' is not a sparsity N:M") as caught:
+        build_parser().parse_args(["costs", "--shapes", "8x8", "--sparsity", "4:32x4x9"])
+    assert "4:32x4" in caught.value.hint
+
+
+def test_amounts_of_memory_name_the_unit_that_was_understood():
+    assert [format_bytes(parse_bytes(text)) for text in ("10", "10B", "3K", "1M", "1.5G")] == [
+        "10B",
+        "10B",
+        "3K",
+        "1M",
+        "1536M",
+    ]

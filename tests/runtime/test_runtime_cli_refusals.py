@@ -74,6 +74,7 @@ def test_the_cap_on_pixels_is_an_option(upscale, tmp_path):
         (("--tile", 0), "tiles of 0", "1 or more"),
         (("--max-memory", "much"), "'much' is not", "512M"),
         (("--max-memory", "1M"), "too few", "at least"),
+        (("--max-memory", "10"), "10B of memory are too few", "at least"),
     ],
 )
 def test_wrong_options(upscale, tmp_path, options, words, hint):

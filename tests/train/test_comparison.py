@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 from sparsr.train import cli as cli
 from sparsr.train.networks import build
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.layer_costs import Costs, Layer, sparse_layers
-from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude
+from sparsr.train.pruning.nm import prune_by_magnitude
 from sparsr.train.pruning.settings import SlsSettings
 from sparsr.train.pruning.sls import Sls, with_gates
 from sparsr.train.quality.comparison import drawings, entry, kept_weights, read, read_times

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 from sparsr.train.networks import build
 from sparsr.train.networks.weight_norm import add_weight_norm
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.nm import Sparsity, prune_by_magnitude, ranks
+from sparsr.train.pruning.nm import prune_by_magnitude, ranks
 from tests.small_networks import disturb, small
 
 

@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import GROUP_SIZES
 from sparsr.train.networks import build
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.nm import GROUP_SIZES, ranks
+from sparsr.train.pruning.nm import ranks
 from sparsr.train.pruning.settings import OneShotSettings, SlsSettings, SrSteSettings
 from sparsr.train.pruning.sls import OneShot, Sls, SrSte, deployed, with_gates
 from sparsr.train.pruning.sparse_conv import SparseConv2d, add_gates, sparse_convolutions

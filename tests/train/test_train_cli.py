@@ -14,6 +14,7 @@ from sparsr.runtime.errors import run_cli
 from sparsr.train import cli as cli
 from sparsr.train.networks import ARCHITECTURES, build
 from sparsr.train.run import checkpoint
+from sparsr.train.run.recipe import shipped
 
 
 @pytest.fixture
@@ -60,6 +61,9 @@ def test_list_names_architectures_recipes_and_models(command):
     assert code == 0
     for name in [*ARCHITECTURES, "paper/assln_x2", "cpu/assln_x4", "train/zoo/assln_x2.safetensors"]:
         assert name in output
+    places = [output.index(heading) for heading in ("trained models", "architectures", "recipes/cpu", "recipes/paper")]
+    assert places == sorted(places)  # what one starts with comes first
+    assert all(f"  {name} " in output for name in shipped())
 
 
 def test_a_run_leaves_checkpoints_and_a_log(command, recipe_file, tmp_path):
@@ -70,6 +74,15 @@ def test_a_run_leaves_checkpoints_and_a_log(command, recipe_file, tmp_path):
     code, output, _ = command("eval", tmp_path / "run" / "best.safetensors", "--data", tmp_path / "images")
     assert code == 0
     assert "mean of 2" in output
+
+
+def test_a_run_says_after_ten_steps_how_long_it_takes(command, recipe_file, tmp_path):
+    code, output, _ = command(
+        "run", recipe_file, "--out", tmp_path / "run", "--set", "train.steps=12", "--set", "train.log_every=100"
+    )
+    assert code == 0
+    (line,) = [line for line in output.splitlines() if line.startswith("about ")]
+    assert re.fullmatch(r"about \d+:\d\d:\d\d for 2 steps, by the first 10", line)
 
 
 def test_init_writes_an_untrained_network(command, recipe_file, tmp_path):

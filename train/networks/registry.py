@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.nearest import meant
 from sparsr.train.networks import (
     carn,
     compact,
@@ -94,16 +94,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """A hint naming the known word nearest to `name`."""
-    close = difflib.get_close_matches(name, known, 1, 0.4)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
-
-
 def build(architecture: str, scale: int, **options: Any) -> SRNetwork:
     """A freshly initialised network. Raises `SparsrError` for an unknown name, scale or option."""
     if architecture not in ARCHITECTURES:
-        raise SparsrError(f"there is no architecture {architecture!r}", nearest(architecture, list(ARCHITECTURES)))
+        raise SparsrError(f"there is no architecture {architecture!r}", meant(architecture, sorted(ARCHITECTURES)))
     entry = ARCHITECTURES[architecture]
     if scale not in entry.scales:
         raise SparsrError(f"{architecture} has no scale {scale}", f"its scales are {', '.join(map(str, entry.scales))}")

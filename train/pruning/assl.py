@@ -18,7 +18,7 @@ from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.weight_norm import WeightNormConv2d, add_weight_norm
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_groups import ChannelGroup, channel_groups
-from sparsr.train.pruning.l1 import kept_tensors, slimmed
+from sparsr.train.pruning.l1 import kept_of, kept_tensors, part_of, slimmed
 from sparsr.train.pruning.method import Method, Phase
 from sparsr.train.pruning.selection import align, best_units, considered, kept_counts, unit_scores
 from sparsr.train.pruning.settings import AsslSettings
@@ -99,13 +99,9 @@ class Assl(Method):
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """As written by `state`."""
-        parts: dict[str, dict[str, Tensor]] = {"kept": {}, "updates": {}, "counts": {}}
-        for key, tensor in state.items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
-        self.kept = {name: tensor.tolist() for name, tensor in parts["kept"].items()} or None
-        self.updates = parts["updates"]
-        self.counts = {name: int(tensor) for name, tensor in parts["counts"].items()} or None
+        self.kept = kept_of(state)
+        self.updates = part_of(state, "updates")
+        self.counts = {name: int(count) for name, count in part_of(state, "counts").items()} or None
 
     def groups(self, network: SRNetwork) -> list[ChannelGroup]:
         """The groups this run prunes; traced once, names do not change before slimming."""

@@ -12,10 +12,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import GROUP_SIZES
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_counts import removable, scaled, sizes, widest
-from sparsr.train.pruning.nm import GROUP_SIZES, can_be_sparse
+from sparsr.train.pruning.nm import can_be_sparse
 from sparsr.train.pruning.settings import SlsSettings
 from sparsr.train.pruning.sls import increments, read_costs, with_gates
 from sparsr.train.pruning.sparse_conv import sparse_convolutions

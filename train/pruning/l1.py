@@ -85,4 +85,9 @@ def kept_tensors(kept: Kept | None) -> dict[str, Tensor]:
 
 def kept_of(state: Mapping[str, Tensor]) -> Kept | None:
     """As written by `kept_tensors`; None if there are none."""
-    return {name.removeprefix("kept/"): t.tolist() for name, t in state.items() if name.startswith("kept/")} or None
+    return {name: indices.tolist() for name, indices in part_of(state, "kept").items()} or None
+
+
+def part_of(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors that a method's state calls `part`/name, by name."""
+    return {key.removeprefix(f"{part}/"): tensor for key, tensor in state.items() if key.startswith(f"{part}/")}

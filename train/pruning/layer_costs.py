@@ -15,11 +15,12 @@ import torch
 from sparsr.runtime.engines.native.costs import layer_cost
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import write_text
+from sparsr.runtime.sparsity import GROUP_SIZES, SHARED, Sparsity
 from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
-from sparsr.train.pruning.nm import GROUP_SIZES, SHARED, Sparsity, can_be_sparse
+from sparsr.train.pruning.nm import can_be_sparse
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,7 @@ class Costs:
         """Seconds for a row of the layer's result with N of M weights, or all. Raises `SparsrError` as `layer_cost`."""
         key = f"{layer.inputs} {layer.outputs} {layer.side} {layer.stride} {layer.width} {sparsity or 'dense'}"
         if key not in self.rows:
-            of_group, shared = ((sparsity.n, sparsity.m), sparsity.shared) if sparsity else (None, 1)
-            cost = layer_cost(
-                layer.inputs, layer.outputs, layer.side, of_group, layer.width, stride=layer.stride, shared=shared
-            )
+            cost = layer_cost(layer.inputs, layer.outputs, layer.side, sparsity, layer.width, stride=layer.stride)
             self.rows[key] = cost.seconds
         return self.rows[key]
 

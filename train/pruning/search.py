@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import SHARED
 from sparsr.train.networks import SRNetwork
 from sparsr.train.pruning import budget as budgets
 from sparsr.train.pruning import time_budget
@@ -20,7 +21,6 @@ from sparsr.train.pruning.channel_counts import Counts, scaled
 from sparsr.train.pruning.channel_groups import channel_groups
 from sparsr.train.pruning.l1 import narrowed
 from sparsr.train.pruning.layer_costs import Costs
-from sparsr.train.pruning.nm import SHARED
 from sparsr.train.pruning.selection import considered
 from sparsr.train.pruning.time_budget import CHANNEL_STEP, TimeBudget
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import GROUP_SIZES, SHARED
 from sparsr.train.networks.widths import ConvCopy, conv_like, convolutions, replace_module
-from sparsr.train.pruning.nm import GROUP_SIZES, SHARED, can_be_sparse, ranks
+from sparsr.train.pruning.nm import can_be_sparse, ranks
 
 HIGHEST_SCORE = 1.03  # where the authors' code clamps; the paper says 1
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.widths import convolutions
 from sparsr.train.pruning.channel_counts import removable, scaled, sizes, widest
 from sparsr.train.pruning.layer_costs import Costs, layers_of, sparse_layers
-from sparsr.train.pruning.nm import Sparsity, can_be_sparse
+from sparsr.train.pruning.nm import can_be_sparse
 
 CHANNEL_STEP = 4
 """Kept channels are multiples of this, which the kernels' tiles like."""

@@ -16,6 +16,8 @@ from sparsr.runtime.files import write_text
 from sparsr.train.run.recipe import TrainSettings
 
 LOG_NAME = "log.jsonl"
+_FIRST_STEPS = 10
+"""After so many it is told how long the rest will take: long before the first line of the log."""
 
 
 def _tensorboard(folder: Path, enabled: bool) -> Any:
@@ -62,21 +64,26 @@ class RunLog:
         self._loss = loss.detach() + self._loss.to(loss.device)
         self._penalty = penalty.detach() + self._penalty.to(penalty.device)
         self._count += 1
+        if total - self._first == _FIRST_STEPS < self._settings.log_every and total < self._total:
+            print(
+                f"about {_clock(self._left(total))} for {self._total - total} steps, by the first {_FIRST_STEPS}",
+                flush=True,
+            )
         if total % self._settings.log_every:
             return
         loss_mean, penalty_mean = float(self._loss) / self._count, float(self._penalty) / self._count
         self._loss, self._penalty, self._count = torch.zeros(()), torch.zeros(()), 0
         if not math.isfinite(loss_mean):
             raise SparsrError(f"the loss is {loss_mean} at step {total}", "lower train.lr or prune.lr, or use float32")
-        elapsed = time.monotonic() - self._start
-        left = elapsed / (total - self._first) * (self._total - total)
-        print(
-            f"{phase:9s} {total:>7d}/{self._total}  loss {loss_mean:7.3f}  lr {rate:.1e}  {_clock(left)} left",
-            flush=True,
-        )
+        clock = _clock(self._left(total))
+        print(f"{phase:9s} {total:>7d}/{self._total}  loss {loss_mean:7.3f}  lr {rate:.1e}  {clock} left", flush=True)
         self._write(
             {"step": total, "phase": phase, "loss": round(loss_mean, 5), "penalty": round(penalty_mean, 5), "lr": rate}
         )
+
+    def _left(self, total: int) -> float:
+        """Seconds that the rest takes, by what this process has done."""
+        return (time.monotonic() - self._start) / (total - self._first) * (self._total - total)
 
     def validation(self, total: int, phase: str, measure: str, psnr: float) -> None:
         """Note a measurement on the held-out images in dB; `measure` is psnr_y or psnr_rgb."""

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import SHARED
 from sparsr.train.importers.models import load_model
 from sparsr.train.pruning import budget as budgets
 from sparsr.train.pruning import time_budget
-from sparsr.train.pruning.nm import SHARED
 from sparsr.train.run.prune import LEAST_STEPS, METHODS, Order, Reader, prune
 
 _METHOD = "default: sls, N:M with N learned per layer; search: widths and shared patterns within a budget of time"
@@ -53,7 +53,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the loss by structural similarity; 0.8 keeps colours and sharpness of GANs' generators",
     )
-    parser.add_argument("--steps", type=int, default=Order.steps, help=f"training steps (default {Order.steps})")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=Order.steps,
+        help=f"training steps (default {Order.steps}); {LEAST_STEPS} for a quick trial",
+    )
     parser.add_argument("--patch", type=int, default=Order.patch, help="side of a training patch in input pixels")
     parser.add_argument("--batch", type=int, default=Order.batch, help="patches per step")
     parser.add_argument(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sparsr.runtime.errors import SparsrError
-from sparsr.train.networks.registry import nearest
+from sparsr.runtime.nearest import meant
 from sparsr.train.pruning.settings import PruningSettings
 from sparsr.train.run.methods import METHODS
 
@@ -161,7 +161,7 @@ def _find(name: str) -> Path:
     for candidate in (Path(name), RECIPES / f"{name}.toml"):
         if candidate.is_file():
             return candidate
-    raise SparsrError(f"there is no recipe {name}", nearest(name.removesuffix(".toml"), shipped()))
+    raise SparsrError(f"there is no recipe {name}", meant(name.removesuffix(".toml"), shipped()))
 
 
 def shipped() -> list[str]:
@@ -217,7 +217,7 @@ def _typed_table(kind: Any, value: Any, where: str, key: str) -> Any:
     prefix = f"{key}." if key else ""
     for name in value:
         if name not in known:
-            raise SparsrError(f"{where}: unknown key {prefix}{name}", nearest(name, sorted(known)))
+            raise SparsrError(f"{where}: unknown key {prefix}{name}", meant(name, sorted(known)))
     hints = typing.get_type_hints(kind)
     return kind(**{name: _typed(hints[name], item, where, f"{prefix}{name}") for name, item in value.items()})
 
@@ -225,7 +225,7 @@ def _typed_table(kind: Any, value: Any, where: str, key: str) -> Any:
 def _pruning_kind(value: Any, where: str) -> type[PruningSettings]:
     method = value.get("method") if isinstance(value, dict) else None
     if method not in METHODS:
-        raise SparsrError(f"{where}: prune.method is {method!r}", nearest(str(method), list(METHODS)))
+        raise SparsrError(f"{where}: prune.method is {method!r}", meant(str(method), sorted(METHODS)))
     return METHODS[method].settings
 
 

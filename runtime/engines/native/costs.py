@@ -8,6 +8,7 @@ from typing import Literal
 
 from sparsr.runtime.engines.native.load import ERROR_BYTES, Conv, Flops, load_library, text_of
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 
 Kernel = Literal["dense", "sparse", "shared", "winograd"]
 KERNELS: tuple[Kernel, ...] = ("dense", "sparse", "shared", "winograd")
@@ -40,21 +41,19 @@ def layer_cost(
     inputs: int,
     outputs: int,
     side: int = 3,
-    sparsity: tuple[int, int] | None = None,
+    sparsity: Sparsity | None = None,
     width: int = 320,
     kernel: Kernel | None = None,
     instruction_set: str | None = None,
     stride: int = 1,
-    shared: int = 1,
 ) -> Cost:
     """Cost of a convolution of side x side taps per row of its result, which is `width` pixels wide.
 
-    sparsity: (n, m), of every m input channels n have weights at a tap; None: all. kernel: None for the cheapest.
-    stride: 1 or 2. shared: how many consecutive outputs have their weights at the same places, 1, 2 or 4. Times are
-    measured once (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate: by constants.
+    sparsity: which weights there are; None: all. kernel: None for the cheapest. stride: 1 or 2. Times are measured once
+    (some 10 ms each), then taken from the user's cache; SPARSR_PLAN=estimate: by constants.
     Raises `SparsrError` if the kernel cannot run such a convolution or the library cannot be built.
     """
-    n, m = sparsity or (1, 1)
+    n, m, shared = (sparsity.n, sparsity.m, sparsity.shared) if sparsity else (1, 1, 1)
     conv, seconds, measured = Conv(inputs, outputs, side, stride, n, m, shared), ctypes.c_double(), ctypes.c_int32()
     error = ctypes.create_string_buffer(ERROR_BYTES)
     done = load_library().sparsr_conv_cost(

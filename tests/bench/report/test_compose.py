@@ -11,13 +11,14 @@ from PIL import Image
 from sparsr.bench.budgets.baseline import Baseline, Figure
 from sparsr.bench.cli import main
 from sparsr.bench.measure import results as results_file
-from sparsr.bench.measure.steadiness import steadiness
+from sparsr.bench.measure.steadiness import busy, steadiness
 from sparsr.bench.report import bars, history, noise, points, ratios
-from sparsr.bench.report.blocks import Charts, Table
+from sparsr.bench.report.blocks import Charts, Note, Table
 from sparsr.bench.report.cases import best, cases, places
 from sparsr.bench.report.compose import Sources, compose
 from sparsr.bench.report.drawing import Box, Dot, Drawing, Path, Words, pixels
 from sparsr.bench.report.points import pareto_front
+from sparsr.bench.report.table import render
 from sparsr.bench.targets.contract import Counters
 from tests.bench.bench_results import make_results, make_row
 
@@ -128,6 +129,16 @@ def test_a_disturbed_or_throttled_processor_is_told(samples, said):
     assert (found is None) if said is None else (said in found.verdict)
     ((_place, verdict, *_),) = blocks(noise.section([results]), Table)[0].rows
     assert (said or "not known") in verdict
+
+
+@pytest.mark.parametrize(("wall", "told"), [(10, False), (11, False), (18, True)])
+def test_a_busy_machine_is_told_by_what_runs_waited(wall, told):
+    results = make_results([make_row("pruned", "ort", [10, 10, 10], [wall, wall, wall])])
+    sentence = "the machine was busy: runs took 1.8 times their CPU time"
+    assert (sentence in render(results)) is told
+    assert any(sentence in note.text for note in blocks(noise.section([results]), Note)) is told
+    several = dataclasses.replace(results, settings=dataclasses.replace(results.settings, threads=2))
+    assert busy(several) is None  # they wait for each other
 
 
 def baseline(day, value, metric="instructions"):

@@ -17,6 +17,7 @@ from sparsr.runtime.cli.plan_table import MaskedCost, convolution_costs, cost_ta
 from sparsr.runtime.engines.native.costs import KERNELS, layer_cost, peak
 from sparsr.runtime.engines.native.load import NativeModel
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.sparsity import Sparsity
 from tests.export import graphs
 from tests.runtime.native.native_models import keep_largest, kernels_of, native_run
 
@@ -119,7 +120,7 @@ def test_the_cheapest_kernel_by_the_remembered_costs_is_chosen(cache):
 def test_without_a_place_for_the_cache_costs_are_estimated(cache, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.delenv("HOME")
-    assert layer_cost(64, 64, sparsity=(2, 32)).measured is False
+    assert layer_cost(64, 64, sparsity=Sparsity(2, 32)).measured is False
     model = NativeModel(write_native(two_convolutions(), {}))
     model.prepare(20, 70)
     assert not any(operation["measured"] for operation in model.plan()["operations"])
@@ -162,7 +163,7 @@ def test_names_of_layers_survive_the_description():
 
 
 def test_estimated_costs_grow_with_the_weights():
-    sparse = [layer_cost(64, 64, sparsity=(n, 32), kernel="sparse").seconds for n in (2, 4, 8)]
+    sparse = [layer_cost(64, 64, sparsity=Sparsity(n, 32), kernel="sparse").seconds for n in (2, 4, 8)]
     assert sparse[1] == pytest.approx(2 * sparse[0])
     assert sparse[2] == pytest.approx(4 * sparse[0])
     assert layer_cost(64, 64, width=384).seconds == pytest.approx(2 * layer_cost(64, 64, width=192).seconds)
@@ -176,12 +177,12 @@ def test_estimated_costs_grow_with_the_weights():
         (0, 64),
         (64, 5000),
         (64, 64, 2),
-        (64, 64, 3, (5, 4)),
+        (64, 64, 3, Sparsity(5, 4)),
         (64, 64, 3, None, 0),
         (64, 64, 7, None, 320, "winograd"),
         (64, 64, 3, None, 320, None, None, 3),
-        (64, 64, 3, (2, 32), 320, None, None, 1, 3),
-        (64, 64, 3, (2, 32), 320, "shared"),
+        (64, 64, 3, Sparsity(2, 32, 3)),
+        (64, 64, 3, Sparsity(2, 32), 320, "shared"),
     ],
 )
 def test_impossible_convolutions_have_no_cost(arguments):
@@ -195,7 +196,7 @@ def test_tables():
     assert [line.split()[:2] for line in lines[1:4]] == [["n0", "dense"], ["n1", "sparse"], ["n2", "winograd"]]
     assert len({len(line) for line in lines[:4]}) == 1
     assert [line.count("%") for line in lines[1:4]] == [2, 3, 2]  # of the time, the peak, and sparse loads
-    costs = convolution_costs([(64, 64, 3), (8, 8, 1)], [None, (2, 32, 1), (2, 32, 4)], 320)
+    costs = convolution_costs([(64, 64, 3), (8, 8, 1)], [None, Sparsity(2, 32), Sparsity(2, 32, 4)], 320)
     single = {"dense", "sparse"}
     kernels = [{"dense", "winograd"}, single | {"winograd"}, set(KERNELS), {"dense"}, single, {*single, "shared"}]
     assert [set(cost.seconds) for cost in costs] == kernels
