@@ -150,16 +150,23 @@ class FilmWriter:
         deep = self._encoder.deep and pixels.dtype != np.uint8
         pixels = converted(pixels, pixels.dtype if deep else np.dtype(np.uint8))
         alpha = self._encoder.alpha and pixels.shape[2] == 4
-        pixels = np.ascontiguousarray(_even(pixels if alpha else pixels[..., :3]))
         name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
         upscaled = self._to_yuv.reformat(
-            self._av.VideoFrame.from_ndarray(pixels, format=name), format=self._encoder.pixels, interpolation=ACCURATE,
-            src_colorspace=NO_MATRIX, dst_colorspace=self._matrix, dst_color_range=self._range,
+            self._frame(_even(pixels if alpha else pixels[..., :3]), name), format=self._encoder.pixels,
+            interpolation=ACCURATE, src_colorspace=NO_MATRIX, dst_colorspace=self._matrix, dst_color_range=self._range,
         )  # fmt: skip
         upscaled.colorspace, upscaled.color_range = self._matrix, self._range
         upscaled.pts, upscaled.time_base = ticks, self._film.time_base
         self._frames += 1
         self._writer.mux(self._packets(upscaled))
+
+    def _frame(self, pixels: Samples, name: str) -> Any:
+        """A frame that holds `pixels`, copied once; `VideoFrame.from_ndarray` does so twice."""
+        height, width, channels = pixels.shape
+        frame = self._av.VideoFrame(width, height, name)
+        rows = np.frombuffer(frame.planes[0], pixels.dtype).reshape(height, -1)
+        rows[:, : width * channels] = pixels.reshape(height, -1)
+        return frame
 
     def _say_what_is_lost(self, frame: Any) -> None:
         for name in metadata_of(frame) - self._lost - self._kept:
