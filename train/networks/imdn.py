@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,31 +59,49 @@ class DistillationBlock(nn.Module):
         return x + self.c5(self.cca(torch.cat([*kept, self.c4(rest)], 1)))
 
 
-class IMDN(SRNetwork):
-    """Information multi-distillation network: 6 blocks of 64 channels, all joined before the upsampling.
+class JoinedBlocks(SRNetwork):
+    """IMDN's trunk: a convolution, blocks whose outputs are all joined, a convolution with a long skip, the upsampling.
 
-    Not homogeneous (sigmoid), so a network trained on another value range keeps it: `value_range`.
+    block: gives the blocks' modules, [n, channels, h, w] -> the same. Other keywords are the options of `SRNetwork`.
+    Not homogeneous (sigmoids in the blocks), so a network trained on another value range keeps it: `value_range`.
     """
 
-    architecture = "imdn"
-
-    def __init__(self, scale: int, channels: int = 64, blocks: int = 6, value_range: float = 1.0) -> None:
-        super().__init__(scale, channels=channels, blocks=blocks, value_range=value_range)
+    def __init__(
+        self,
+        scale: int,
+        block: Callable[[], nn.Module],
+        *,
+        channels: int,
+        blocks: int,
+        value_range: float,
+        **options: int,
+    ) -> None:
+        super().__init__(scale, channels=channels, blocks=blocks, value_range=value_range, **options)
         self.value_range = value_range
         self.fea_conv = conv3x3(3, channels)
-        self.blocks = nn.ModuleList(DistillationBlock(channels) for _ in range(blocks))
+        self.blocks = nn.ModuleList(block() for _ in range(blocks))
         self.c = conv1x1(blocks * channels, channels)
         self.LR_conv = conv3x3(channels, channels)
         self.upsampler = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]."""
+        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]; sides of at least `minimum_size`."""
         shallow = self.fea_conv(x)
         outputs = [shallow]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))
         joined = leaky_relu(self.c(torch.cat(outputs[1:], 1)))
         return self.upsampler(self.LR_conv(joined) + shallow)
+
+
+class IMDN(JoinedBlocks):
+    """Information multi-distillation network: 6 blocks of 64 channels."""
+
+    architecture = "imdn"
+
+    def __init__(self, scale: int, channels: int = 64, blocks: int = 6, value_range: float = 1.0) -> None:
+        block = partial(DistillationBlock, channels)
+        super().__init__(scale, block, channels=channels, blocks=blocks, value_range=value_range)
 
 
 def recognise(state: State, _: int | None) -> Found | None:

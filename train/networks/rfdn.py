@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sparsr.train.networks.base import SRNetwork, conv1x1, conv3x3
-from sparsr.train.networks.imdn import from_one, leaky_relu
+from sparsr.train.networks.base import conv1x1, conv3x3
+from sparsr.train.networks.imdn import JoinedBlocks, from_one, leaky_relu
 from sparsr.train.networks.recognition import FAITHFUL, VALUE_RANGES, Found, State, count, tail_scale
 
 
@@ -60,12 +61,11 @@ class ResidualDistillationBlock(nn.Module):
         return self.esa(self.c5(torch.cat(kept, 1)))
 
 
-class RFDN(SRNetwork):
+class RFDN(JoinedBlocks):
     """Residual feature distillation network: 4 blocks of 50 channels with spatial attention.
 
     `attention` is the attention's inner width, by default a quarter of `channels`. `residual`: the refining
-    convolutions have skips, as published; pruned descendants of RFDN leave them out under the same names. Not
-    homogeneous (sigmoid), so a network trained on another value range keeps it: `value_range`.
+    convolutions have skips, as published; pruned descendants of RFDN leave them out under the same names.
     """
 
     architecture = "rfdn"
@@ -81,24 +81,9 @@ class RFDN(SRNetwork):
         residual: bool = True,
     ) -> None:
         attention = attention or max(1, channels // 4)
-        super().__init__(
-            scale, channels=channels, blocks=blocks, attention=attention, value_range=value_range, residual=residual
-        )
-        self.value_range = value_range
-        self.fea_conv = conv3x3(3, channels)
-        self.blocks = nn.ModuleList(ResidualDistillationBlock(channels, attention, residual) for _ in range(blocks))
-        self.c = conv1x1(blocks * channels, channels)
-        self.LR_conv = conv3x3(channels, channels)
-        self.upsampler = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, 3, h, w] in 0..value_range -> [n, 3, s*h, s*w]; sides of at least 15."""
-        shallow = self.fea_conv(x)
-        outputs = [shallow]
-        for block in self.blocks:
-            outputs.append(block(outputs[-1]))
-        joined = leaky_relu(self.c(torch.cat(outputs[1:], 1)))
-        return self.upsampler(self.LR_conv(joined) + shallow)
+        block = partial(ResidualDistillationBlock, channels, attention, residual)
+        options = {"attention": attention, "residual": residual}
+        super().__init__(scale, block, channels=channels, blocks=blocks, value_range=value_range, **options)
 
 
 def recognise(state: State, _: int | None) -> Found | None:
