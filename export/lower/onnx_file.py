@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
@@ -106,16 +107,19 @@ def _check_ranges(model: onnx.ModelProto, source: str) -> None:
 
 def _check_names(model: onnx.ModelProto, source: str) -> None:
     """Refuse names that are no text, which protobuf gives as bytes."""
-    graph = model.graph
-    names: list[object] = [entry.domain for entry in model.opset_import]
-    names += [entry.name for entry in (*graph.initializer, *graph.input, *graph.output)]
-    for node in graph.node:
-        names += [node.op_type, node.name, node.domain, *node.input, *node.output]
-        names += [attribute.name for attribute in node.attribute]
-    for tensor in _tensors(model):
-        names += [text for entry in tensor.external_data for text in (entry.key, entry.value)]
-    if not all(isinstance(name, str) for name in names):
+    if not _is_text(model):
         raise SparsrError(f"{source} is damaged: it holds names that are no text", "export or copy it again")
+
+
+def _is_text(message: Message) -> bool:
+    """Whether every string in it, and in the messages it holds, is one."""
+    for field, value in message.ListFields():
+        values = [value] if isinstance(value, Message | str | bytes) else value
+        if field.type == field.TYPE_STRING and not all(isinstance(text, str) for text in values):
+            return False
+        if field.type == field.TYPE_MESSAGE and not all(_is_text(part) for part in values):
+            return False
+    return True
 
 
 def _check_operators(model: onnx.ModelProto, source: str) -> None:

@@ -96,6 +96,7 @@ BAD = {
     ),
     "huge borders": (lambda: model(("Pad", ["x", "p"], "y", {}), weights={"p": BORDERS}), "more than 2 GB"),
     "a name that is no text": (lambda: damaged_name(), "names that are no text"),
+    "a name inside a function that is no text": (lambda: damaged_function(), "names that are no text"),
     "unknown operator": (lambda: model(("Frobnicate", ["x"], "y", {})), "not a valid ONNX model"),
     "infinite weights": (lambda: model(("Conv", ["x", "w"], "y", PADS), weights={"w": W * np.inf}), "not numbers"),
     "quantised products": (lambda: model(("QLinearMatMul", ["x"] * 8, "y", {})), "quantised to integers"),
@@ -155,6 +156,17 @@ def damaged_name():
     foreign = model(("Relu", ["x"], "y", {}))
     content = foreign.SerializeToString()
     return onnx.ModelProto.FromString(content.replace(b"Relu", b"Re\xff\xfe"))
+
+
+def damaged_function():
+    foreign = model(("F", ["x"], "y", {}))
+    foreign.graph.node[0].domain = "own"
+    opsets = [helper.make_opsetid("", 17)]
+    foreign.functions.append(
+        helper.make_function("own", "F", ["a"], ["b"], [helper.make_node("Softsign", ["a"], ["b"])], opsets)
+    )
+    content = foreign.SerializeToString()
+    return onnx.ModelProto.FromString(content.replace(b"Softsign", b"Soft\xff\xfegn"))
 
 
 def integer_image():
