@@ -115,6 +115,15 @@ def test_unlabelled_pictures_suffice_and_a_killed_run_goes_on_bit_for_bit(method
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
+def test_another_seed_sees_other_patches(workshop, tmp_path):
+    def losses(seed):
+        out = tmp_path / f"{seed}_{len(list(tmp_path.iterdir()))}"
+        prune(workshop / "dense.safetensors", order_for(workshop, method="nm", seed=seed), out, device="cpu")
+        return [line for line in (out / "log.jsonl").read_text().splitlines() if "loss" in line]
+
+    assert losses(1) == losses(1) != losses(2)
+
+
 def test_the_perceptual_share_is_structural_similarity():
     torch.manual_seed(0)
     teacher = distillation.as_teacher(small("compact", 1))

@@ -67,6 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=Order.precision,
         help="bfloat16 is faster where the processor has it (avx512_bf16, CUDA)",
     )
+    parser.add_argument("--seed", type=int, default=Order.seed, help="of what patches a step sees")
     parser.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -115,6 +116,7 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
         arguments.batch,
         arguments.precision,
         time,
+        seed=arguments.seed,
     )
     print(f"done: {prune(arguments.network, order, arguments.out, arguments.resume, arguments.device, read)}")
     return 0
