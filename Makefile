@@ -124,18 +124,18 @@ mutate: $(VENV)/.installed-tests
 # At last 10,000 damaged pictures, films, bundles, checkpoints and ONNX files, each in a limited process of its own.
 SANITIZED = SPARSR_LIBRARY=build/sanitize-$(1)/libsparsr.so OMP_NUM_THREADS=1 $(RUN) -m pytest \
 	-k "not too_little_memory and not megabytes and not number_of_sizes and not compiler and not arm64"
+NATIVE_TESTS = tests/runtime/native
 RUNTIME_OF = $$(gcc -print-file-name=lib$(1).so)
 sanitize: $(VENV)/.installed-tests
 	cmake -S runtime/native -B build/sanitize-address -DSPARSR_SANITIZE=address,undefined -DSPARSR_DIGEST=sanitize \
 		-DSPARSR_TOOLS=ON
 	cmake --build build/sanitize-address --parallel $(CORES)
 	LD_PRELOAD="$(call RUNTIME_OF,asan) $(call RUNTIME_OF,ubsan)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
-		SPARSR_MUTATIONS=2500 $(call SANITIZED,address) tests/runtime/native
+		SPARSR_MUTATIONS=2500 $(call SANITIZED,address) $(NATIVE_TESTS)
 	cmake -S runtime/native -B build/sanitize-thread -DSPARSR_SANITIZE=thread -DSPARSR_DIGEST=sanitize
 	cmake --build build/sanitize-thread --parallel $(CORES)
-	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
-		$(call SANITIZED,thread) tests/runtime/native/test_native_threads.py tests/runtime/native/test_native_memory.py \
-		tests/runtime/native/test_stream_tflite.py
+	LD_PRELOAD="$(call RUNTIME_OF,tsan)" TSAN_OPTIONS=halt_on_error=1:exitcode=66:suppressions=$(CURDIR)/$(NATIVE_TESTS)/thread_sanitizer.supp \
+		$(call SANITIZED,thread) $(addprefix $(NATIVE_TESTS)/,test_native_threads.py test_native_memory.py test_stream_tflite.py)
 	SPARSR_FUZZ=2000 OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto tests/runtime/test_fuzz_files.py
 
 # What SparSR promises, against OpenVINO, ncnn, MNN, ONNX Runtime and LiteRT on the dense networks. Random weights: speed
