@@ -31,8 +31,8 @@ def loss(
 
     The difference is (1 - perceptual) * L1 + perceptual * 255 (1 - SSIM): what Zhao et al. (Loss Functions for Image
     Restoration with Neural Networks, 2017) mix, at one scale and without their window on L1. SSIM compares local means,
-    contrasts and structures colour by colour, and so keeps colours and sharpness of generators that were trained to
-    look right. HR may be None only where its share is 0.
+    contrasts and structures colour by colour: meant for generators that were trained to look right. HR may be None only
+    where its share is 0.
     """
     total = output.new_zeros(())
     if share:

@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the loss by structural similarity; 0.8 keeps colours and sharpness of GANs' generators",
+        help="share of the loss by structural similarity, for GANs' generators",
     )
     parser.add_argument(
         "--steps",
