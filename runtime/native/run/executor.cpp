@@ -60,6 +60,7 @@ void Executor::prepare(Size size) {
 Pipeline Executor::lay_out(Size size, Costs& costs) const {
     Pipeline pipeline = make_pipeline(*program_, kernels_, planning_, costs, size);
     rehearse(pipeline, threads());
+    if (lengthen_steps(pipeline)) rehearse(pipeline, threads());
     share_memory(pipeline);
     pool_rows(pipeline, threads());
     return pipeline;

@@ -8,6 +8,25 @@ namespace {
 
 int round_up(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
+// Lets every stage's steps end where the first reader's step needs its last row: then neither waits for rows that nobody
+// needs yet, and the buffers stay small.
+void align_steps(Pipeline& pipeline) {
+    auto& stages = pipeline.stages;
+    for (size_t index = stages.size(); index-- > 0;) {
+        Stage& stage = stages[index];
+        stage.offset = 0;
+        const auto& readers = pipeline.maps[stage.map].readers;
+        const auto first = std::find_if(readers.begin(), readers.end(),
+                                        [index](const Reader& reader) { return reader.stage > index; });
+        if (first == readers.end()) continue;
+        const Stage& reader = stages[first->stage];
+        const int last = reader.offset + reader.choice.step;
+        if (last > reader.height) continue;
+        const int needed = pipeline.rows_of(reader, first->input, reader.offset, last).last;
+        stage.offset = round_up(needed, stage.op->block) * stage.op->block % stage.choice.step;
+    }
+}
+
 class Setup {
 public:
     Setup(const Program& program, const KernelSet& kernels, const Planning& planning, Costs& costs)
@@ -26,7 +45,7 @@ public:
         make_maps();
         make_stages();
         choose_kernels();
-        align_steps();
+        align_steps(pipeline_);
         return std::move(pipeline_);
     }
 
@@ -38,7 +57,6 @@ private:
     bool halves() const;
     void choose_kernels();
     Choice choose(Stage& stage);
-    void align_steps();
     Map& map(int tensor) { return pipeline_.maps[pipeline_.map_of[size_t(tensor)]]; }
 
     const Program& program_;
@@ -155,28 +173,22 @@ Choice Setup::choose(Stage& stage) {
     return best;
 }
 
-// Lets every stage's steps end where the first reader's step needs its last row: then neither waits for rows that nobody
-// needs yet, and the buffers stay small.
-void Setup::align_steps() {
-    auto& stages = pipeline_.stages;
-    for (size_t index = stages.size(); index-- > 0;) {
-        Stage& stage = stages[index];
-        const auto& readers = pipeline_.maps[stage.map].readers;
-        const auto first = std::find_if(readers.begin(), readers.end(),
-                                        [index](const Reader& reader) { return reader.stage > index; });
-        if (first == readers.end()) continue;
-        const Stage& reader = stages[first->stage];
-        const int last = reader.offset + reader.choice.step;
-        if (last > reader.height) continue;
-        const int needed = pipeline_.rows_of(reader, first->input, reader.offset, last).last;
-        stage.offset = round_up(needed, stage.op->block) * stage.op->block % stage.choice.step;
-    }
-}
-
 }  // namespace
 
 Pipeline make_pipeline(const Program& program, const KernelSet& kernels, const Planning& planning, Costs& costs, Size size) {
     return Setup(program, kernels, planning, costs).make(size);
+}
+
+bool lengthen_steps(Pipeline& pipeline) {
+    const auto shares = [](const Stage& stage) { return stage.choice.kernel == Choice::Kernel::shared; };
+    auto& stages = pipeline.stages;
+    if (std::none_of(stages.begin(), stages.end(), shares)) return false;
+    const auto streams = [](const Map& map) { return 2 * map.buffer.capacity <= map.buffer.height; };
+    if (!std::all_of(pipeline.maps.begin(), pipeline.maps.end(), streams)) return false;
+    for (Stage& stage : stages)
+        if (shares(stage)) stage.choice.step *= 2;
+    align_steps(pipeline);
+    return true;
 }
 
 }  // namespace sparsr

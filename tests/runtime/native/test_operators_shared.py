@@ -31,6 +31,30 @@ def test_patterns_shared_by_outputs(instruction_set, shared, stride, outputs):
             assert kernels_of(model)["n0"] == "shared"
 
 
+@pytest.mark.parametrize("instruction_set", SETS[1:])
+def test_chains_take_longer_steps_and_give_the_same(instruction_set):
+    rng = np.random.default_rng(8)
+    layers, tensors, weights = [], {}, []
+    for index in range(3):
+        weights.append(share_places(rng, 12, 12, 3, 4, 8))
+        options, named = conv_layer(rng, weights[-1])
+        options |= {"weight": f"w{index}", "bias": f"b{index}"}
+        layers.append(layer("Conv", inputs=(index,), name=f"n{index}", **options))
+        tensors |= {f"{name}{index}": value for name, value in named.items()}
+    layers.append(layer("Add", inputs=(3, 1), name="n3"))  # which needs the first one's rows for long
+    model = model_of(layers, tensors, 12, instruction_set)
+    model.set_plan(json.dumps({"operations": [{"layer": f"n{index}", "kernel": "shared"} for index in range(3)]}))
+    for threads in (1, 2):
+        twin = model.share(threads)
+        for height in (3, 21, 22, 23, 24, 40):
+            image = image_of(rng, 12, height, 19)
+            maps = [image]
+            for index in range(3):
+                maps.append(convolved(maps[-1], weights[index], tensors[f"b{index}"], 1))
+            check(twin, image, maps[3] + maps[1])
+            assert kernels_of(twin)["n1"] == "shared"
+
+
 def packed_layer(rng, outputs, v):
     """A convolution of 10 channels in the packed form, its tensors, and its weight."""
     weight = share_places(rng, outputs, 10, 3, v, 8)

@@ -20,6 +20,7 @@ Pipeline prepared(const Program& program, Size size, int workers = 1) {
     Costs costs(*best_kernels(), false);
     Pipeline pipeline = make_pipeline(program, *best_kernels(), {}, costs, size);
     rehearse(pipeline, workers);
+    if (lengthen_steps(pipeline)) rehearse(pipeline, workers);
     share_memory(pipeline);
     pool_rows(pipeline, workers);
     pipeline.restart();
