@@ -333,8 +333,8 @@ MUTANTS = [
     Mutant(
         "costs of single filters",
         "pruning/layer_costs.py",
-        "stride=layer.stride, shared=shared",
-        "stride=layer.stride",
+        "Sparsity(n, m, shared)",
+        "Sparsity(n, m)",
         SEARCH,
     ),
     Mutant(

@@ -224,10 +224,10 @@ def learning(network):
 
 def test_a_budget_in_milliseconds_holds_by_the_costs_of_the_machine(workshop, tmp_path, monkeypatch):
     # A row costs a microsecond for every weight of a filter; 9 rows are 9 rows, the tail cannot be pruned.
-    def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1, shared=1):
-        assert (width, shared) == (16, 1)
-        n, m = sparsity or (1, 1)
-        return SimpleNamespace(seconds=1e-6 * inputs * outputs * n / m)
+    def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1):
+        assert width == 16 and (not sparsity or sparsity.shared == 1)
+        share = sparsity.n / sparsity.m if sparsity else 1
+        return SimpleNamespace(seconds=1e-6 * inputs * outputs * share)
 
     monkeypatch.setattr(layer_costs, "layer_cost", cost)
     dense, _ = checkpoint.load(workshop / "dense.safetensors")

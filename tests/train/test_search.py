@@ -32,8 +32,9 @@ def cost_of(outputs, inputs, n, m, shared):
 def machine(monkeypatch):
     """A machine with those costs."""
 
-    def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1, shared=1):
-        return SimpleNamespace(seconds=cost_of(outputs, inputs, *(sparsity or (1, 1)), shared))
+    def cost(inputs, outputs, side=3, sparsity=None, width=0, stride=1):
+        n, m, shared = (sparsity.n, sparsity.m, sparsity.shared) if sparsity else (1, 1, 1)
+        return SimpleNamespace(seconds=cost_of(outputs, inputs, n, m, shared))
 
     monkeypatch.setattr(layer_costs, "layer_cost", cost)
 

@@ -198,7 +198,7 @@ def _load(pairs: Sequence[Pair], scale: int | None, cache: Path | None, max_pixe
         try:
             with atomic_file(file) as temporary:
                 save_file(vars(images), temporary, {"key": key})
-        except (SafetensorError, OSError) as error:  # only the next start is slower
+        except (SafetensorError, SparsrError, OSError) as error:  # only the next start is slower
             report(f"the decoded images could not be kept in {file} ({error})")
     return images
 
