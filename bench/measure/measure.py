@@ -2,7 +2,7 @@
 
 All workers are loaded and warmed up first. A round then asks each in turn for one inference while the others
 sleep, so that whatever disturbs the machine for a while disturbs all of them, and times of one round can be
-compared pair by pair.
+compared pair by pair. On several threads a turn is two inferences, of which the second counts.
 """
 
 from __future__ import annotations
@@ -146,14 +146,16 @@ def _run_rounds(plan: Plan, entries: Sequence[_Entry]) -> int:
             if not live or (done >= MIN_ROUNDS and time.monotonic() > end):
                 return done
             for entry in live:
-                _run_once(entry)
+                _take_turn(entry, plan.threads)
             progress.advance()
     return plan.rounds
 
 
-def _run_once(entry: _Entry) -> None:
+def _take_turn(entry: _Entry, threads: int) -> None:
     assert entry.session
     try:
+        if threads > 1:  # pools of threads wait spinning, and would have a core while it is another engine's turn
+            entry.session.run()
         entry.samples.append(entry.session.run())
     except SparsrError as error:
         entry.fail(error)

@@ -15,8 +15,10 @@ from sparsr.bench.targets.machine import Machine, available_cpus, core_frequenci
 from sparsr.bench.targets.session import PipeSession
 from sparsr.runtime.errors import SparsrError
 
-# Thread pools that do not ask the engine's own option.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# The thread pool of engines that do not ask their own option.
+_THREAD_VARIABLE = "OMP_NUM_THREADS"
+# The reference workload is numpy's alone, and is to take one core however many threads an engine has.
+_REFERENCE = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Cpu:
@@ -59,7 +61,7 @@ class Cpu:
 
     def run(self, job: Job, timeout: float) -> PipeSession:
         """A worker in Python."""
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(job.threads))
+        environment = os.environ | {_THREAD_VARIABLE: str(job.threads)} | _REFERENCE
         if job.hide:
             environment |= without_avx512(job.engine)
         return PipeSession([sys.executable, "-m", "sparsr.bench.measure.worker"], job, timeout, environment)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -218,12 +219,27 @@ def test_a_plan_that_cannot_work_is_refused_before_anything_starts(change, tiny)
         measure(Plan(subjects=(tiny,), **options))
 
 
-def test_pinning_and_threads_reach_the_worker(fake_engine, tiny):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pinning_and_threads_reach_the_worker_but_not_its_reference(threads, fake_engine, tiny):
     cpus = available_cpus()
-    told = "[sorted(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS']]"
+    if len(cpus) < threads:
+        pytest.skip("this machine has one core")
+    told = "[sorted(os.sched_getaffinity(0))] + [os.environ[f'{name}_NUM_THREADS'] for name in ('OMP', 'OPENBLAS')]"
     fake_engine("openvino", f"import os, json\nraise ValueError(json.dumps({told}))")
-    (row,) = measure(plan_for([tiny], ["openvino"])).rows
-    assert json.loads(row.failure.removeprefix("ValueError: ")) == [[cpus[-1]], "1"]
+    (row,) = measure(dataclasses.replace(plan_for([tiny], ["openvino"]), threads=threads)).rows
+    assert json.loads(row.failure.removeprefix("ValueError: ")) == [list(cpus[-threads:]), str(threads), "1"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_on_several_threads_the_first_run_of_a_turn_does_not_count(threads, fake_engine, tiny, tmp_path):
+    if len(available_cpus()) < threads:
+        pytest.skip("this machine has one core")
+    count = f"        open({str(tmp_path / 'runs')!r}, 'a').write('x')\n        n, c"
+    fake_engine("openvino", FAKE_OPENVINO.replace("        n, c", count))
+    (row,) = measure(dataclasses.replace(plan_for([tiny], ["openvino"], rounds=3), threads=threads)).rows
+    before = 1 + Job.__dataclass_fields__["warm_up"].default
+    assert len(row.wall_samples) == 3
+    assert len((tmp_path / "runs").read_text()) == before + 3 * threads
 
 
 def test_a_closed_worker_answers_no_more(fake_engine, tiny, tmp_path):
