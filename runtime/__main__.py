@@ -1,12 +1,11 @@
 """`python -m runtime`."""
 
-import signal
 import sys
 
 from sparsr.runtime.cli.main import main
 from sparsr.runtime.errors import run_cli
+from sparsr.runtime.signals import interrupt_on_signals
 
 if __name__ == "__main__":
-    # So that `kill`, like Ctrl-C, leaves nothing half-written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     sys.exit(run_cli(main))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import signal
 import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from sparsr import __version__
-from sparsr.runtime.cli import main as runtime
-from sparsr.runtime.command_line import CommandLine
 from sparsr.runtime.errors import SparsrError, run_cli
+from sparsr.runtime.signals import interrupt_on_signals
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser(whole: bool = False) -> argparse.ArgumentParser:
     """The command line; whole: with the options of those parts whose packages are installed."""
+    from sparsr.runtime.cli import main as runtime  # takes half a second, in which Ctrl-C is to be answered as ever
+    from sparsr.runtime.command_line import CommandLine
+
     parser: argparse.ArgumentParser = CommandLine(
         prog="sparsr", description="Pruned image restoration that is really faster."
     )
@@ -105,8 +106,7 @@ def _complete_paths(parser: argparse.ArgumentParser, files: dict[str, Any]) -> N
 
 def entry() -> int:
     """What the installed script calls: errors become a message and an exit code."""
-    # So that `kill`, like Ctrl-C, leaves nothing half-written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     return run_cli(main)
 
 

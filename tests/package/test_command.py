@@ -13,6 +13,17 @@ from sparsr.runtime.model.general import GENERAL_X2
 
 BARE = "import sys; sys.modules['torch'] = None; from sparsr.__main__ import entry; sys.exit(entry())"
 """As on a machine without torch."""
+PRESSED = """
+import sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "numpy":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+from sparsr.__main__ import entry
+sys.exit(entry())
+"""
+"""As when Ctrl-C is pressed at once, while modules are being imported."""
 
 
 def run(*arguments: object, code: str = "") -> "subprocess.CompletedProcess[str]":
@@ -52,6 +63,11 @@ def test_a_part_whose_packages_are_missing_says_what_to_install(part: str, extra
     assert result.stderr == (
         f"error: `sparsr {part}` needs the package torch, which is not installed\nhint: pip install 'sparsr[{extra}]'\n"
     )
+
+
+def test_an_interruption_at_once_is_told_as_any_other() -> None:
+    result = run("upscale", "photo.jpg", code=PRESSED)
+    assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
 
 
 def test_without_torch_the_runtime_works() -> None:

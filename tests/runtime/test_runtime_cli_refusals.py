@@ -195,14 +195,14 @@ def test_a_limit_on_file_sizes(upscale, tmp_path, suffix):
     assert names(tmp_path) == [source.name]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interruptions_leave_nothing(bundle, tmp_path, number):
     source = save(tmp_path / "in.png", pixels(1500, 1500))
     (tmp_path / "out").mkdir()
     arguments = ["upscale", source, tmp_path / "out" / "out.png", "--model", bundle.path, "--tile", "8"]
     command = [sys.executable, "-m", "runtime", *map(str, arguments)]
-    # Whoever runs the tests in the background may have them ignore SIGINT, and children inherit that.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    # Whoever runs the tests in the background may have them ignore signals, and children inherit that.
+    heard = partial(signal.signal, number, signal.SIG_DFL)
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     deadline = time.monotonic() + 120
     while not names(tmp_path / "out") and process.poll() is None and time.monotonic() < deadline:

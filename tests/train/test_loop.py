@@ -75,9 +75,11 @@ def test_a_killed_process_resumes_to_the_same_weights(workshop, tmp_path):
     assert not [path for path in (tmp_path / "killed").iterdir() if ".tmp" in path.name]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_the_state_and_the_run_goes_on_from_there(workshop, tmp_path, monkeypatch, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_the_state_and_the_run_goes_on_from_there(workshop, tmp_path, request, number):
     """Between two saves: nothing of what was done is done again."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, has it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
     chosen = make_recipe(workshop, "assl", save_every=100)
     run_all(chosen, tmp_path / "whole")
     steps = []

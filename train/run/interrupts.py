@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two steps, after its state is saved."""
+"""Ctrl-C, SIGTERM and a terminal that is closed end a run between two steps, after its state is saved."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def stop_request() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        asking.append(signal.SIGHUP)
+    before = {number: signal.signal(number, request.note) for number in asking}
     try:
         yield request
     finally:

@@ -101,7 +101,8 @@ def phases(run: Run) -> list[Phase]:
 def train(run: Run) -> None:
     """Go through all phases from where the run stands; leaves best, last, the log and the state in `run.out`.
 
-    Ctrl-C or SIGTERM ends it after the step in progress, with the state saved, by `SystemExit` with 128 + the signal.
+    Ctrl-C, SIGTERM or SIGHUP ends it after the step in progress, with the state saved, by `SystemExit` with 128 + the
+    signal.
     """
     stages = phases(run)
     log = RunLog(run.out, run.position.total, sum(p.steps for p in stages), run.recipe.train, run.team.leads)
