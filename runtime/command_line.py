@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from sparsr.runtime.errors import EXIT_BAD_INPUT, report_error
@@ -16,6 +17,11 @@ _UNKNOWN = "unrecognized arguments: "
 
 class CommandLine(argparse.ArgumentParser):
     """A command line, whose sub-commands are of this class too. What cannot be parsed ends with `SystemExit(2)`."""
+
+    def __init__(self, *args: Any, surplus: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._surplus = surplus  # what to do where more names were given than the command takes
+        self.register("type", Path, _path)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         """As argparse's; but a sub-command complains itself of what it does not know: it knows the options."""
@@ -34,7 +40,16 @@ class CommandLine(argparse.ArgumentParser):
             word = nearest(found[1], re.findall(r"[^\s,']+", found[2]), 0.6)
         elif message.startswith(_UNKNOWN):
             unknown = message.removeprefix(_UNKNOWN).split()[0].partition("=")[0]
+            if self._surplus and not unknown.startswith("-"):
+                return [self._surplus]
             word = nearest(unknown, self._option_string_actions, 0.75)  # dashes alone make any two alike
         else:
             word = None
         return [f"did you mean {word}?"] if word else []
+
+
+def _path(text: str) -> Path:
+    """A path; an empty one, as of a shell's variable that is not set, would be the folder the command runs in."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)

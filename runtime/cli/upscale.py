@@ -33,10 +33,14 @@ from sparsr.runtime.upscale.picture_files import STANDARD_OUTPUT, upscale_pictur
 from sparsr.runtime.upscale.raw_frames import parse_raw, upscale_raw
 from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, PictureUpscaler
 
+SEVERAL_FILES = "several files at once: put them into a folder and name that;"
+
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both commands to `sparsr`."""
-    upscale = commands.add_parser("upscale", help="upscale a picture, a folder of pictures, or a video")
+    upscale = commands.add_parser(
+        "upscale", help="upscale a picture, a folder of pictures, or a video", surplus=SEVERAL_FILES
+    )
     upscale.set_defaults(command=run)
     _add_options(upscale, "IN_x2 and the like")
     upscale.add_argument(
@@ -46,7 +50,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="BUNDLE",
         help="which also says how many times larger (default: the one SparSR comes with, x2)",
     )
-    restore = commands.add_parser("restore", help="deblur or denoise a picture, a folder of pictures, or a video")
+    restore = commands.add_parser(
+        "restore", help="deblur or denoise a picture, a folder of pictures, or a video", surplus=SEVERAL_FILES
+    )
     restore.set_defaults(command=run_restore)
     _add_options(restore, "IN_restored")
     restore.add_argument(
@@ -152,6 +158,8 @@ def run_restore(options: argparse.Namespace) -> int:
 
 def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
     options.formats = parse_formats(options.format or [])
+    if Path(options.suffix or "").name != (options.suffix or ""):
+        raise SparsrError(f"the suffix {options.suffix} holds a path", "name what comes after the names of results")
     naming = Naming(options.suffix or suffix, options.formats)
     if options.output and options.suffix and options.output != STANDARD_STREAM and not options.input.is_dir():
         raise SparsrError(f"{options.output} is the name of the result, --suffix too", "leave out one of them")

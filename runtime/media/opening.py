@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -195,7 +196,7 @@ def check_size(image: Image.Image, path: Path, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise SparsrError(
             f"{path} is {width}x{height}, more than the {max_pixels / 1e6:g} million pixels allowed",
-            "crop or shrink it, or raise the limit",
+            f"crop or shrink it, or raise the limit with --max-pixels {math.ceil(width * height / 1e6)}",
         )
 
 

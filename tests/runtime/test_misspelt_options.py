@@ -15,6 +15,12 @@ from sparsr.runtime.memory import format_bytes, parse_bytes
         (["upscale", "photo.jpg", "--scale=3"], "unrecognized arguments: --scale=3", "hint: `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--precision", "fp1"], "invalid choice: 'fp1'", "did you mean fp16?"),
         (["completion", "fish"], "(choose from 'bash', 'zsh', 'tcsh')", "`sparsr completion --help`"),
+        (
+            ["upscale", "a.jpg", "b.jpg", "c.jpg"],
+            "unrecognized arguments: c.jpg",
+            "put them into a folder and name that;",
+        ),
+        (["upscale", ""], "argument IN: the path is empty", "`sparsr upscale --help`"),
         (["upscale"], "arguments are required: IN", "`sparsr upscale --help` lists what it takes"),
         ([], "arguments are required: COMMAND", "`sparsr --help` lists what it takes"),
     ],

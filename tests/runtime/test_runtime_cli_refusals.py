@@ -74,6 +74,7 @@ def test_the_cap_on_pixels_is_an_option(upscale, tmp_path):
         (("--tile", 0), "tiles of 0", "1 or more"),
         (("--max-memory", "much"), "'much' is not", "512M"),
         (("--max-memory", "1M"), "too few", "at least"),
+        (("--suffix", "/../x"), "the suffix /../x holds a path", "after the names"),
         (("--max-memory", "10"), "10B of memory are too few", "at least"),
     ],
 )
@@ -81,6 +82,12 @@ def test_wrong_options(upscale, tmp_path, options, words, hint):
     save(tmp_path / "in.png", pixels(20, 30))
     assert_refused(upscale(tmp_path / "in.png", tmp_path / "out.png", *options), words, hint)
     assert names(tmp_path) == ["in.png"]
+
+
+def test_the_limit_that_would_let_a_picture_pass_is_named_and_does(upscale, tmp_path):
+    source, target = save(tmp_path / "in.png", pixels(50, 40)), tmp_path / "out.png"
+    assert_refused(upscale(source, target, "--max-pixels=0.001"), "the 0.001 million pixels", "--max-pixels 1")
+    assert upscale(source, target, "--max-pixels=1")[0] == 0
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "0", "many"])
