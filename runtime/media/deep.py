@@ -13,7 +13,7 @@ from PIL import Image, TiffImagePlugin
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.ffmpeg import ACCURATE, import_av
 from sparsr.runtime.media.psd import Psd
-from sparsr.runtime.media.tiff_reading import read_page
+from sparsr.runtime.media.tiff_reading import read_page, unreadable
 from sparsr.runtime.samples import BYTE, Samples, converted
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _EXTRA, _TILES = 258, 262, 339, 338, 322  # TIFF tags
@@ -191,7 +191,7 @@ def _tiff(image: Image.Image, file: BinaryIO, where: Path) -> Samples:
     maximum = 2 ** int(max(tags.get(_BITS, (16,)))) - 1
     if pixels is None:  # a compression that tifffile has no codec for
         if _TILES in tags or kind == _FLOAT:
-            raise SparsrError(f"{where} is compressed in a way that cannot be read here", "pip install imagecodecs")
+            raise unreadable(where)
         file.seek(0)
         pixels, maximum = _by_ffmpeg(file, "TIFF"), 65535
     colours = 1 if photometric < _DEEP_PHOTOMETRICS[-1] else 3

@@ -10,10 +10,13 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
+
+from sparsr.runtime.errors import SparsrError
 
 _NONE, _HORIZONTAL, _FLOATING = 1, 2, 3  # predictors
 _STORED = 1  # a compression: none
@@ -60,6 +63,16 @@ def _page_kinds(file: BinaryIO) -> list[int]:
         kinds.append(0 if kind_at is None else struct.unpack_from(order + "I", entries, kind_at + value_at)[0])
         at = struct.unpack(link, after)[0] if len(after) == struct.calcsize(link) else 0
     return kinds
+
+
+def unreadable(where: Path) -> SparsrError:
+    """What to say of a page that only tifffile reads, where `read_page` could not."""
+    try:
+        import tifffile  # noqa: F401
+    except ImportError:
+        what = "holds floating-point numbers, or tiles of more than 8 bits, which take the package tifffile"
+        return SparsrError(f"{where} {what}", "pip install 'sparsr[pictures]'")
+    return SparsrError(f"{where} is compressed in a way that cannot be read here", "pip install imagecodecs")
 
 
 def read_page(file: BinaryIO, number: int) -> Any:

@@ -1,5 +1,7 @@
 """16 bits and floating point from file to file, by the judgement of other tools."""
 
+import sys
+
 import numpy as np
 import pytest
 from films import lavfi
@@ -86,6 +88,15 @@ def test_floating_point_as_imagemagick_stores_it(tmp_path, depth, options):
     expected = imagemagick(tmp_path / "a.tif", channels=channels) / 65535
     assert found.rgb.dtype == np.float32
     np.testing.assert_allclose(found.rgb[..., : expected.shape[2]], expected, atol=1e-3 if depth == "16" else 2e-5)
+
+
+def test_floating_point_without_tifffile_says_what_to_install(tmp_path, monkeypatch):
+    """Not that it is compressed, which it is not."""
+    Image.fromarray(np.full((3, 4), 0.5, np.float32)).save(tmp_path / "a.tif")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(SparsrError, match="which take the package tifffile") as caught:
+        read_image(tmp_path / "a.tif", keep_depth=True)
+    assert caught.value.hint == "pip install 'sparsr[pictures]'"
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path):
