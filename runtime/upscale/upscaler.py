@@ -18,6 +18,7 @@ from sparsr.runtime.engines.registry import default_engine, engine_kind, open_en
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.bundle import Bundle
+from sparsr.runtime.model.general import GENERAL_X2
 from sparsr.runtime.samples import WHITE, Samples
 from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, choose_tiling, fixed
 from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
@@ -28,6 +29,7 @@ _COLOURS = 3
 _BYTE_PIXEL = 4  # bytes of a pixel at most whose samples have 8 bits; others are turned into values before an engine
 _VALUE_BYTES = 4 * _COLOURS  # of a pixel of those
 _WASTEFUL = 9  # times that tiles compute a pixel, from which on it is said
+_BEYOND = 1.0  # that values of 0..1 may lie outside: filters that sharpen overshoot
 _BANDS_ALIVE = 2  # the one being filled and the one its reader still holds
 Order = Literal["rgb", "bgr"]
 OnTile = Callable[[int, int], None]
@@ -90,6 +92,7 @@ class PictureUpscaler(ABC):
         anything is computed.
         """
         height, width = checked(image).shape[:2]
+        _check_values(image)
         padded = _at_least(exchanged(image) if self.order == "bgr" else image, self.minimum_size)
         strips = self._start(padded, reserve, on_tile or (lambda done, total: None), strip_bytes)
         if padded.shape != image.shape:
@@ -151,8 +154,9 @@ def memory_limit(asked: int | None, held: int) -> int:
 class Upscaler(PictureUpscaler):
     """A bundle loaded into an engine.
 
-    bundle: a `Bundle` or its folder. engine: a name of `registry.ENGINES`; None for the native one where it can
-    be built and the bundle has its file, else the first that fits. threads: None for one per core.
+    bundle: a `Bundle` or its folder; if none is named the model that comes with SparSR, x2. engine: a name of
+    `registry.ENGINES`; None for the native one where it can be built and the bundle has its file, else the first that
+    fits. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result; None
     for 1 GiB, or more where it holds much already (`memory_limit`). tile: tiles of that many input pixels a side
     instead of the size chosen by `max_memory`. precision: what the engine computes in. order: of the colours in arrays;
@@ -162,7 +166,7 @@ class Upscaler(PictureUpscaler):
 
     def __init__(
         self,
-        bundle: Bundle | str | os.PathLike[str],
+        bundle: Bundle | str | os.PathLike[str] = GENERAL_X2,
         engine: str | None = None,
         threads: int | None = None,
         max_memory: int | None = None,
@@ -290,9 +294,21 @@ def checked(image: Any) -> Samples:
     if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
         raise SparsrError(
             f"a picture must have the shape (height, width, 3), not {image.shape}",
-            "repeat a grey picture three times along a last axis",
+            "channels come last; repeat a grey picture three times along a last axis",
         )
     return image
+
+
+def _check_values(image: Samples) -> None:
+    """Refuse floating-point values that are no numbers or plainly not of 0..1: all would come out white."""
+    if image.dtype != np.float32:
+        return
+    least, most = float(image.min()), float(image.max())
+    if not (least >= -_BEYOND and most <= 1 + _BEYOND):
+        raise SparsrError(
+            f"a float32 picture has values of 0..1, not of {least:g}..{most:g}",
+            "divide by the value of white, 255 for one, or convert it to uint8",
+        )
 
 
 def _at_least(image: Samples, side: int) -> Samples:

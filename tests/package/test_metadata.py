@@ -29,6 +29,11 @@ def test_the_bare_install_has_no_framework() -> None:
     assert not [name for name in extras() if name.startswith(frameworks)]
 
 
+def test_the_documentation_installs_the_torch_that_is_asked_for() -> None:
+    (asked,) = (line for line in extras("train") if line.startswith("torch=="))
+    assert f"pip install {asked}+cpu " in (ROOT / "docs" / "upscaling.md").read_text(encoding="utf-8")
+
+
 def test_numpy_is_free_but_where_tflite_runtime_is() -> None:
     assert "numpy>=1.26,<3" in extras()
     limited = [line for line in extras("tflite") if "tflite" in line or "<2;" in line]

@@ -1,7 +1,13 @@
+import numpy as np
 import pytest
 
 from sparsr.runtime.engines import registry as engines
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.upscale.upscaler import Upscaler
+
+
+def test_without_a_bundle_the_model_that_comes_with_it_is_taken():
+    assert Upscaler()(np.zeros((8, 9, 3), np.uint8)).shape == (16, 18, 3)
 
 
 @pytest.mark.parametrize(

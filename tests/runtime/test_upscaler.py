@@ -136,6 +136,21 @@ def test_refuses_what_is_no_picture(bundle, image):
         Upscaler(bundle)(image)
 
 
+@pytest.mark.parametrize("value", [255, -3, np.nan, np.inf])
+def test_floating_point_beyond_white_is_refused_and_not_white(bundle, value):
+    """Taken as it is it would be clipped to white without a word."""
+    image = np.full((4, 4, 3), 0.5, np.float32)
+    image[1, 2, 0] = value
+    with pytest.raises(SparsrError, match=r"a float32 picture has values of 0\.\.1") as caught:
+        Upscaler(bundle)(image)
+    assert "divide" in caught.value.hint
+
+
+def test_sharpened_values_a_little_beyond_white_are_taken(bundle):
+    image = np.full((4, 4, 3), 1.1, np.float32)
+    assert Upscaler(bundle)(image).dtype == np.float32
+
+
 def test_small_pictures_are_continued_by_their_border(bundle):
     from dataclasses import replace
 
