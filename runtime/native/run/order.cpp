@@ -6,6 +6,24 @@
 
 namespace sparsr {
 
+namespace {
+
+// Of one thread for a value of an operation without choice, or one of its products: what a multiply-add takes.
+constexpr double value_seconds = 1.25e-11;
+
+// Of one thread, for all rows, as far as the plan knows.
+double seconds_of(const Pipeline& pipeline, const Stage& stage) {
+    const Op& op = *stage.op;
+    const Buffer& out = pipeline.maps[stage.map].buffer;
+    const double rows = double(out.height) / op.block;
+    if (stage.cost.none > 0) return rows * (stage.cost.seconds + stage.cost.none) / 2;  // half of the pixels important
+    if (stage.cost.seconds > 0) return rows * stage.cost.seconds;
+    const double values = pipeline.graph.channels[size_t(op.output)] + operator_of(op.kind).products(op);
+    return rows * out.width / op.block * values * value_seconds;
+}
+
+}  // namespace
+
 std::vector<std::vector<size_t>> affected(const Pipeline& pipeline) {
     std::vector<std::vector<size_t>> result(pipeline.stages.size() + 1);
     const auto add = [&](size_t stage, size_t other) {
@@ -39,13 +57,8 @@ std::vector<std::vector<size_t>> affected(const Pipeline& pipeline) {
 
 std::vector<int> homes(const Pipeline& pipeline, int workers) {
     std::vector<double> work;
-    for (const Stage& stage : pipeline.stages) {
-        const Op& op = *stage.op;
-        const Buffer& out = pipeline.maps[stage.map].buffer;
-        const double pixels = double(out.height) * out.width / (op.block * op.block);
-        work.push_back(pixels * (pipeline.graph.channels[size_t(op.output)] + operator_of(op.kind).products(op)));
-    }
-    work.push_back(double(pipeline.output.height) * pipeline.output.width);
+    for (const Stage& stage : pipeline.stages) work.push_back(seconds_of(pipeline, stage));
+    work.push_back(double(pipeline.output.height) * pipeline.output.width * value_seconds);
     const double all = std::accumulate(work.begin(), work.end(), 0.0);
     std::vector<int> result;
     double before = 0;

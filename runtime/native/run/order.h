@@ -11,7 +11,7 @@ namespace sparsr {
 
 // Of every stage, those whose ability its steps may change.
 std::vector<std::vector<size_t>> affected(const Pipeline& pipeline);
-// Of every stage the worker that prefers it: consecutive ones of about the same work for every worker.
+// Of every stage the worker that prefers it: consecutive ones of about the same time for every worker.
 std::vector<int> homes(const Pipeline& pipeline, int workers);
 // A run without its arithmetic in the order of a single worker, the last stage that can take a step first; before each
 // step but those that hand rows over `step` is told the stage.

@@ -15,11 +15,11 @@ void give_back(Pipeline& pipeline, Map& map) {
     for (; map.low < low; ++map.low) pipeline.pools[map.pool].give_back(map.buffer.place(map.low));
 }
 
-size_t pool_of(std::vector<Pool>& pools, size_t row_bytes) {
-    const auto same = [=](const Pool& pool) { return pool.row_bytes() == row_bytes; };
+size_t pool_of(std::vector<Pool>& pools, size_t row_bytes, int home) {
+    const auto same = [=](const Pool& pool) { return pool.row_bytes() == row_bytes && pool.home() == home; };
     const auto found = std::find_if(pools.begin(), pools.end(), same);
     if (found != pools.end()) return size_t(found - pools.begin());
-    pools.emplace_back(row_bytes);
+    pools.emplace_back(row_bytes, home);
     return pools.size() - 1;
 }
 
@@ -46,6 +46,7 @@ char* Pool::take() {
 }
 
 void pool_rows(Pipeline& pipeline, int workers) {
+    const std::vector<int> home = homes(pipeline, workers);
     std::vector<bool> followed(pipeline.maps.size());
     for (const Map& map : pipeline.maps)
         if (map.before != Map::none) followed[map.before] = true;
@@ -54,7 +55,7 @@ void pool_rows(Pipeline& pipeline, int workers) {
         Map& map = pipeline.maps[index];
         // Beside pixels there are zeros, which lines would overwrite.
         if (map.writers.empty() || map.whole() || map.buffer.pixel || map.before != Map::none || followed[index]) continue;
-        map.pool = pool_of(pipeline.pools, map.buffer.row_bytes());
+        map.pool = pool_of(pipeline.pools, map.buffer.row_bytes(), home[map.writers[0]]);
         map.buffer.rows.assign(size_t(map.buffer.whole()), nullptr);
         most.resize(pipeline.pools.size());
         most[map.pool] += size_t(map.buffer.capacity);

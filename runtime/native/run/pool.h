@@ -1,5 +1,6 @@
-// Rows of feature maps handed out from pools, one for every length of a row: of the rows that are free, the one given back
-// last, which is still in the cache. What a run holds at once is less than what all rings together may hold.
+// Rows of feature maps handed out from pools, one for every length of a row and worker that prefers to write it: of the rows
+// that are free, the one given back last, which is still in that worker's cache. What a run holds at once is less than what all
+// rings together may hold.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +12,10 @@ struct Pipeline;
 
 class Pool {
 public:
-    explicit Pool(size_t row_bytes) : row_bytes_(row_bytes) {}
+    Pool(size_t row_bytes, int home) : row_bytes_(row_bytes), home_(home) {}
 
     size_t row_bytes() const { return row_bytes_; }
+    int home() const { return home_; }  // number of the worker
     size_t rows() const { return rows_; }
     size_t bytes() const { return rows_ * row_bytes_; }
     void reserve(size_t rows) { rows_ = rows; }
@@ -27,6 +29,7 @@ public:
 
 private:
     size_t row_bytes_, rows_ = 0;
+    int home_;
     char* memory_ = nullptr;
     std::vector<char*> free_;  // the last one is taken next
 };
