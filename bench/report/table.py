@@ -23,11 +23,22 @@ def render(results: Results) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     text = [_line(line, widths) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
-    text += _counted(results) + _stored(results)
+    text += _counted(results) + _stored(results) + _failures(results)
+    return "\n".join([describe(settings), "", *text, "", *_legend(results)])
+
+
+def _failures(results: Results) -> list[str]:
+    """A line for every reason why an engine was not measured, which most often holds for all bundles."""
+    failed: dict[tuple[str, str, str | None], list[str]] = {}
     for row in results.rows:
         if row.failure is not None:
-            text.append(f"{row.bundle} in {row.engine}: {row.failure}" + (f" ({row.hint})" if row.hint else ""))
-    return "\n".join([describe(settings), "", *text, "", *_legend(results)])
+            failed.setdefault((row.engine, row.failure, row.hint), []).append(row.bundle)
+    lines = []
+    for (engine, failure, hint), bundles in failed.items():
+        every = len(bundles) == len(results.bundles) > 1
+        who = "every bundle" if every else ", ".join(bundles)
+        lines.append(f"{who} in {engine}: {failure}" + (f" ({hint})" if hint else ""))
+    return lines
 
 
 def describe(settings: Settings) -> str:

@@ -8,6 +8,7 @@ import pytest
 from bench_results import make_results, make_row
 
 from sparsr.bench.measure import results as results_file
+from sparsr.bench.measure.results import Row
 from sparsr.bench.report import page, table
 from sparsr.bench.report.compose import Sources, compose
 from sparsr.bench.targets.machine import describe
@@ -113,3 +114,10 @@ def test_the_table_says_what_was_measured_and_what_was_not():
     assert "pruned in ncnn: the package ncnn is not installed (pip install it)" in lines
     pruned = [line.split()[1] for line in lines if line.startswith("pruned ") and " ms " in line]
     assert pruned == ["ort", "litert"]  # from the fastest to the slowest
+
+
+def test_an_engine_that_no_bundle_was_measured_in_is_told_once():
+    rows = [Row(name, "ncnn", "rival", None, "is not installed", "pip install it") for name in ("pruned", "dense")]
+    text = table.render(make_results([make_row("dense", "ort"), *rows]))
+    assert text.count("is not installed") == 1
+    assert "every bundle in ncnn: is not installed (pip install it)" in text.splitlines()
