@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sparsr.bench.budgets.metrics import METRICS
+from sparsr.bench.measure.engines import ENGINES
 from sparsr.bench.targets.names import open_target
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import parse_bytes
 from sparsr.runtime.model.records import read_record
+from sparsr.runtime.nearest import meant
 
 SCHEMA = "sparsr-budgets/1"
 _HINT = "docs/measuring.md describes the file"
@@ -139,6 +141,8 @@ def _check(entry: Entry, where: str) -> None:
     sides = budget.size.split("x")
     if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
         raise SparsrError(f"{where}: size {budget.size!r} is not like 160x90", _HINT)
+    if budget.engine not in ENGINES:
+        raise SparsrError(f"{where}: there is no engine {budget.engine!r}", meant(budget.engine, ENGINES))
     if budget.threads < 1 or budget.rounds < 3:
         raise SparsrError(f"{where}: threads should be at least 1 and rounds at least 3", _HINT)
     if not limits and not budget.milliseconds:

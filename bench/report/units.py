@@ -14,7 +14,9 @@ def milliseconds(seconds: float) -> str:
 
 
 def mebibytes(size: int) -> str:
-    """`122 MiB`, one decimal below 10."""
+    """`122 MiB`, one decimal below 10; `382 KiB`."""
+    if size < MIB:
+        return f"{size / 2**10:.3g} KiB"
     value = size / MIB
     return f"{value:.0f} MiB" if value >= 10 else f"{value:.1f} MiB"
 

@@ -49,6 +49,14 @@ def test_sizes_are_two_numbers(tmp_path, size):
         read_budgets(path)
 
 
+def test_an_engine_that_is_none_is_told_with_its_place_and_what_was_meant(tmp_path):
+    path = tmp_path / "budgets.toml"
+    path.write_text('schema = "sparsr-budgets/1"\n[[budget]]\nbundle = "b"\nfile_size = 1\nengine = "nativ"\n')
+    with pytest.raises(SparsrError, match=r"budgets\.toml:2: there is no engine 'nativ'") as raised:
+        read_budgets(path)
+    assert raised.value.hint == "did you mean native?"
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -61,6 +61,7 @@ def test_embedded_pictures_are_the_pictures(pictures):
         (milliseconds, 0.00512, "5.12 ms"),
         (milliseconds, 1.2345, "1234 ms"),
         (milliseconds, 12.34, "12.3 s"),
+        (mebibytes, 2**11, "2 KiB"),
         (mebibytes, 5 * 2**19, "2.5 MiB"),
         (mebibytes, 100 * 2**20, "100 MiB"),
         (times, 1.074, "1.07×"),
