@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = CommandLine(
         prog="sparsr prune", description="Prune a trained network with pictures alone."
     )
-    add_options(parser)
+    add_options(parser, "a checkpoint, ours or other authors', or an ONNX or ncnn file")
     parser.add_argument("--scale", type=int, metavar="S", help="which network of a checkpoint for several scales")
     parser.add_argument(
         "--range",

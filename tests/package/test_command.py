@@ -56,6 +56,11 @@ def test_parts_answer_under_their_own_names(part: str) -> None:
     assert result.returncode == 0 and result.stdout.startswith(f"usage: sparsr {part} ")
 
 
+def test_prune_names_all_that_it_takes() -> None:
+    pytest.importorskip("torch")
+    assert "or an ONNX or ncnn file" in " ".join(run("prune", "--help").stdout.split())
+
+
 @pytest.mark.parametrize(("part", "extra"), [("train", "train"), ("prune", "export"), ("export", "export")])
 def test_a_part_whose_packages_are_missing_says_what_to_install(part: str, extra: str) -> None:
     result = run(part, "list", code=BARE)

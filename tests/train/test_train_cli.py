@@ -107,7 +107,22 @@ def test_bad_input_of_a_run(command, recipe_file, tmp_path):
         command("run", recipe_file, "--out", out, "--set", "network.architecture=ledr"), "no architecture", "ledsr"
     )
     start = ("--set", f"network.start={tmp_path}/none.safetensors")
-    assert_clear(command("run", recipe_file, "--out", out, *start), "does not exist")
+    assert_clear(command("run", recipe_file, "--out", out, *start), "does not exist", "--set network.start=CHECKPOINT")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "maker"),
+    [
+        ("compare/l1", "compare/dense --out runs/compare/dense"),
+        ("paper/assln_x2", "paper/ledsr_x2 --out runs/ledsr_x2"),
+    ],
+)
+def test_a_recipe_whose_start_is_missing_names_the_one_that_makes_it(command, tmp_path, monkeypatch, recipe, maker):
+    """Before it looks for pictures, and leaving no folder."""
+    monkeypatch.chdir(tmp_path)
+    result = command("run", recipe, "--out", tmp_path / "run")
+    assert_clear(result, "where this recipe starts, does not exist", f"`sparsr train run {maker}`")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_output_below_a_file_is_refused(command, recipe_file, tmp_path):

@@ -17,7 +17,7 @@ from sparsr.train.run.distillation import as_teacher, output_of
 from sparsr.train.run.distributed import Team, team
 from sparsr.train.run.loop import Run, restore
 from sparsr.train.run.methods import make_method
-from sparsr.train.run.recipe import NetworkSettings, Recipe, expand, first_and_last
+from sparsr.train.run.recipe import NetworkSettings, Recipe, expand, first_and_last, shipped
 from sparsr.train.run.state import STATE_NAME
 
 
@@ -31,6 +31,7 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
         state = out / STATE_NAME
         if state.exists() and not resume:
             raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
+        _check_start(recipe.network.start)
         out.mkdir(parents=True, exist_ok=True)
         if processes.leads:
             for leftover in out.glob(".*.tmp*"):  # a killed process cannot clean up after itself
@@ -53,6 +54,19 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
             print(f"no state in {out} yet: starting from the beginning", flush=True)
         processes.wait()
         yield run
+
+
+def _check_start(start: str) -> None:
+    """Say of the checkpoint a recipe starts from that it is missing, before pictures are decoded, and what makes it."""
+    if not start or (path := expand(start)).exists():
+        return
+    folder = path.parent.as_posix()
+    makers = [name for name in shipped() if folder in (f"runs/{name}", f"runs/{name.partition('/')[2]}")]
+    first = f"train it first: `sparsr train run {makers[0]} --out {folder}`; or " if makers else ""
+    raise SparsrError(
+        f"the checkpoint {path}, where this recipe starts, does not exist",
+        f"{first}name another: --set network.start=CHECKPOINT",
+    )
 
 
 def first_network(recipe: Recipe) -> SRNetwork:

@@ -23,9 +23,9 @@ def add_command(commands: Any) -> None:
     add_options(commands.add_parser("prune", help="prune a trained network with pictures alone, by self-distillation"))
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that an order can say."""
-    parser.add_argument("network", type=Path, help="a checkpoint, ours or other authors'")
+def add_options(parser: argparse.ArgumentParser, network: str = "a checkpoint, ours or other authors'") -> None:
+    """Everything that an order can say; network: what it may name as one."""
+    parser.add_argument("network", type=Path, help=network)
     parser.add_argument("--data", required=True, type=Path, metavar="PICTURES", help="folder of pictures, no labels")
     parser.add_argument(
         "--budget",
