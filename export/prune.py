@@ -38,17 +38,19 @@ def read_network(
     begins and ends with. Raises `SparsrError` for what cannot be read or trained.
     """
     if is_onnx(path):
-        return _from_graph(open_onnx(path, between), path, scale, value_range or 1.0)
+        return _from_graph(open_onnx(path, between), path, scale, value_range)
     if between != WHOLE:
         raise SparsrError(f"{path} is no ONNX file", "--from and --to take tensors of those")
     if is_ncnn(path):
-        return _from_graph(ncnn_as_onnx(path), path, scale, value_range or 1.0)
+        return _from_graph(ncnn_as_onnx(path), path, scale, value_range)
     if value_range is not None:
         raise SparsrError(f"{path} is a checkpoint, whose range is known", "--range is for ONNX and ncnn files")
     return load_model(path, scale)
 
 
-def _from_graph(model: onnx.ModelProto, path: Path, scale: int | None, value_range: float) -> tuple[SRNetwork, Card]:
+def _from_graph(
+    model: onnx.ModelProto, path: Path, scale: int | None, value_range: float | None
+) -> tuple[SRNetwork, Card]:
     read = read_graph(model, str(path), path.stem, scale, value_range)
     network = as_network(read.graph)
     side = read.graph.minimum_size + _PROBE_SIDE
@@ -61,7 +63,7 @@ def _from_graph(model: onnx.ModelProto, path: Path, scale: int | None, value_ran
             f"{path}: made trainable the network differs by {error:.1e} of full range from the file",
             "prune the checkpoint it was exported from",
         )
-    record = {"imported_from": path.name, "sha256": sha256(path), "value_range": f"0..{value_range:g}"}
+    record = {"imported_from": path.name, "sha256": sha256(path), "value_range": f"0..{value_range or 1:g}"}
     return network, card_for(network, "imported", training=record)
 
 

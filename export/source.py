@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 
 from sparsr.export.ir.graph import DeployGraph
 from sparsr.export.ir.layers import Activation, Conv
@@ -30,7 +31,9 @@ from sparsr.export.writers.bundle import Description, describe
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.sparsity import Sparsity
 from sparsr.train.importers.models import load_model
+from sparsr.train.importers.readings import FACTOR, enlargement_error
 from sparsr.train.networks.base import LumaNetwork
+from sparsr.train.networks.recognition import FAITHFUL, PERCEPTUAL
 from sparsr.train.pruning.nm import prune_by_magnitude
 from sparsr.train.run.checkpoint import Card
 
@@ -100,12 +103,12 @@ def from_onnx_file(
     model: Path, name: str, scale: int | None, value_range: float | None, between: Between = WHOLE
 ) -> Source:
     """A user's ONNX file, or what lies between two tensors of it."""
-    return _from_onnx(open_onnx(model, between), str(model), name, scale, value_range or 1.0, "onnx")
+    return _from_onnx(open_onnx(model, between), str(model), name, scale, value_range, "onnx")
 
 
 def from_ncnn_files(model: Path, name: str, scale: int | None, value_range: float | None) -> Source:
     """A user's ncnn model, either of its two files."""
-    return _from_onnx(ncnn_as_onnx(model), str(model), name, scale, value_range or 1.0, "ncnn")
+    return _from_onnx(ncnn_as_onnx(model), str(model), name, scale, value_range, "ncnn")
 
 
 def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_range: float, origin: str) -> Source:
@@ -114,10 +117,10 @@ def from_onnx_model(model: onnx.ModelProto, name: str, scale: int | None, value_
 
 
 def _from_onnx(
-    model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float, origin: str
+    model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float | None, origin: str
 ) -> Source:
     read = read_graph(model, source, name, scale, value_range)
-    description = _describe_graph(read.graph, value_range, read.around)
+    description = _describe_graph(read.graph, value_range or 1.0, read.around)
     return Source(description, _for_rgb(read.graph), read.run, origin, remark=read.around)
 
 
@@ -131,11 +134,15 @@ class ReadGraph:
     """What is done to images that the network does not take as they are; empty if nothing."""
 
 
-def read_graph(model: onnx.ModelProto, source: str, name: str, scale: int | None, value_range: float) -> ReadGraph:
-    """An opened model; image and result hold 0..255.
+def read_graph(
+    model: onnx.ModelProto, source: str, name: str, scale: int | None, asked_range: float | None
+) -> ReadGraph:
+    """An opened model; image and result hold 0..255. asked_range: of the model's own values, 1 if None.
 
-    Raises `SparsrError` for a range that is none, and naming node, operator and reason for what cannot be expressed.
+    Raises `SparsrError` for a range that is none, where none is asked for and 1 is plainly wrong, and naming node,
+    operator and reason for what cannot be expressed.
     """
+    value_range = asked_range or 1.0
     if value_range not in RANGES:
         raise SparsrError(f"a network's values lie in 0..1 or 0..255, not 0..{value_range:g}", "give --range 1 or 255")
     fixed, graph, rule = _read(model, name, source, scale, value_range)
@@ -143,7 +150,23 @@ def read_graph(model: onnx.ModelProto, source: str, name: str, scale: int | None
     if fixed:
         height, width = (side - 2 * rule.margin for side in fixed)
         run = stages.onnx_run_of_one_size(run, _for_rgb(graph), (height, width), source)
+    if asked_range is None and _is_of_bytes(run, graph.scale):
+        raise SparsrError(
+            f"{source} seems to be made for values of 0..255: an enlarged smooth image is plainly wrong in 0..1 only",
+            "give --range 255, or --range 1 if you know that",
+        )
     return ReadGraph(graph, run, rule.sentence())
+
+
+def _is_of_bytes(run: Run, scale: int) -> bool:
+    """Whether a model that `run` runs as one of 0..1 enlarges a smooth image rightly in 0..255, and wrongly in 0..1."""
+
+    def error(value_range: float) -> float:
+        factor = 255 * value_range
+        return enlargement_error(lambda image: torch.from_numpy(run((image * factor).numpy())) / factor, scale)
+
+    right, wrong = error(255.0), error(1.0)
+    return right <= PERCEPTUAL and wrong > FAITHFUL and wrong >= FACTOR * right
 
 
 def _for_rgb(graph: DeployGraph) -> DeployGraph:
@@ -163,6 +186,11 @@ def _read(
     except (SparsrError, MemoryError):
         raise
     except Exception as error:
+        if "Failed to allocate memory" in str(error):
+            raise SparsrError(
+                f"{source} takes more memory to be looked at than this machine has left",
+                "end other programs, or export it where there is more; attention over all pixels is not handled at all",
+            ) from error
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise SparsrError(f"{source} cannot be read as a network ({reason})", "export it again") from error
 

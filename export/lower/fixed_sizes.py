@@ -21,14 +21,34 @@ Shapes = dict[str, tuple[int, ...]]
 
 def shapes_at(model: onnx.ModelProto, size: Size) -> Shapes:
     """Of the tensors whose shape follows from an image of that size; 0 for what does not."""
+    infos = _inferred(model, size)
+    return {info.name: tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim) for info in infos}
+
+
+def resizes_nothing(model: onnx.ModelProto, size: Size) -> bool:
+    """Whether of an image of that size a map without a pixel would be enlarged, by which ONNX Runtime ends the process.
+
+    It divides whole numbers by the map's sides (1.32: a signal, no exception).
+    """
+    enlarged = {node.input[0] for node in model.graph.node if node.op_type in ("Resize", "Upsample")}
+    try:
+        infos = _inferred(model, size) if enlarged else []
+    except Exception:  # of several types; what cannot be told so is tried
+        return False
+    dimensions = {info.name: info.type.tensor_type.shape.dim for info in infos}
+    return any(
+        dim.HasField("dim_value") and dim.dim_value < 1 for name in enlarged for dim in dimensions.get(name, ())[2:]
+    )
+
+
+def _inferred(model: onnx.ModelProto, size: Size) -> list[onnx.ValueInfoProto]:
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     dimensions = fixed.graph.input[0].type.tensor_type.shape.dim
     for axis, side in ((0, 1), (2, size[0]), (3, size[1])):
         dimensions[axis].dim_value = side
     graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    infos = (*graph.input, *graph.value_info, *graph.output)
-    return {info.name: tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim) for info in infos}
+    return [*graph.input, *graph.value_info, *graph.output]
 
 
 def pools_all(model: onnx.ModelProto, shapes: Shapes) -> bool:

@@ -7,6 +7,7 @@ what matters is which size comes out, and that is compared with the sizes of oth
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from sparsr.export.lower.fixed_sizes import pixel_counts, pools_all, shapes_at
+from sparsr.export.lower.fixed_sizes import pixel_counts, pools_all, resizes_nothing, shapes_at
 from sparsr.export.lower.memory_limit import limited_memory
 from sparsr.export.lower.onnx_file import fixed_size
 from sparsr.export.lower.onnx_layout import channels_first
@@ -34,6 +35,44 @@ def session(model: bytes) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A model that is asked what it makes of images of some size."""
+
+    model: onnx.ModelProto
+    loaded: onnxruntime.InferenceSession
+    channels: int
+
+    def result_size(self, size: Size) -> Size | None:
+        """Of what it makes of an image of that size; None if it does not take it or gives no image."""
+        try:
+            result = self._result(_random(self.channels, size))
+        except Exception:  # ONNX Runtime's exceptions have no common base
+            return None
+        if result.ndim != 4 or min(result.shape[2:]) < 1 or not np.isfinite(result).all():  # n - 1 of one pixel is 0
+            return None
+        return int(result.shape[2]), int(result.shape[3])
+
+    def why_not(self) -> str:
+        """What ONNX Runtime says of an image, or what the model makes of it."""
+        try:
+            result = self._result(np.zeros((1, self.channels, 64, 64), np.float32))
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            return _first_line(error)
+        return (
+            f"it makes {list(result.shape)} of one of 64x64"
+            if result.ndim != 4
+            else "other sizes fail, or its values are no numbers"
+        )
+
+    def _result(self, image: NDArray[np.float32]) -> NDArray[Any]:
+        height, width = image.shape[2:]
+        if resizes_nothing(self.model, (height, width)):
+            raise ValueError("a map without a pixel would be enlarged")
+        (result,) = self.loaded.run(None, {self.model.graph.input[0].name: image})
+        return np.asarray(result)
 
 
 class Probe:
@@ -65,7 +104,7 @@ class Probe:
             raise SparsrError(
                 f"{source}: ONNX Runtime does not load it ({_first_line(error)})", "export it again"
             ) from error
-        self._choose_sizes(plain, channels, source, fixed_size(model))
+        self._choose_sizes(_Trial(model, plain, channels), source, fixed_size(model))
         self._watch(model, channels)
         if found := with_twins(model, self.constants, self.values):
             with contextlib.suppress(Exception):  # then nothing stands in
@@ -89,14 +128,12 @@ class Probe:
             self.values[name] = [self.constants.pop(name)]
         self.of_pixels = _of_pixels(model)
 
-    def _choose_sizes(
-        self, plain: onnxruntime.InferenceSession, channels: int, source: str, fixed: Size | None
-    ) -> None:
+    def _choose_sizes(self, trial: _Trial, source: str, fixed: Size | None) -> None:
         """Any sizes if they work; else those of some multiple and rest; else the one that the file was made for."""
 
         def results(residue: Residue) -> tuple[list[Size], list[Size]] | None:
             multiple, rest = residue
-            smallest = _smallest(plain, self.image, channels, residue)
+            smallest = _smallest(trial, residue)
             if smallest is None:
                 return None
             steps = _STEPS if multiple == 1 else _FEW_STEPS
@@ -104,7 +141,7 @@ class Probe:
             if fixed:  # some files cut images to their own size
                 height, width = (((side - rest) // multiple + 1) * multiple + rest for side in fixed)
                 sizes.append((height, width))
-            found = [_result_size(plain, self.image, channels, size) for size in sizes]
+            found = [trial.result_size(size) for size in sizes]
             known = [size for size in found if size]
             if len(known) < len(found):
                 return None
@@ -114,10 +151,10 @@ class Probe:
         if fixed and self._takes_for_granted(fixed):
             self.minimum_size, self.sizes, self.fixed = min(_LARGEST_OF_FIXED, *fixed), [fixed], fixed
             return
-        if fixed is None or _result_size(plain, self.image, channels, fixed) is None:
+        if fixed is None or trial.result_size(fixed) is None:
             self.rule = find_rule(results, PLAIN_RESIDUES, source) or find_rule(results, OTHER_RESIDUES, source)
             if self.rule is None:
-                reason = _why_not(plain, self.image, channels)
+                reason = trial.why_not()
                 raise SparsrError(
                     f"{source} does not run on images of up to {_LARGEST_MINIMUM} pixels a side ({reason})",
                     "export it with free height and width; it must take and give images",
@@ -175,36 +212,12 @@ def _random(channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
     return np.random.default_rng(size).random((1, channels, *size), np.float32)
 
 
-def _result_size(loaded: onnxruntime.InferenceSession, image: str, channels: int, size: Size) -> Size | None:
-    """Of what the model makes of an image of that size; None if it does not take it or gives no image."""
-    try:
-        (result,) = loaded.run(None, {image: _random(channels, size)})
-    except Exception:  # ONNX Runtime's exceptions have no common base
-        return None
-    if result.ndim != 4 or min(result.shape[2:]) < 1 or not np.isfinite(result).all():  # n - 1 of one pixel is 0
-        return None
-    return int(result.shape[2]), int(result.shape[3])
-
-
-def _why_not(loaded: onnxruntime.InferenceSession, image: str, channels: int) -> str:
-    """What ONNX Runtime says of an image, or what the model makes of it."""
-    try:
-        (result,) = loaded.run(None, {image: np.zeros((1, channels, 64, 64), np.float32)})
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
-        return _first_line(error)
-    return (
-        f"it makes {list(result.shape)} of one of 64x64"
-        if result.ndim != 4
-        else "other sizes fail, or its values are no numbers"
-    )
-
-
-def _smallest(loaded: onnxruntime.InferenceSession, image: str, channels: int, residue: Residue) -> int | None:
+def _smallest(trial: _Trial, residue: Residue) -> int | None:
     """The smallest square image the model accepts among those whose side is of that residue; None if there is none."""
     multiple, rest = residue
 
     def accepts(number: int) -> bool:
-        return _result_size(loaded, image, channels, (number * multiple + rest,) * 2) is not None
+        return trial.result_size((number * multiple + rest,) * 2) is not None
 
     low, high = 0, 1
     while not accepts(high):

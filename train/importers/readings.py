@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sparsr.train.networks import SRNetwork
 Options = dict[str, Any]
 ARCHITECTURE = "architecture"  # in options: which of several has these weights
 _SIDE = 48
-_FACTOR = 3.0
+FACTOR = 3.0
 """How much nearer the right reading must be than any other."""
 
 
@@ -75,10 +75,10 @@ def most_plausible(candidates: Sequence[Candidate], path: Path) -> SRNetwork:
         return candidates[0].network
     ranked = sorted(((probe_error(candidate.network), candidate) for candidate in candidates), key=lambda c: c[0])
     (error, best), (second, _), *_ = ranked
-    if error <= best.tolerance and second >= _FACTOR * error:
+    if error <= best.tolerance and second >= FACTOR * error:
         return best.network
     if error <= best.tolerance:  # what is clearly worse is not asked about
-        candidates = [candidate for found, candidate in ranked if found < _FACTOR * error]
+        candidates = [candidate for found, candidate in ranked if found < FACTOR * error]
     known = {name: None for candidate in candidates for name in candidate.options}
     values = {name: list(dict.fromkeys(c.options[name] for c in candidates if name in c.options)) for name in known}
     choices = {name: found for name, found in values.items() if len(found) > 1}
@@ -91,12 +91,21 @@ def most_plausible(candidates: Sequence[Candidate], path: Path) -> SRNetwork:
 
 
 def probe_error(network: SRNetwork) -> float:
-    """Mean difference, as a share of the range, between a smooth image and its enlargement shrunk again."""
+    """`enlargement_error` of a network."""
+    network.eval()
+    return enlargement_error(lambda image: network(image * network.value_range) / network.value_range, network.scale)
+
+
+def enlargement_error(enlarge: Callable[[torch.Tensor], torch.Tensor], scale: int) -> float:
+    """Mean difference, as a share of the range, between a smooth image and its enlargement shrunk again.
+
+    enlarge: RGB of 0..1, [1, 3, h, w] -> [1, 3, s*h, s*w]. Infinite where the result holds what is no number.
+    """
     ramp = torch.linspace(0, 1, _SIDE)
     image = torch.stack([ramp[None] + 0 * ramp[:, None], ramp[:, None] + 0 * ramp[None], ramp[None] * ramp[:, None]])
     with torch.inference_mode():
-        enlarged = network.eval()(image[None] * network.value_range) / network.value_range
-    error = float((F.avg_pool2d(enlarged, network.scale) - image).abs().mean())
+        enlarged = enlarge(image[None])
+    error = float((F.avg_pool2d(enlarged, scale) - image).abs().mean())
     return error if error == error else float("inf")  # NaN is no evidence
 
 
