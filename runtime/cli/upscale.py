@@ -33,6 +33,8 @@ from sparsr.runtime.upscale.picture_files import STANDARD_OUTPUT, upscale_pictur
 from sparsr.runtime.upscale.raw_frames import parse_raw, upscale_raw
 from sparsr.runtime.upscale.upscaler import DEFAULT_MAX_MEMORY, PictureUpscaler
 
+IN_TILES = "this network sees the whole picture; one too large for --max-memory is computed in tiles, approximately"
+IN_PATCHES = "these networks see the whole picture; patch by patch they are approximate"
 SEVERAL_FILES = "several files at once: put them into a folder and name that;"
 
 
@@ -174,7 +176,7 @@ def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
         raise SparsrError(f"{options.model} holds a single network", hint)
     masks = upscaler.count_masks() if options.masks else {}
     if not upscaler.exact:
-        print("note: this network sees the whole picture; tiles and windows are approximate", file=sys.stderr)
+        print(f"note: {IN_PATCHES if upscaler.draws_patches else IN_TILES}", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr if options.json or options.output == STANDARD_STREAM else sys.stdout):
         done = _upscale(options, upscaler)
         print(describe_masks(masks), end="")
