@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.model.bundle import Bundle, check_name, check_schema, open_folder, read_card, read_file, valid_card
-from sparsr.runtime.model.card import CARD_NAME
+from sparsr.runtime.model.card import ADAPTIVE_SCHEMA, CARD_NAME
 from sparsr.runtime.model.describe import aligned
 from sparsr.runtime.model.records import read_record
 from sparsr.runtime.upscale.adaptive.estimator import Estimator, load_estimator
 
-SCHEMA = "sparsr-adaptive/1"
+SCHEMA = ADAPTIVE_SCHEMA
 ESTIMATOR_NAME = "estimator.safetensors"
 MAX_NETWORKS = 8
 MAX_ESTIMATOR_BYTES = 10_000_000
@@ -119,7 +119,7 @@ class AdaptiveBundle:
         folder = open_folder(path)
         data = read_card(folder / CARD_NAME)
         with valid_card(folder / CARD_NAME):
-            check_schema(data, SCHEMA)
+            check_schema(folder, data, SCHEMA)
             card = read_record(AdaptiveCard, data)
             _check_values(card)
         return cls(folder, card, tuple(_open_network(folder, network, card.scale) for network in card.networks))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sparsr.runtime.arguments import as_path
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.model.card import CARD_NAME, SCHEMA, BundleCard, BundleFile
+from sparsr.runtime.model.card import ADAPTIVE_SCHEMA, CARD_NAME, SCHEMA, BundleCard, BundleFile
 from sparsr.runtime.model.describe import describe_card
 from sparsr.runtime.model.records import read_record
 
@@ -30,6 +30,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "peak_activation_bytes_per_pixel": (1, 1e7),
 }
 HINT = "export the bundle again, or fetch it anew"
+_KINDS = {SCHEMA: "holds a single network", ADAPTIVE_SCHEMA: "is an adaptive bundle, of several networks"}
+_WANTED = {
+    SCHEMA: "name one of the bundles in it; `sparsr upscale` and `sparsr bench curve` take the whole",
+    ADAPTIVE_SCHEMA: "`sparsr export adaptive` makes bundles of several",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Bundle:
         folder = open_folder(path)
         data = read_card(folder / CARD_NAME)
         with valid_card(folder / CARD_NAME):
-            check_schema(data, SCHEMA)
+            check_schema(folder, data, SCHEMA)
             card = read_record(BundleCard, data)
             _check_values(card)
         bundle = cls(folder, card)
@@ -153,10 +158,14 @@ def read_card(path: Path) -> dict[str, Any]:
     return data
 
 
-def check_schema(data: dict[str, Any], schema: str) -> None:
-    """Raise ValueError unless a card is of that schema."""
-    if data.get("schema") != schema:
-        raise ValueError(f"its schema is {str(data.get('schema'))[:40]!r}, this version reads {schema}")
+def check_schema(folder: Path, data: dict[str, Any], schema: str) -> None:
+    """Raise ValueError unless a card is of that schema; `SparsrError` if its bundle is whole and of the other kind."""
+    found = data.get("schema")
+    if found == schema:
+        return
+    if isinstance(found, str) and found in _KINDS:
+        raise SparsrError(f"{folder} {_KINDS[found]}", _WANTED[schema])
+    raise ValueError(f"its schema is {str(found)[:40]!r}, this version reads {schema}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA = "sparsr-bundle/1"
+ADAPTIVE_SCHEMA = "sparsr-adaptive/1"
 CARD_NAME = "card.json"
 ModelFormat = Literal["onnx", "tflite", "tflite-sparse", "native"]
 """`tflite-sparse` is TFLite with libsparsr's operator instead of builtin ones."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sparsr import Bundle, Upscaler
 from sparsr.runtime.engines.onnx_external import refuse_external_data
 from sparsr.runtime.errors import SparsrError
+from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.model.bundle import MAX_CARD_BYTES
 from sparsr.runtime.model.card import BundleCard, ParityEntry
 from sparsr.runtime.model.describe import aligned
@@ -33,6 +34,20 @@ def replace_model(folder, content):
     """Put other bytes in the place of model.onnx and make the card agree."""
     (folder / "model.onnx").write_bytes(content)
     edit_file(folder, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema", "words", "hint"),
+    [
+        (Bundle, "sparsr-adaptive/1", "is an adaptive bundle, of several networks", "name one of the bundles in it"),
+        (AdaptiveBundle, "sparsr-bundle/1", "holds a single network", "sparsr export adaptive"),
+    ],
+)
+def test_a_bundle_of_the_other_kind_is_called_so_and_not_damaged(tmp_path, kind, schema, words, hint):
+    (tmp_path / "card.json").write_text(json.dumps({"schema": schema}))
+    with pytest.raises(SparsrError, match=words) as caught:
+        kind.open(tmp_path)
+    assert hint in caught.value.hint
 
 
 def test_reads_back_what_the_exporter_wrote(bundle):
