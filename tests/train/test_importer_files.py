@@ -53,6 +53,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle/card.json").write_text("{}")
     (tmp_path / "text.pth").write_text("hello")
+    (tmp_path / "net.onnx").write_text("hello")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a/readme", "nothing")
     for name, reason in [
@@ -60,6 +61,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
         ("folder", "holds 0 files with weights"),
         ("bundle", "is a bundle, not a checkpoint"),
         ("empty.pth", "0 bytes"),
+        ("net.onnx", r"is a graph \(ONNX, ncnn\), not a checkpoint"),
         ("text.pth", "no checkpoint: neither a PyTorch file"),
         ("other.zip", "without a PyTorch checkpoint"),
     ]:

@@ -15,6 +15,7 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.checkpoint import CARD, Card
 
 _BUNDLE_CARD = "card.json"
+_GRAPHS = (".onnx", ".param")
 _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
 
 
@@ -46,6 +47,11 @@ def _is_foreign(path: Path) -> bool:
     if not path.is_file():
         raise SparsrError(
             f"the checkpoint {path} does not exist", "check the path; `sparsr train list` names the trained models"
+        )
+    if path.suffix.lower() in _GRAPHS:
+        raise SparsrError(
+            f"{path} is a graph (ONNX, ncnn), not a checkpoint",
+            "`sparsr export` and `sparsr prune` read it; of the latter's --out dense.safetensors is its checkpoint",
         )
     with path.open("rb") as file:
         start = file.read(9)
