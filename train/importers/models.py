@@ -51,7 +51,7 @@ def _is_foreign(path: Path) -> bool:
     if path.suffix.lower() in _GRAPHS:
         raise SparsrError(
             f"{path} is a graph (ONNX, ncnn), not a checkpoint",
-            "`sparsr export` and `sparsr prune` read it; of the latter's --out dense.safetensors is its checkpoint",
+            "`sparsr export` and `sparsr prune` read it; the latter leaves its checkpoint, dense.safetensors, in --out",
         )
     with path.open("rb") as file:
         start = file.read(9)
