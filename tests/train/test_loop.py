@@ -202,6 +202,18 @@ def test_the_found_widths_can_start_another_run(workshop, tmp_path):
     assert first.widths == second.widths
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_cannot_begin_leaves_no_folder_of_its_own(workshop, tmp_path, there):
+    raw = make_recipe(workshop, "dense").to_dict()
+    raw["data"]["folders"] = [str(tmp_path / "absent")]
+    out = tmp_path / "run"
+    if there:
+        out.mkdir()
+    with pytest.raises(SparsrError, match="absent"), prepare(recipe.parse(raw, "test"), out, False, "cpu"):
+        pass
+    assert out.exists() == there
+
+
 def test_the_body_of_another_scale_is_a_start(workshop, tmp_path):
     raw = make_recipe(workshop, "dense", steps=0).to_dict()
     raw["network"] |= {"scale": 4, "start": str(workshop / "dense.safetensors")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -27,12 +27,11 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
 
     device: auto, cpu or cuda. Raises `SparsrError` if `out` holds another run or something is missing.
     """
-    with team(device) as processes:
+    with team(device) as processes, _folder(out):
         state = out / STATE_NAME
         if state.exists() and not resume:
             raise SparsrError(f"{out} already holds a run", "add --resume to continue it, or choose another --out")
         _check_start(recipe.network.start)
-        out.mkdir(parents=True, exist_ok=True)
         if processes.leads:
             for leftover in out.glob(".*.tmp*"):  # a killed process cannot clean up after itself
                 leftover.unlink()
@@ -54,6 +53,19 @@ def prepare(recipe: Recipe, out: Path, resume: bool, device: str) -> Iterator[Ru
             print(f"no state in {out} yet: starting from the beginning", flush=True)
         processes.wait()
         yield run
+
+
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """The run's folder, which goes again if it was not there and nothing has come into it: the run could not begin."""
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            with suppress(OSError):
+                out.rmdir()
 
 
 def _check_start(start: str) -> None:
