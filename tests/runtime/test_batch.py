@@ -46,7 +46,7 @@ def folder(tmp_path):
         image.save(source / name, "JPEG" if name.endswith("jfif") else None)
     (source / "notes.txt").write_text("no picture")
     (source / ".hidden.png").write_text("")
-    (source / "broken.png").symlink_to("/nonexistent")
+    (source / "broken.png").symlink_to(tmp_path / "absent")
     return source
 
 

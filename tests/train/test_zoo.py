@@ -25,7 +25,7 @@ def rows():
     for line in (ROOT / "docs" / "results" / "zoo.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if name := re.fullmatch(r"`(\w+)`", cells[0]):
-            found[name[1]] = [float(cell) for cell in cells[2:]]
+            found[name[1]] = [float(cell) for cell in cells[2:] if re.fullmatch(r"[\d.]+", cell)]
     return found
 
 
@@ -40,5 +40,7 @@ def test_the_figures_are_the_cards_and_files_stay_small(name):
     gmacs, *quality = rows()[name]
     measure = f"psnr_{colours_of(network.scale)}"
     assert gmacs == pytest.approx(gmacs_720p(network, nonzero=True), abs=0.006)
-    assert quality == pytest.approx([card.metrics[data][measure] for data in SETS[measure]], abs=0.006)
+    # Of generators made to look right none is given.
+    known = [card.metrics[data][measure] for data in SETS[measure] if data in card.metrics]
+    assert quality == pytest.approx(known, abs=0.006)
     assert path.stat().st_size <= 5_000_000
