@@ -16,7 +16,6 @@ from sparsr.runtime.model.describe import aligned
 from sparsr.runtime.model.records import read_record
 from sparsr.runtime.upscale.adaptive.estimator import Estimator, load_estimator
 
-SCHEMA = ADAPTIVE_SCHEMA
 ESTIMATOR_NAME = "estimator.safetensors"
 MAX_NETWORKS = 8
 MAX_ESTIMATOR_BYTES = 10_000_000
@@ -69,7 +68,7 @@ class AdaptiveCard:
     estimator: EstimatorFile
     training: dict[str, Any] = field(default_factory=dict)
     """How the estimator was trained."""
-    schema: str = SCHEMA
+    schema: str = ADAPTIVE_SCHEMA
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -119,7 +118,7 @@ class AdaptiveBundle:
         folder = open_folder(path)
         data = read_card(folder / CARD_NAME)
         with valid_card(folder / CARD_NAME):
-            check_schema(folder, data, SCHEMA)
+            check_schema(folder, data, ADAPTIVE_SCHEMA)
             card = read_record(AdaptiveCard, data)
             _check_values(card)
         return cls(folder, card, tuple(_open_network(folder, network, card.scale) for network in card.networks))

@@ -9,10 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from sparsr.runtime.engines.contract import Precision
 from sparsr.runtime.errors import SparsrError
-from sparsr.runtime.model import adaptive_bundle, bundle
 from sparsr.runtime.model.adaptive_bundle import AdaptiveBundle
 from sparsr.runtime.model.bundle import Bundle, open_folder, read_card
-from sparsr.runtime.model.card import CARD_NAME
+from sparsr.runtime.model.card import ADAPTIVE_SCHEMA, CARD_NAME, SCHEMA
 from sparsr.runtime.model.contract import Model
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA, AdaptiveUpscaler
 from sparsr.runtime.upscale.ensemble import EnsembleUpscaler
@@ -48,7 +47,7 @@ def open_model(path: str | os.PathLike[str]) -> Model:
     Raises `SparsrError` if there is none, or its card is damaged, of an unknown schema or names what lies outside.
     """
     schema = str(read_card(open_folder(path) / CARD_NAME).get("schema"))
-    return _KINDS.get(schema, _KINDS[bundle.SCHEMA]).open(path)
+    return _KINDS.get(schema, _KINDS[SCHEMA]).open(path)
 
 
 def open_upscaler(model: Model, settings: Settings) -> PictureUpscaler:
@@ -83,6 +82,6 @@ def _adaptive(model: AdaptiveBundle, settings: Settings) -> PictureUpscaler:
 
 
 _KINDS: dict[str, _Kind[Any]] = {
-    bundle.SCHEMA: _Kind(Bundle.open, _single),
-    adaptive_bundle.SCHEMA: _Kind(AdaptiveBundle.open, _adaptive),
+    SCHEMA: _Kind(Bundle.open, _single),
+    ADAPTIVE_SCHEMA: _Kind(AdaptiveBundle.open, _adaptive),
 }
