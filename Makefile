@@ -53,16 +53,16 @@ demo: $(VENV)/.linked
 	@echo "1/6  export a network pruned by channels and prove that the files compute the same"
 	$(RUN) -m export $(MODEL) --out demo/assln_x4 --verify $(PHOTO)
 	@echo "2/6  upscale a photograph"
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled.png --model demo/assln_x4
+	$(RUN) -m runtime upscale --overwrite $(PHOTO) demo/upscaled.png --model demo/assln_x4
 	@echo "3/6  a network pruned to N:M, and one that computes in full only where its masks say"
 	$(RUN) -m export $(ZOO)/$(SPARSE).safetensors --out demo/$(SPARSE)
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_nm.png --model demo/$(SPARSE)
+	$(RUN) -m runtime upscale --overwrite $(PHOTO) demo/upscaled_nm.png --model demo/$(SPARSE)
 	$(RUN) -m export $(ZOO)/smsr_x2.safetensors --out demo/smsr_x2
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_masks.png --model demo/smsr_x2 --masks
+	$(RUN) -m runtime upscale --overwrite $(PHOTO) demo/upscaled_masks.png --model demo/smsr_x2 --masks
 	$(RUN) -m train eval $(ZOO)/smsr_x2.safetensors --data $(dir $(PHOTO)) --masks demo/masks
 	@echo "4/6  adaptive: a network for every patch"
 	$(RUN) -m export adaptive $(ADAPTIVE) --estimator $(ZOO)/estimators/rfdn64_x4.safetensors --out demo/adaptive_x4
-	$(RUN) -m runtime upscale $(PHOTO) demo/upscaled_adaptive.png --model demo/adaptive_x4 --patch-map demo/patches.png
+	$(RUN) -m runtime upscale --overwrite $(PHOTO) demo/upscaled_adaptive.png --model demo/adaptive_x4 --patch-map demo/patches.png
 	@echo "5/6  measure beside the dense originals"
 	$(RUN) -m train init $(DENSE) --out demo/ledsr96_x4.safetensors
 	$(RUN) -m export demo/ledsr96_x4.safetensors --out demo/ledsr96_x4
@@ -74,10 +74,11 @@ demo: $(VENV)/.linked
 	  --exhibit "Adaptive: which network computed which patch=demo/patches.png" -o demo/index.html -o demo/report.md
 	@echo "open demo/index.html"
 
-# The model inside the package, from the zoo: only for the native engine, which every wheel carries.
+# The models inside the package, from the zoo: only for the native engine, which every wheel carries.
 model: $(VENV)/.linked
-	rm -rf runtime/model/general_x2
+	rm -rf runtime/model/general_x2 runtime/model/general_x4
 	$(RUN) -m export $(ZOO)/assln_x2.safetensors --out runtime/model/general_x2 --name general_x2 --format native
+	$(RUN) -m export $(ZOO)/span_x4.safetensors --out runtime/model/general_x4 --name general_x4 --format native
 
 # Wheels for Linux on x86-64 and arm64 and for Windows on x86-64, two of them cross-compiled, and tests of them.
 wheel: $(VENV)/.installed-tests

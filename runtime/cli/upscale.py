@@ -23,10 +23,10 @@ from sparsr.runtime.media.images import read_image, write_image
 from sparsr.runtime.media.opening import MAX_PIXELS, STANDARD_STREAM, output_name
 from sparsr.runtime.memory import format_bytes, give_back_at_once, parse_bytes
 from sparsr.runtime.model.contract import Model
-from sparsr.runtime.model.general import GENERAL_X2
+from sparsr.runtime.model.general import GENERAL
 from sparsr.runtime.progress import clock
 from sparsr.runtime.upscale.adaptive.upscaler import DEFAULT_BETA
-from sparsr.runtime.upscale.batch import Batch, Naming, is_film, parse_formats, say
+from sparsr.runtime.upscale.batch import Batch, Existing, Naming, is_film, parse_formats, say
 from sparsr.runtime.upscale.film_files import upscale_video
 from sparsr.runtime.upscale.models import Settings, open_model, open_upscaler
 from sparsr.runtime.upscale.picture_files import STANDARD_OUTPUT, upscale_picture
@@ -45,13 +45,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     upscale.set_defaults(command=run)
     _add_options(upscale, "IN_x2 and the like")
-    upscale.add_argument(
-        "--model",
-        type=Path,
-        default=GENERAL_X2,
-        metavar="BUNDLE",
-        help="which also says how many times larger (default: the one SparSR comes with, x2)",
+    which = upscale.add_mutually_exclusive_group()
+    which.add_argument(
+        "--scale", type=int, choices=list(GENERAL), default=2, help="of the models that come with SparSR (default 2)"
     )
+    which.add_argument("--model", type=Path, metavar="BUNDLE", help="another, which says how many times larger")
     restore = commands.add_parser(
         "restore", help="deblur or denoise a picture, a folder of pictures, or a video", surplus=SEVERAL_FILES
     )
@@ -131,7 +129,9 @@ def _add_batch_options(upscale: argparse.ArgumentParser) -> None:
         help="raw frames from standard input to standard output, rgb24 or another format",
     )
     upscale.add_argument("--recursive", action="store_true", help="folders: sub-folders too")
-    upscale.add_argument("--skip-existing", action="store_true", help="leave out what is there already")
+    existing = upscale.add_mutually_exclusive_group()
+    existing.add_argument("--skip-existing", action="store_true", help="leave out what is there already")
+    existing.add_argument("--overwrite", action="store_true", help="replace what is there already (default: refuse)")
     upscale.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -145,7 +145,7 @@ def millions(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Upscale what was named and say how it went; the exit code."""
-    model = open_model(options.model)
+    model = open_model(options.model or GENERAL[options.scale])
     return _process(options, model, f"_x{model.scale}")
 
 
@@ -165,7 +165,7 @@ def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
     naming = Naming(options.suffix or suffix, options.formats)
     if options.output and options.suffix and options.output != STANDARD_STREAM and not options.input.is_dir():
         raise SparsrError(f"{options.output} is the name of the result, --suffix too", "leave out one of them")
-    options.output = options.output or output_beside(options.input, naming, options.skip_existing)
+    options.output = options.output or output_beside(options.input, naming)
     _check_paths(options)
     with warnings.catch_warnings(record=True) as remarks:
         upscaler = open_upscaler(model, _settings(options))
@@ -173,7 +173,7 @@ def _process(options: argparse.Namespace, model: Model, suffix: str) -> int:
         print(f"note: {one_line(str(remark.message))}", file=sys.stderr)
     if options.patch_map and not upscaler.draws_patches:
         hint = "--patch-map is for bundles made by `sparsr export adaptive`"
-        raise SparsrError(f"{options.model} holds a single network", hint)
+        raise SparsrError(f"{model.path} holds a single network", hint)
     masks = upscaler.count_masks() if options.masks else {}
     if not upscaler.exact:
         print(f"note: {IN_PATCHES if upscaler.draws_patches else IN_TILES}", file=sys.stderr)
@@ -199,7 +199,8 @@ def _upscale(options: argparse.Namespace, upscaler: PictureUpscaler) -> dict[str
         return {"frames": frames}
     if source != STANDARD_STREAM and source.is_dir():
         naming = Naming(options.suffix or "", options.formats)
-        batch = Batch(upscaler, options.max_pixels, naming, options.recursive, options.skip_existing, options.preset)
+        existing: Existing = "skip" if options.skip_existing else "replace" if options.overwrite else "refuse"
+        batch = Batch(upscaler, options.max_pixels, naming, options.recursive, existing, options.preset)
         report = batch.run(source, target)
         print(one_line(str(report)))
         return report.to_json()
@@ -275,20 +276,13 @@ def describe_masks(masks: Mapping[str, MaskCount]) -> str:
     )
 
 
-def output_beside(source: Path, naming: Naming, may_exist: bool = False) -> Path:
-    """photo.jpg -> photo_x2.jpg; a format that is read but not written becomes PNG or MP4.
-
-    Raises `SparsrError` if it is there already: only an output that was named is replaced.
-    """
+def output_beside(source: Path, naming: Naming) -> Path:
+    """photo.jpg -> photo_x2.jpg; a format that is read but not written becomes PNG or MP4."""
     if source == STANDARD_STREAM:
         return STANDARD_STREAM
     if source.is_dir():
-        target = source.parent / f"{source.resolve().name}{naming.suffix}"
-    else:
-        target = naming.target(source, source.parent)
-    if target.exists() and not may_exist:
-        raise SparsrError(f"{target} exists already", "name an output; one that is named is replaced")
-    return target
+        return source.parent / f"{source.resolve().name}{naming.suffix}"
+    return naming.target(source, source.parent)
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -311,6 +305,10 @@ def _check_paths(options: argparse.Namespace) -> None:
         raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
     _check_kinds(source, target)
     _check_formats(options)
+    # `sparsr upscale *.jpg` in a folder of two photographs names the second one as the output.
+    if target.is_file() and not (options.overwrite or options.skip_existing):
+        hint = "--overwrite replaces it; several pictures go into a folder, and that is named"
+        raise SparsrError(f"{target} exists already", hint)
 
 
 def _check_formats(options: argparse.Namespace) -> None:

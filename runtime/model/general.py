@@ -1,8 +1,8 @@
-"""The general model that comes with SparSR, so that a picture can be upscaled without anything else at hand."""
+"""The general models that come with SparSR, so that a picture can be upscaled without anything else at hand."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-GENERAL_X2 = Path(__file__).parent / "general_x2"
-"""Bundle of the ASSLN x2 of `train/zoo`, for the native engine alone: 48 channels, 0.69 million parameters."""
+GENERAL = {scale: Path(__file__).parent / f"general_x{scale}" for scale in (2, 4)}
+"""{scale: bundle for the native engine alone}: of `train/zoo`, for x2 ASSLN, for x4 SPAN with its authors' weights."""

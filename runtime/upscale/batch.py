@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sparsr.runtime.errors import MisfitError, SparsrError, one_line, report_error
 from sparsr.runtime.files import remove_stale
@@ -23,6 +23,8 @@ from sparsr.runtime.upscale.film_files import VideoReport, upscale_video
 from sparsr.runtime.upscale.picture_files import PictureReport, upscale_picture
 from sparsr.runtime.upscale.upscaler import PictureUpscaler
 
+Existing = Literal["refuse", "skip", "replace"]
+"""What becomes of a file whose result is there already."""
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next file would fail too
 
 
@@ -102,7 +104,7 @@ class Batch:
     max_pixels: int
     naming: Naming = Naming()
     recursive: bool = False
-    skip_existing: bool = False
+    existing: Existing = "refuse"
     preset: str | None = None
     """Of the film encoder."""
 
@@ -171,7 +173,11 @@ class Batch:
         """One file. written: names of results so far, of which no two may be the same."""
         try:
             _claim(source, target, written)
-            if self.skip_existing and self._is_there(source, target):
+            there = None if self.existing == "replace" else self._result_of(source, target)
+            if there and self.existing == "refuse":
+                hint = "--overwrite replaces what is there, --skip-existing leaves it out"
+                raise SparsrError(f"{there} exists already", hint)
+            if there:
                 report.skipped.append(str(source))
                 return
             print(one_line(self._upscaled(source, target, report, written)))
@@ -185,9 +191,12 @@ class Batch:
                 raise
             self._fail(report, source, f"{error.strerror or error}: {error.filename or source}", "")
 
-    def _is_there(self, source: Path, target: Path) -> bool:
-        """Whether there is a result, or the PNG that took its place."""
-        return target.exists() or self._instead(source, target).exists()
+    def _result_of(self, source: Path, target: Path) -> Path | None:
+        """What is there of a file already: its result, or the PNG that took its place."""
+        if target.exists() or target.suffix == DEFAULT_SUFFIX:
+            return target if target.exists() else None
+        png = self._instead(source, target)
+        return png if png.exists() else None
 
     def _instead(self, source: Path, target: Path) -> Path:
         """The PNG that takes the place of a result that its own format cannot hold."""

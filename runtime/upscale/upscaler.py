@@ -18,7 +18,7 @@ from sparsr.runtime.engines.registry import default_engine, engine_kind, open_en
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.memory import format_bytes, resident_bytes
 from sparsr.runtime.model.bundle import Bundle
-from sparsr.runtime.model.general import GENERAL_X2
+from sparsr.runtime.model.general import GENERAL
 from sparsr.runtime.samples import WHITE, Samples
 from sparsr.runtime.upscale.tiling import APPROXIMATE_OVERLAP, Need, Span, Tiling, choose_tiling, fixed
 from sparsr.runtime.upscale.windows import Windows, kept, kept_rows
@@ -154,7 +154,7 @@ def memory_limit(asked: int | None, held: int) -> int:
 class Upscaler(PictureUpscaler):
     """A bundle loaded into an engine.
 
-    bundle: a `Bundle` or its folder; if none is named the model that comes with SparSR, x2. engine: a name of
+    bundle: a `Bundle` or its folder; if none is named the x2 model of `GENERAL`. engine: a name of
     `registry.ENGINES`; None for the native one where it can be built and the bundle has its file, else the first that
     fits. threads: None for one per core.
     max_memory: bytes this process may reach while it upscales, counting the picture and, for calls, the result; None
@@ -166,7 +166,7 @@ class Upscaler(PictureUpscaler):
 
     def __init__(
         self,
-        bundle: Bundle | str | os.PathLike[str] = GENERAL_X2,
+        bundle: Bundle | str | os.PathLike[str] = GENERAL[2],
         engine: str | None = None,
         threads: int | None = None,
         max_memory: int | None = None,

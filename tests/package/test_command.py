@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import sparsr
-from sparsr.runtime.model.general import GENERAL_X2
+from sparsr.runtime.model.general import GENERAL
 
 BARE = "import sys; sys.modules['torch'] = None; from sparsr.__main__ import entry; sys.exit(entry())"
 """As on a machine without torch."""
@@ -76,7 +76,7 @@ def test_an_interruption_at_once_is_told_as_any_other() -> None:
 
 
 def test_without_torch_the_runtime_works() -> None:
-    result = run("info", GENERAL_X2, code=BARE)
+    result = run("info", GENERAL[2], code=BARE)
     assert result.returncode == 0 and "ledsr x2" in result.stdout
 
 
@@ -107,21 +107,26 @@ def test_bash_completes_commands_options_and_files(tmp_path: Path) -> None:
     assert complete("sparsr", "upscale", "ph") == ["photo.jpg"]
 
 
-def test_a_photo_needs_nothing_but_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", GENERAL)
+def test_a_photo_needs_nothing_but_its_name(tmp_path: Path, scale: int) -> None:
     photo = picture(tmp_path / "photo.jpg")
-    result = run("upscale", photo)
+    result = run("upscale", photo, *([] if scale == 2 else ["--scale", scale]), code=BARE)
     assert result.returncode == 0, result.stderr
-    with Image.open(tmp_path / "photo_x2.jpg") as large:
-        assert large.size == (32, 24)
+    with Image.open(tmp_path / f"photo_x{scale}.jpg") as large:
+        assert large.size == (16 * scale, 12 * scale)
 
 
-def test_an_output_that_was_not_named_is_never_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [False, True], ids=["default", "as by *.png"])
+def test_a_picture_that_is_there_is_never_replaced_unasked(tmp_path: Path, named: bool) -> None:
     photo = picture(tmp_path / "photo.png")
     other = tmp_path / "photo_x2.png"
     other.write_bytes(b"mine")
-    result = run("upscale", photo)
-    assert result.returncode == 2 and "exists already" in result.stderr and "hint: name an output" in result.stderr
+    result = run("upscale", photo, *([other] if named else []))
+    assert result.returncode == 2 and "exists already" in result.stderr and "hint: --overwrite" in result.stderr
     assert other.read_bytes() == b"mine"
+    assert run("upscale", photo, *([other] if named else []), "--overwrite").returncode == 0
+    with Image.open(other) as large:
+        assert large.size == (32, 24)
 
 
 def test_a_folder_gets_a_folder_beside_it(tmp_path: Path) -> None:
@@ -133,16 +138,18 @@ def test_a_folder_gets_a_folder_beside_it(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "holiday.2026_x2").iterdir()] == ["a.png"]
 
 
-def test_the_model_inside_enlarges_better_than_bicubic() -> None:
+@pytest.mark.parametrize(("scale", "share"), [(2, 0.6), (4, 0.7)])
+def test_the_models_inside_enlarge_better_than_bicubic(scale: int, share: float) -> None:
     from sparsr import Upscaler
 
     with Image.open(Path(__file__).parents[2] / "bench" / "demo" / "photo.png") as file:
         truth = np.asarray(file.convert("RGB"))
-        small = np.asarray(file.convert("RGB").resize((file.width // 2, file.height // 2), Image.Resampling.BICUBIC))
+        size = file.width // scale, file.height // scale
+        small = np.asarray(file.convert("RGB").resize(size, Image.Resampling.BICUBIC))
     bicubic = np.asarray(Image.fromarray(small).resize(truth.shape[1::-1], Image.Resampling.BICUBIC))
 
     def error(image: np.ndarray) -> float:
         return float(np.square(image[4:-4, 4:-4].astype(float) - truth[4:-4, 4:-4]).mean())
 
     # It was trained for MATLAB's bicubic, which is nearly Pillow's.
-    assert error(Upscaler(GENERAL_X2)(small)) < 0.6 * error(bicubic)
+    assert error(Upscaler(GENERAL[scale])(small)) < share * error(bicubic)

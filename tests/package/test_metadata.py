@@ -86,6 +86,6 @@ def test_a_wheel_has_one_package_with_its_front_door(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sparsr"}
-    for part in ("__init__.py", "__main__.py", "py.typed", "runtime/errors.py", "runtime/model/general_x2/card.json"):
+    for part in ("__init__.py", "__main__.py", "py.typed", "runtime/errors.py", "runtime/model/general_x4/card.json"):
         assert f"sparsr/{part}" in names
     assert not [name for name in names if name.endswith((".cpp", ".h")) or "/zoo/" in name or "runtime/sparsr" in name]

@@ -76,8 +76,8 @@ def test_sub_folders_formats_and_suffixes(upscale, folder, tmp_path):
 
 
 def test_results_inside_the_source_are_no_sources(upscale, folder):
-    for _ in range(2):
-        assert upscale(folder, folder / "out", "--recursive")[0] == 0
+    for again in ((), ("--overwrite",)):
+        assert upscale(folder, folder / "out", "--recursive", *again)[0] == 0
     assert results(folder / "out") == ["a.png", "b.jfif", "c.gif", "sub/deep.webp"]
     assert upscale(folder, folder, "--recursive")[0] == 2
 
@@ -89,6 +89,18 @@ def test_skip_existing(upscale, folder, tmp_path):
     code, out, _ = upscale(folder, tmp_path / "out", "--skip-existing")
     assert code == 0 and out.splitlines()[-1].startswith("1 done, 2 skipped, 0 failed")
     assert (tmp_path / "out/c.gif").stat().st_mtime_ns == before
+
+
+def test_what_is_there_is_replaced_only_if_that_is_asked(upscale, folder, tmp_path):
+    upscale(folder, tmp_path / "out")
+    (tmp_path / "out/a.png").write_bytes(b"mine")
+    (tmp_path / "out/c.gif").unlink()
+    code, out, err = upscale(folder, tmp_path / "out")
+    assert code == 2 and "1 done, 0 skipped, 2 failed" in out
+    assert "a.png exists already" in err and "--overwrite" in err and "--skip-existing" in err
+    assert (tmp_path / "out/a.png").read_bytes() == b"mine"
+    assert upscale(folder, tmp_path / "out", "--overwrite")[0] == 0
+    assert Image.open(tmp_path / "out/a.png").size > (8, 8)
 
 
 def test_a_report_for_machines(upscale, folder, tmp_path):

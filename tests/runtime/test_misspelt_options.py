@@ -12,7 +12,7 @@ from sparsr.runtime.memory import format_bytes, parse_bytes
     [
         (["upscal", "photo.jpg"], "invalid choice: 'upscal'", "did you mean upscale? `sparsr --help`"),
         (["upscale", "photo.jpg", "--modle", "x"], "--modle x", "did you mean --model? `sparsr upscale --help`"),
-        (["upscale", "photo.jpg", "--scale=3"], "unrecognized arguments: --scale=3", "hint: `sparsr upscale --help`"),
+        (["upscale", "photo.jpg", "--scale=3"], "invalid choice: 3", "hint: `sparsr upscale --help`"),
         (["upscale", "photo.jpg", "--precision", "fp1"], "invalid choice: 'fp1'", "did you mean fp16?"),
         (["completion", "fish"], "(choose from 'bash', 'zsh', 'tcsh')", "`sparsr completion --help`"),
         (

@@ -60,8 +60,8 @@ def test_grey_stays_grey(upscale, tmp_path):
     result = np.asarray(Image.open(tmp_path / "out.png"))
     assert result.shape == (18, 16)
     coloured = save(tmp_path / "coloured.png", np.dstack([pixels(9, 8)[..., 0]] * 3))
-    assert upscale(coloured, tmp_path / "out.png")[0] == 0
-    result = np.asarray(Image.open(tmp_path / "out.png"))
+    assert upscale(coloured, tmp_path / "coloured_out.png")[0] == 0
+    result = np.asarray(Image.open(tmp_path / "coloured_out.png"))
     assert result.shape == (18, 16, 3)
     assert (result == result[..., :1]).all()
 
@@ -191,7 +191,7 @@ def test_missing_and_damaged_bundles(runtime, bundle_copy, tmp_path):
 def test_masks_are_told(runtime, tmp_path):
     smsr = write_small_bundle(tmp_path / "smsr", "smsr", channels=12, blocks=2)
     save(tmp_path / "in.png", pixels(9, 8))
-    arguments = ["upscale", tmp_path / "in.png", tmp_path / "out.png", "--model", smsr.path, "--masks"]
+    arguments = ["upscale", tmp_path / "in.png", tmp_path / "out.png", "--overwrite", "--model", smsr.path, "--masks"]
     code, out, _ = runtime(*arguments, "--engine", "native")
     assert code == 0
     assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["body.0.body", "body.1.body"]
