@@ -26,6 +26,10 @@ class CommandLine(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         """As argparse's; but a sub-command complains itself of what it does not know: it knows the options."""
         namespace, rest = super().parse_known_args(args, namespace)
+        for action in self._get_positional_actions():
+            # Before Python 3.13 `IN --scale 4 OUT` is not understood: an OUT that may be left out has been, at --scale.
+            if rest and action.nargs == "?" and getattr(namespace, action.dest) is None and not _is_option(rest[0]):
+                setattr(namespace, action.dest, self._get_values(action, [rest.pop(0)]))
         if rest:
             self.error(_UNKNOWN + " ".join(rest))
         return namespace, rest
@@ -40,12 +44,16 @@ class CommandLine(argparse.ArgumentParser):
             word = nearest(found[1], re.findall(r"[^\s,']+", found[2]), 0.6)
         elif message.startswith(_UNKNOWN):
             unknown = message.removeprefix(_UNKNOWN).split()[0].partition("=")[0]
-            if self._surplus and not unknown.startswith("-"):
+            if self._surplus and not _is_option(unknown):
                 return [self._surplus]
             word = nearest(unknown, self._option_string_actions, 0.75)  # dashes alone make any two alike
         else:
             word = None
         return [f"did you mean {word}?"] if word else []
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"  # which is standard input or output
 
 
 def _path(text: str) -> Path:

@@ -34,6 +34,15 @@ def test_a_misspelt_command_line_is_one_sentence_and_a_hint(words, message, hint
     assert found.startswith("hint: ") and hint in found
 
 
+@pytest.mark.parametrize("output", ["large.png", "-"])
+def test_the_output_may_stand_behind_options(output):
+    words = ["photo.jpg", "--scale", "4", output, "--json"]
+    options = build_parser().parse_args(["upscale", *words])
+    assert (str(options.input), options.scale, str(options.output), options.json) == ("photo.jpg", 4, output, True)
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["upscale", *words, "another.png"])
+
+
 def test_what_is_no_sparsity_is_refused_with_an_example():
     with pytest.raises(SparsrError, match="'4:32x4x9' is not a sparsity N:M") as caught:
         build_parser().parse_args(["costs", "--shapes", "8x8", "--sparsity", "4:32x4x9"])
