@@ -128,10 +128,10 @@ def default_engine(formats: Collection[str]) -> str:
             if trouble:
                 warnings.warn(f"{name} takes over, because {trouble}; {trouble.hint}", stacklevel=2)
             return name
-    raise SparsrError(
-        f"no engine here runs {' or '.join(formats) or 'a bundle without files'}",
-        "install cmake and a C++17 compiler, or export the bundle with --format onnx",
-    )
+    nothing = f"no engine here runs {' or '.join(formats) or 'a bundle without files'}"
+    if trouble:
+        raise SparsrError(f"{nothing}: {trouble}", trouble.hint)
+    raise SparsrError(nothing, "export the bundle with --format onnx")
 
 
 @functools.cache
