@@ -65,6 +65,12 @@ def report_error(message: str, hint: str = "") -> None:
         print(f"hint: {one_line(hint)}", file=sys.stderr)
 
 
+def told(error: OSError, path: object = None) -> tuple[str, str]:
+    """What the system says, naming the file (`path` where the error has none), and what to do about it if known."""
+    where = error.filename or path
+    return f"{error.strerror or error}" + (f": {where}" if where else ""), _OS_HINTS.get(error.errno or 0, "")
+
+
 def run_cli(main: Callable[[], int | None]) -> int:
     """Run a command line's `main` and turn what it raises into a message on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text; saying them must not fail
@@ -81,8 +87,6 @@ def run_cli(main: Callable[[], int | None]) -> int:
     except MemoryError:
         message, hint, code = "there is not enough memory", "allow less with --max-memory", EXIT_BAD_INPUT
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        message = f"{error.strerror or error}{where}"
-        hint, code = _OS_HINTS.get(error.errno or 0, ""), EXIT_BAD_INPUT
+        (message, hint), code = told(error), EXIT_BAD_INPUT
     report_error(message, hint)
     return code

@@ -42,7 +42,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     target = target.resolve() if target.is_symlink() else target
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise SparsrError(f"{path} is a device or a pipe, not a file that can be replaced", "name a file")
-    _check_above(target)
+    check_writable(target.parent, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(_temporary_name(target.suffix))
     try:
@@ -104,16 +104,16 @@ def check_folder(path: Path, marker: str) -> None:
             f"{path} exists and is not a folder this command made (it has no {marker})",
             "name a new folder, or remove that one first",
         )
-    _check_above(path)
+    check_writable(path.parent, path)
 
 
-def _check_above(path: Path) -> None:
-    """Raise `SparsrError` for what cannot be made in the folder it is to lie in, or in the first one that exists."""
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir():
-        raise SparsrError(f"{path} cannot be written: {above} is a file", "name a folder that is not below a file")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise SparsrError(f"{path} cannot be written: {above} is read-only", "name another folder")
+def check_writable(folder: Path, path: str | Path) -> None:
+    """Raise `SparsrError` where `path` cannot be made in `folder`, or in the first one above it that exists."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise SparsrError(f"{path} cannot be written: {there} is a file", "name a folder that is not below a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SparsrError(f"{path} cannot be written: {there} is read-only", "name another folder")
 
 
 @contextmanager

@@ -242,6 +242,7 @@ def _check_streams(options: argparse.Namespace) -> None:
     else:
         written_format(target)
         _check_formats(options)
+        _refuse_existing(options)
     if options.patch_map or options.json:
         raise SparsrError("--patch-map and --json need files", "name the picture and its output")
 
@@ -282,6 +283,8 @@ def output_beside(source: Path, naming: Naming) -> Path:
         return STANDARD_STREAM
     if source.is_dir():
         return source.parent / f"{source.resolve().name}{naming.suffix}"
+    if source.is_fifo():
+        raise SparsrError(f"{source} is a pipe, beside which no result can lie", "name the output")
     return naming.target(source, source.parent)
 
 
@@ -299,16 +302,25 @@ def _check_paths(options: argparse.Namespace) -> None:
         raise SparsrError("a patch map is drawn of a single picture", "leave out --patch-map, or name a picture")
     if options.patch_map:
         written_format(options.patch_map)
+        if options.patch_map in (source, target) or (options.patch_map.exists() and source.samefile(options.patch_map)):
+            raise SparsrError(
+                f"the patch map {options.patch_map} is the input or the output itself", "name another file"
+            )
     if source.is_dir():
         return
     if target.is_dir():
         raise SparsrError(f"{target} is a folder, {source} is a file", f"name a file: {target / source.name}")
     _check_kinds(source, target)
     _check_formats(options)
+    _refuse_existing(options)
+
+
+def _refuse_existing(options: argparse.Namespace) -> None:
     # `sparsr upscale *.jpg` in a folder of two photographs names the second one as the output.
-    if target.is_file() and not (options.overwrite or options.skip_existing):
-        hint = "--overwrite replaces it; several pictures go into a folder, and that is named"
-        raise SparsrError(f"{target} exists already", hint)
+    for path in filter(None, (options.output, options.patch_map)):
+        if path.is_file() and not (options.overwrite or options.skip_existing):
+            hint = "--overwrite replaces it; several pictures go into a folder, and that is named"
+            raise SparsrError(f"{path} exists already", hint)
 
 
 def _check_formats(options: argparse.Namespace) -> None:

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from sparsr.runtime.errors import MisfitError, SparsrError, one_line, report_error
-from sparsr.runtime.files import remove_stale
+from sparsr.runtime.errors import MisfitError, SparsrError, one_line, report_error, told
+from sparsr.runtime.files import check_writable, remove_stale
 from sparsr.runtime.media.film import containers
 from sparsr.runtime.media.formats import DEFAULT_SUFFIX, READ_SUFFIXES, WRITTEN_SUFFIXES
 from sparsr.runtime.upscale.film_files import VideoReport, upscale_video
@@ -69,6 +69,7 @@ class Failure:
 
     source: str
     reason: str
+    hint: str = ""
 
 
 @dataclass
@@ -112,12 +113,13 @@ class Batch:
         """Upscale what there is in a folder into the folder `target`, where every file keeps its name and sub-folder.
 
         What fails is reported on stderr and left out. Raises `SparsrError` if there is nothing to upscale, `target` is
-        a file or would mix sources and results, and OSError when the disk is full.
+        a file, cannot be written to or would mix sources and results, and OSError when the disk is full.
         """
         if target.exists() and not target.is_dir():
             raise SparsrError(f"{target} is a file, but {source} is a folder", "name a folder for the output")
         if target.resolve() == source.resolve() and not self.naming.suffix:
             raise SparsrError(f"{target} is the input folder itself", "name another one, or pass --suffix")
+        check_writable(target, target)
         report, written = BatchReport(), set[str]()
         remove_stale(target)
         for path, result in self._results(self._files(source, target, report), source, target):
@@ -145,7 +147,7 @@ class Batch:
         found = []
 
         def unreadable(error: OSError) -> None:
-            self._fail(report, Path(error.filename), f"{error.strerror}: {error.filename}", "")
+            self._fail(report, Path(error.filename), *told(error))
 
         for folder, folders, names in os.walk(source, onerror=unreadable):
             inside = [
@@ -189,7 +191,7 @@ class Batch:
         except OSError as error:
             if error.errno in _FATAL:
                 raise
-            self._fail(report, source, f"{error.strerror or error}: {error.filename or source}", "")
+            self._fail(report, source, *told(error, source))
 
     def _result_of(self, source: Path, target: Path) -> Path | None:
         """What is there of a file already: its result, or the PNG that took its place."""
@@ -224,8 +226,10 @@ class Batch:
         return f"{target}: {outcome}"
 
     def _fail(self, report: BatchReport, source: Path, reason: str, hint: str) -> None:
-        report.failed.append(Failure(str(source), reason))
-        report_error(reason, hint)
+        """Keep and tell it; a hint that the failure before has told is not repeated."""
+        before = report.failed[-1].hint if report.failed else ""
+        report.failed.append(Failure(str(source), reason, hint))
+        report_error(reason, "" if hint == before else hint)
 
 
 def _claim(source: Path, target: Path, written: set[str]) -> None:

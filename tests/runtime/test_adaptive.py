@@ -334,6 +334,21 @@ def test_single_networks_have_no_beta(command, bundle, tmp_path, option):
     assert code == 2 and "single network" in err
 
 
+def test_a_patch_map_replaces_nothing_unasked(command, adaptive, tmp_path):
+    source, target, drawn = (tmp_path / name for name in ("in.png", "out.png", "map.png"))
+    Image.fromarray(picture(8, 8)).save(source)
+    drawn.write_bytes(b"mine")
+    before = source.read_bytes()
+    for path, words, options in (
+        (drawn, "map.png exists already", []),
+        (source, "in.png is the input or the output itself", ["--overwrite"]),
+        (target, "out.png is the input or the output itself", []),
+    ):
+        code, _, err = command("upscale", source, target, "--model", adaptive.path, "--patch-map", path, *options)
+        assert code == 2 and words in err
+    assert (source.read_bytes(), drawn.read_bytes(), target.exists()) == (before, b"mine", False)
+
+
 def test_folders_have_no_patch_map(command, adaptive, tmp_path):
     (tmp_path / "in").mkdir()
     options = ["--model", adaptive.path, "--patch-map", "map.png"]

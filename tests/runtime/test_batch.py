@@ -98,6 +98,7 @@ def test_what_is_there_is_replaced_only_if_that_is_asked(upscale, folder, tmp_pa
     code, out, err = upscale(folder, tmp_path / "out")
     assert code == 2 and "1 done, 0 skipped, 2 failed" in out
     assert "a.png exists already" in err and "--overwrite" in err and "--skip-existing" in err
+    assert err.count("leaves it out") == 1  # not once for each of a thousand
     assert (tmp_path / "out/a.png").read_bytes() == b"mine"
     assert upscale(folder, tmp_path / "out", "--overwrite")[0] == 0
     assert Image.open(tmp_path / "out/a.png").size > (8, 8)
@@ -253,6 +254,14 @@ def test_standard_input_and_output(bundle, upscale, tmp_path):
     assert done.stdout[:2] == b"\xff\xd8"
     done = piped(bundle, b"nothing", "-", "-")
     assert (done.returncode, done.stdout) == (2, b"") and b"not an image" in done.stderr
+    (tmp_path / "c.tif").write_bytes(b"mine")
+    done = piped(bundle, source.read_bytes(), "-", tmp_path / "c.tif")
+    assert done.returncode == 2 and b"c.tif exists already" in done.stderr
+    assert (tmp_path / "c.tif").read_bytes() == b"mine"
+    assert piped(bundle, source.read_bytes(), "-", tmp_path / "c.tif", "--overwrite").returncode == 0
+    os.mkfifo(tmp_path / "pipe")
+    done = piped(bundle, b"", tmp_path / "pipe")
+    assert done.returncode == 2 and done.stderr.endswith(b"no result can lie\nhint: name the output\n")
     done = piped(bundle, source.read_bytes(), "-", "-", "--format", "mp4", "--format", "gif")
     assert done.returncode == 0 and done.stdout[:4] == b"GIF8"
     done = piped(bundle, source.read_bytes(), "-", "--format", "mp4")

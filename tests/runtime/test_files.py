@@ -9,6 +9,8 @@ import pytest
 from sparsr.runtime.engines.native import build
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.files import atomic_file, write_text
+from sparsr.runtime.upscale.batch import Batch
+from sparsr.runtime.upscale.upscaler import Upscaler
 
 
 @pytest.fixture
@@ -44,6 +46,12 @@ def test_folders_of_others_are_named_with_the_file_that_was_asked_for(foreign_fo
         told = refusal_for_others(lambda path=path: write_text(path, "text"))
         assert told == f"{path} cannot be written: {foreign_folder} is read-only | name another folder"
     assert not list(foreign_folder.iterdir())
+
+
+def test_a_batch_that_cannot_write_says_so_once(foreign_folder):
+    batch = Batch(Upscaler(threads=1), max_pixels=1)
+    told = refusal_for_others(lambda: batch.run(Path("/"), foreign_folder / "out"))
+    assert told == f"{foreign_folder / 'out'} cannot be written: {foreign_folder} is read-only | name another folder"
 
 
 def test_a_cache_of_others_is_told_as_such(foreign_folder, monkeypatch):
