@@ -136,8 +136,24 @@ def test_the_perceptual_share_is_structural_similarity():
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "win_size": 11}
     expected = structural_similarity(*pictures, channel_axis=2, data_range=255, **settings)
     assert float(distillation.similarity(output, target)) == pytest.approx(expected, abs=2e-3)
-    mixed = 0.2 * (output - target).abs().mean() + 0.8 * 255 * (1 - distillation.similarity(output, target))
+    missed = distillation.detail_missed(output, target)
+    unlike = 1 - distillation.similarity(output, target) + 0.05 * missed
+    mixed = 0.2 * (output - target).abs().mean() + 0.8 * 255 * unlike
     assert torch.allclose(distillation.loss(output, lr, None, teacher, 1.0, 0.8), mixed, rtol=1e-4)
+
+
+def test_a_blurred_picture_misses_detail_and_a_brighter_one_does_not():
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(0, 256, (2, 3, 24, 31)).astype(np.float64)
+    blurred = (sharp + np.roll(sharp, 1, 3)) / 2
+    variation = [sum(np.abs(np.diff(x, axis=axis)).sum((1, 2, 3)) for axis in (2, 3)) for x in (blurred, sharp)]
+    expected = np.abs(variation[0] - variation[1]).sum() / variation[1].sum()
+    assert expected > 0.1
+    pictures = [torch.from_numpy(x).float() for x in (blurred, sharp)]
+    assert float(distillation.detail_missed(*pictures)) == pytest.approx(expected, rel=1e-5)
+    assert float(distillation.detail_missed(pictures[1] + 9, pictures[1])) < 1e-5
+    flat = torch.full((1, 3, 24, 31), 40.0)
+    assert float(distillation.detail_missed(flat, flat)) == 0
 
 
 def test_with_hr_the_card_tells_what_was_lost(workshop, tmp_path):

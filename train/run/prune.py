@@ -77,7 +77,7 @@ class Order:
     hr_share: float = 0.0
     """Share of the loss that compares with the pictures themselves."""
     perceptual: float = 0.0
-    """Share of the rest by structural similarity, 0 to below 1: for generators trained to look right."""
+    """Share of the rest by structure and detail, 0 to below 1: for generators trained to look right."""
     steps: int = 6000
     patch: int = 32
     batch: int = 8

@@ -72,7 +72,7 @@ class DistillSettings:
     share: float = 1.0
     """Share of the loss, 0 to 1, that compares with the dense network's output; the rest compares with HR."""
     perceptual: float = 0.0
-    """Share of that comparison, 0 to below 1, by structural similarity instead of by pixels; see `distillation`."""
+    """Share of that comparison, 0 to below 1, by structure and detail instead of by pixels; see `distillation`."""
 
 
 @dataclass(frozen=True)
