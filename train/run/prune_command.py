@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser, network: str = "a checkpoint, o
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the loss by structure and detail, for GANs' generators: 0.4",
+        help="share of the loss by structure and detail, for GANs' generators: 0.2",
     )
     parser.add_argument(
         "--steps",
