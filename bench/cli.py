@@ -11,7 +11,7 @@ from sparsr.bench.curve import commands as curve
 from sparsr.bench.measure import commands as run
 from sparsr.bench.measure import layers, results
 from sparsr.bench.report import commands as report
-from sparsr.runtime.command_line import CommandLine
+from sparsr.runtime.command_line import CommandLine, positive
 from sparsr.runtime.errors import run_cli
 
 
@@ -44,7 +44,7 @@ def _add_bars(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the bundles")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="only the bars of these bundles")
-    parser.add_argument("--rounds", type=run.positive, default=7, metavar="N", help="default 7")
+    parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="default 7")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all results")
     parser.set_defaults(command=_bars)
 

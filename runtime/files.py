@@ -36,7 +36,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because encoders choose their format by it, and nothing else of the name, which
     may be as long as names can be. A link stays a link: what it names is replaced. Raises `SparsrError` for what is no
-    file, such as a device: root would replace it for all the system; and where nothing may be written.
+    file, such as a device: root would replace it for all the system; and where nothing may be written. What the system
+    says while it is written (a full disk, which has no name) is said of `path`.
     """
     target = Path(path)
     target = target.resolve() if target.is_symlink() else target
@@ -49,6 +50,10 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         yield temporary
         _fsync(temporary)
         temporary.replace(target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

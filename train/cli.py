@@ -18,6 +18,7 @@ from sparsr.train.quality import comparison, eval_command
 from sparsr.train.run import checkpoint, prune_command, recipe
 from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import first_network, prepare
+from sparsr.train.run.threads import add_threads
 
 ZOO = Path(__file__).parent / "zoo"
 RECIPES = {
@@ -30,8 +31,6 @@ RECIPES = {
 
 def _run(arguments: argparse.Namespace) -> int:
     chosen = recipe.load(arguments.recipe, arguments.set)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     with prepare(chosen, arguments.out, arguments.resume, arguments.device) as run:
         train(run)
         if run.team.leads:
@@ -89,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one recipe value")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (several: start with torchrun)")
-    run.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(run)
     run.set_defaults(action=_run)
     init = commands.add_parser("init", help="an untrained network, to measure time and memory before training")
     init.add_argument("recipe", help="the dense recipe that describes the network")

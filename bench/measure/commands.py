@@ -17,6 +17,7 @@ from sparsr.bench.report import table
 from sparsr.bench.targets.contract import Target
 from sparsr.bench.targets.cores import NAMED
 from sparsr.bench.targets.names import open_target, target_names
+from sparsr.runtime.command_line import positive
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.media.images import read_image
 from sparsr.runtime.model.bundle import Bundle
@@ -143,13 +144,6 @@ def _size(text: str) -> tuple[int, int]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, text.split(","))))
-
-
-def positive(text: str) -> int:
-    """A whole number above 0 of the command line."""
-    if not (text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _seconds(text: str) -> float:

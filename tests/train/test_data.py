@@ -183,7 +183,7 @@ def test_unusable_images_are_named_and_left_out(folder):
 def test_nothing_left_to_train_on(folder, tmp_path):
     with pytest.raises(SparsrError, match="large enough"):
         patches(folder, patch=30)
-    with pytest.raises(SparsrError, match="leaves none"):
+    with pytest.raises(SparsrError, match="3 images can be used, and 3 of them"):
         patches(folder, holdout=3)
     (tmp_path / "bad").mkdir()
     with pytest.raises(SparsrError, match="no images"):

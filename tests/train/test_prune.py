@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from test_train_cli import assert_clear, command  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
 from sparsr.runtime.errors import SparsrError
+from sparsr.train.cli import build_parser
 from sparsr.train.networks import build
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
@@ -306,12 +308,45 @@ def test_an_order_that_cannot_be_carried_out_leaves_nothing(workshop, tmp_path):
         assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_could_not_begin_is_not_in_the_way(workshop, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    for name in ("a.png", "b.png"):
+        (data / name).write_bytes(b"")
+    order = order_for(workshop, method="nm", steps=2, pictures=data)
+    with pytest.raises(SparsrError, match="none of the training images"):
+        prune(workshop / "dense.safetensors", order, out, device="cpu")
+    for name, side in (("a.png", 40), ("b.png", 1)):
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(data / name)
+    with pytest.raises(SparsrError, match="1 images can be used, and 1 of them would be held out") as caught:
+        prune(workshop / "dense.safetensors", order, out, device="cpu")
+    assert "give more" in caught.value.hint
+    order = replace(order, pictures=workshop / "images")
+    assert prune(workshop / "dense.safetensors", order, out, device="cpu").exists()
+    with pytest.raises(SparsrError, match="already holds a run"):
+        prune(workshop / "dense.safetensors", order, out, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--threads", "-1"), ("--threads", "10000000000"), ("--patch", "0"), ("--batch", "-3")]
+)
+def test_counts_that_are_none_are_refused_before_anything_is_read(option, value, capsys):
+    with pytest.raises(SystemExit) as end:
+        build_parser().parse_args(["prune", "net", "--data", "d", "--budget", "1/4", "--out", "o", option, value])
+    assert end.value.code == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: argument {option}: {value if option == '--threads' else repr(value)}")
+    assert hint.startswith("hint: ")
+
+
 def test_bad_input_of_prune(command, workshop, tmp_path):  # noqa: F811
     start, data = workshop / "dense.safetensors", ("--data", workshop / "images", "--out", tmp_path / "run")
     assert_clear(command("prune", start, *data, "--budget", "1/4", "--steps", 999), "damaged, not pruned", "1000")
     assert_clear(command("prune", start, *data, "--budget", "4"), "between 0 and 1")
     assert_clear(command("prune", start, *data, "--budget", "1/4", "--hr", "2"), "--hr 2")
     assert_clear(command("prune", tmp_path / "none", *data, "--budget", "1/4"), "does not exist")
+    among = ("--data", tmp_path, "--out", tmp_path / "run", "--budget", "1/4")
+    assert_clear(command("prune", start, *among), "lies among the pictures", "elsewhere")
     picture = ("--data", start, "--out", tmp_path / "run")
     assert_clear(command("prune", start, *picture, "--budget", "1/4"), "is a file", "a folder of pictures")
     (tmp_path / "one").mkdir()

@@ -102,7 +102,9 @@ def test_bad_input_of_a_run(command, recipe_file, tmp_path):
     missing = ("--set", f'data.folders=["{tmp_path}/none"]')
     assert_clear(command("run", recipe_file, "--out", out, *missing), "none")
     assert_clear(command("run", recipe_file, "--out", out, "--set", "data.patch=64"), "large enough", "data.patch")
-    assert_clear(command("run", recipe_file, "--out", out, "--set", "data.holdout=2"), "leaves none")
+    assert_clear(
+        command("run", recipe_file, "--out", out, "--set", "data.holdout=2"), "2 images can be used, and 2 of them"
+    )
     assert_clear(
         command("run", recipe_file, "--out", out, "--set", "network.architecture=ledr"), "no architecture", "ledsr"
     )

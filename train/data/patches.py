@@ -92,7 +92,7 @@ class PatchData:
         if not len(positions) or not self._ends[-1]:
             raise SparsrError(
                 f"no training image is large enough for a patch of {patch * scale} pixels",
-                "give larger images, a smaller data.patch or a smaller data.holdout",
+                "give larger images, or a smaller patch (data.patch, --patch)",
             )
 
     @property
@@ -179,7 +179,9 @@ def _chosen(folder: Path, scale: int | None, data_range: tuple[int, int] | None,
 def _spread(count: int, chosen: int) -> list[int]:
     """`chosen` of `count` indices at even distances. Raises `SparsrError` if that leaves none."""
     if chosen and chosen >= count:
-        raise SparsrError(f"holding out {chosen} of {count} images leaves none", "lower data.holdout")
+        raise SparsrError(
+            f"{count} images can be used, and {chosen} of them would be held out", "give more, or lower data.holdout"
+        )
     return [(2 * i + 1) * count // (2 * chosen) for i in range(chosen)]
 
 

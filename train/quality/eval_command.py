@@ -21,6 +21,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.quality.evaluate import Score, Upscale, colours_of, measure_pairs, record_score, upscale
 from sparsr.train.quality.further import FURTHER, Metric, open_metric
+from sparsr.train.run.threads import add_threads
 from sparsr.train.smsr.report import MaskReport, mask_report
 
 
@@ -47,14 +48,12 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--record", metavar="NAME", help="also write the mean into the checkpoint's card, as NAME")
     parser.add_argument("--masks", type=Path, help="folder for pictures and statistics of a network's sparse masks")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
     parser.set_defaults(action=run_command)
 
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Evaluate, print a row per image as it is done, and write the files asked for; 2 if images were left out."""
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     network = None if arguments.model == "bicubic" else _chosen_network(arguments)
     scale = network.scale if network else _bicubic_scale(arguments.scale)
     if network is None and arguments.ensemble:

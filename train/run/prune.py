@@ -37,7 +37,8 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.loop import Run, train
 from sparsr.train.run.prepare import prepare
 from sparsr.train.run.recipe import Recipe, parse
-from sparsr.train.run.trials import Trials
+from sparsr.train.run.state import STATE_NAME
+from sparsr.train.run.trials import TRIALS, Trials
 
 Reader = Callable[[Path], tuple[SRNetwork, checkpoint.Card]]
 
@@ -52,6 +53,7 @@ _GATE_STEPS = 550
 _RENEW_SHARE = 0.5
 """Share of SLS's fine-tuning in which weights may still change places."""
 _HELD_OUT = 8
+_PRUNED = "pruned.safetensors"
 _COSTS = "costs.json"
 """What was measured for a budget of time, see `Costs`."""
 _SKIPPED = FilterSettings("l1").skip
@@ -201,7 +203,7 @@ def prune(
         if run.team.leads:
             searched = {"chosen": chosen, "rounds": [asdict(one) for one in rounds]} if rounds else {}
             _finish(path, orders[chosen], run, searched)
-    return out / "pruned.safetensors"
+    return out / _PRUNED
 
 
 def _orders(order: Order, network: SRNetwork, out: Path) -> dict[str, Order]:
@@ -252,12 +254,12 @@ def _keep_dense(path: Path, network: SRNetwork, card: checkpoint.Card, stored: P
             raise SparsrError(
                 f"{path} is not the network that {stored.parent} was started with", "choose another --out"
             )
-    elif not stored.exists():
-        checkpoint.save(stored, network, card)
-    elif not resume:
+        return
+    if not resume and any((stored.parent / name).exists() for name in (STATE_NAME, TRIALS, _PRUNED)):
         raise SparsrError(
             f"{stored.parent} already holds a run", "add --resume to continue it, or choose another --out"
         )
+    checkpoint.save(stored, network, card)  # over that of a run that could not begin, too
 
 
 def _finish(path: Path, order: Order, run: Run, searched: dict[str, Any]) -> None:
@@ -286,9 +288,7 @@ def _finish(path: Path, order: Order, run: Run, searched: dict[str, Any]) -> Non
         print(f"time of the layers with gates, by the table: {lost['time']:.4f} (asked for {order.budget:.4f})")
     if before < whole:
         lost["multiply_adds_before"] = round(before / whole, 5)
-    checkpoint.save(
-        run.out / "pruned.safetensors", pruned, replace(card, training=card.training | {"pruned_from": lost})
-    )
+    checkpoint.save(run.out / _PRUNED, pruned, replace(card, training=card.training | {"pruned_from": lost}))
     write_image(run.out / "before_after.png", _side_by_side(dense, pruned, _pixels(run.data.validation[0][0])))
     asked = "" if order.costs or order.within else f" (asked for {order.budget:.4f})"
     print(f"multiply-adds: {lost['multiply_adds']:.4f} of the dense network's{asked}")

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from sparsr.runtime.command_line import positive
 from sparsr.runtime.errors import SparsrError
 from sparsr.runtime.sparsity import SHARED
 from sparsr.train.importers.models import load_model
 from sparsr.train.pruning import budget as budgets
 from sparsr.train.pruning import time_budget
 from sparsr.train.run.prune import LEAST_STEPS, METHODS, Order, Reader, prune
+from sparsr.train.run.threads import add_threads
 
 _METHOD = "default: sls, N:M with N learned per layer; search: widths and shared patterns within a budget of time"
 
@@ -59,8 +59,8 @@ def add_options(parser: argparse.ArgumentParser, network: str = "a checkpoint, o
         default=Order.steps,
         help=f"training steps (default {Order.steps}); {LEAST_STEPS} for a quick trial",
     )
-    parser.add_argument("--patch", type=int, default=Order.patch, help="side of a training patch in input pixels")
-    parser.add_argument("--batch", type=int, default=Order.batch, help="patches per step")
+    parser.add_argument("--patch", type=positive, default=Order.patch, help="side of a training patch in input pixels")
+    parser.add_argument("--batch", type=positive, default=Order.batch, help="patches per step")
     parser.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser, network: str = "a checkpoint, o
     parser.add_argument("--seed", type=int, default=Order.seed, help="of what patches a step sees")
     parser.add_argument("--resume", action="store_true", help="continue where the run in --out was stopped")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
     parser.set_defaults(action=run_command)
 
 
@@ -95,11 +95,11 @@ def run_command(arguments: argparse.Namespace, read: Reader = load_model) -> int
             "--method search needs a budget of time, and finds what filters share itself",
             "for example --budget 12ms@320x180, without --shared",
         )
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     if not arguments.data.is_dir():
         state = "is a file" if arguments.data.exists() else "does not exist"
         raise SparsrError(f"--data {arguments.data} {state}", "name a folder of pictures")
+    if arguments.out.resolve().is_relative_to(arguments.data.resolve()):
+        raise SparsrError(f"--out {arguments.out} lies among the pictures of --data", "name a folder elsewhere")
     if arguments.resume and not arguments.out.is_dir():
         raise SparsrError(f"there is nothing to resume in {arguments.out}", "leave out --resume to start the run")
     order = Order(

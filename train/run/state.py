@@ -67,7 +67,7 @@ def check_recipe(state: dict[str, Any], recipe: Mapping[str, Any], out: Path) ->
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise SparsrError(
             f"the recipe differs from the one {out} was started with: {'; '.join(changed[:3])}{more}",
-            "resume with the same recipe and --set options, or choose another --out",
+            "resume with the same options, or choose another --out",
         )
 
 

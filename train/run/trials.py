@@ -15,6 +15,9 @@ from sparsr.train.run.loop import train
 from sparsr.train.run.prepare import prepare
 from sparsr.train.run.recipe import Recipe
 
+TRIALS = "trial"
+"""The folder of those that are not finished."""
+
 
 class Trials:
     """Trains by recipes and remembers what came of it in `search.json`; a run that was killed goes on where it was."""
@@ -40,7 +43,7 @@ class Trials:
 
     def _train(self, key: str, recipe: Recipe) -> float:
         """The training leaves nothing but its PSNR."""
-        folder = self.out / "trial" / key
+        folder = self.out / TRIALS / key
         recipe = replace(
             recipe,
             data=replace(recipe.data, cache=str(self.out / "cache")),
