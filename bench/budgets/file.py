@@ -116,7 +116,7 @@ def _entry(path: Path, line: int, data: Any, defaults: Mapping[str, Any]) -> Ent
             raise ValueError("it should be a table")
         fields = {**defaults, **data}
         # Sizes are texts like 3M; a bare number is one too.
-        sizes = {name: str(fields[name]) for name in _SIZES if type(fields.get(name)) is int}
+        sizes = {name: f"{fields[name]:.0f}" for name in _SIZES if type(fields.get(name)) in (int, float)}
         budget = read_record(Budget, fields | sizes)
         limits = {name: _limit(name, getattr(budget, name)) for name in METRICS if name != "milliseconds"}
     except (ValueError, SparsrError) as error:

@@ -5,8 +5,8 @@ from sparsr.runtime.errors import SparsrError
 
 
 def test_limits_are_read_in_the_units_of_their_figures(budgets):
-    (entry,) = read_budgets(budgets('file_size = "1.5M"', "peak_memory = 1000", "multiply_adds = 2e6"))
-    assert entry.limits == {"file_size": 1.5 * 2**20, "peak_memory": 1000, "multiply_adds": 2e6}
+    (entry,) = read_budgets(budgets('file_size = "1.5M"', "peak_memory = 1000", "heap = 2e9", "multiply_adds = 2e6"))
+    assert entry.limits == {"file_size": 1.5 * 2**20, "peak_memory": 1000, "heap": 2e9, "multiply_adds": 2e6}
     assert (entry.budget.width, entry.budget.height) == (20, 13)
     assert entry.line == 3
 
@@ -24,6 +24,7 @@ def test_defaults_hold_where_a_budget_says_nothing(budgets):
         ([], "limits nothing"),
         (["file_sise = 1"], "unknown field file_sise"),
         (['file_size = "much"'], "not an amount"),
+        (["file_size = inf"], "not an amount"),
         (["multiply_adds = -1"], "above 0"),
         (["multiply_adds = nan"], "multiply_adds"),
         (["time_to_twin = 1"], "needs a twin"),
