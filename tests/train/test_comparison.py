@@ -14,6 +14,7 @@ from sparsr.runtime.sparsity import Sparsity
 from sparsr.train import cli as cli
 from sparsr.train.networks import build
 from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.budget import group_size, table_group_size
 from sparsr.train.pruning.layer_costs import Costs, Layer, sparse_layers
 from sparsr.train.pruning.nm import prune_by_magnitude
 from sparsr.train.pruning.settings import SlsSettings
@@ -147,3 +148,15 @@ def test_measured_costs_are_what_pruning_takes(tmp_path):
     gated = with_gates(network, 8)
     method = Sls(SlsSettings("sls", m=8, costs=str(tmp_path / "costs.json")))
     assert float(method.cost(gated).detach()) == pytest.approx(method.dense_cost(gated))
+
+
+def test_costs_are_measured_with_the_group_size_that_pruning_takes(tmp_path):
+    """A network too narrow for groups of 32, as which they were measured whatever the network."""
+    network = build("edsr", 2, channels=8, blocks=1)
+    checkpoint.save(tmp_path / "narrow.safetensors", network, checkpoint.card_for(network, "dense"))
+    table = tmp_path / "costs.json"
+    options = cli.build_parser().parse_args(
+        ["costs", str(tmp_path / "narrow.safetensors"), "--size", "20x12", "--out", str(table)]
+    )
+    options.action(options)
+    assert table_group_size(table, 1) == group_size(network) == 8

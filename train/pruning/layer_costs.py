@@ -20,6 +20,7 @@ from sparsr.train.importers.models import load_model
 from sparsr.train.networks import SRNetwork
 from sparsr.train.networks.base import ColourMap
 from sparsr.train.networks.widths import convolutions
+from sparsr.train.pruning.budget import group_size
 from sparsr.train.pruning.nm import can_be_sparse
 
 
@@ -122,7 +123,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("model", help="a checkpoint of the network to prune")
     parser.add_argument("--size", type=_size, default=(160, 90), metavar="WxH", help="input pixels (default 160x90)")
     parser.add_argument("--shared", type=int, choices=SHARED, default=1, help="filters that share one pattern")
-    parser.add_argument("--m", type=int, default=32, help="weights per group (default: %(default)s)")
+    parser.add_argument("--m", type=int, help="weights per group (default: as many as `sparsr prune` takes)")
     parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
     parser.set_defaults(action=_run_command)
 
@@ -130,9 +131,10 @@ def add_command(commands: Any) -> None:
 def _run_command(arguments: argparse.Namespace) -> None:
     width, height = arguments.size
     network, _ = load_model(arguments.model)
-    layers = sparse_layers(network, arguments.m, height, width)
-    seconds = Costs().table(layers, arguments.m, arguments.shared, lambda line: print(line, flush=True))
-    record = {"m": arguments.m, "shared": arguments.shared, "width": width, "height": height, "layers": seconds}
+    m = group_size(network) if arguments.m is None else arguments.m
+    layers = sparse_layers(network, m, height, width)
+    seconds = Costs().table(layers, m, arguments.shared, lambda line: print(line, flush=True))
+    record = {"m": m, "shared": arguments.shared, "width": width, "height": height, "layers": seconds}
     write_text(arguments.out, json.dumps(record) + "\n")
 
 
