@@ -136,8 +136,10 @@ def open_folder(path: str | os.PathLike[str]) -> Path:
     """The bundle's folder. Raises `SparsrError` if there is none."""
     folder = as_path("a bundle", path)
     if not folder.is_dir():
-        reason = "is a file, not a bundle folder" if folder.exists() else "does not exist"
-        raise SparsrError(f"the bundle {folder} {reason}", "name a folder made by `sparsr export`")
+        if folder.exists():
+            hint = f"name a folder made by `sparsr export`; of a network: sparsr export {folder} --out BUNDLE"
+            raise SparsrError(f"the bundle {folder} is a file, not a bundle folder", hint)
+        raise SparsrError(f"the bundle {folder} does not exist", "name a folder made by `sparsr export`")
     return folder
 
 

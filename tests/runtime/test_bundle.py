@@ -169,8 +169,10 @@ def test_says_which_formats_there_are(bundle_copy):
 @pytest.mark.parametrize("name", ["missing", "file.txt", "."])
 def test_says_what_is_not_a_bundle(tmp_path, name):
     (tmp_path / "file.txt").write_text("text")
-    with pytest.raises(SparsrError, match=r"does not exist|is a file|has no card\.json"):
+    with pytest.raises(SparsrError, match=r"does not exist|is a file|has no card\.json") as caught:
         Bundle.open(tmp_path / name)
+    made = f"of a network: sparsr export {tmp_path / name} --out BUNDLE"
+    assert caught.value.hint.endswith(made) == (name == "file.txt")
 
 
 def with_external_data(content, place):

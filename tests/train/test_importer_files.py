@@ -52,6 +52,9 @@ def test_files_that_are_no_checkpoints(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle/card.json").write_text("{}")
+    (tmp_path / "run").mkdir()
+    for name in ("best.safetensors", "last.safetensors", "state.pt"):
+        (tmp_path / "run" / name).write_text("{}")
     (tmp_path / "text.pth").write_text("hello")
     (tmp_path / "net.onnx").write_text("hello")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
@@ -60,6 +63,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
         ("missing.pth", "does not exist"),
         ("folder", "holds 0 files with weights"),
         ("bundle", "is a bundle, not a checkpoint"),
+        ("run", "is the folder of a training, not a checkpoint"),
         ("empty.pth", "0 bytes"),
         ("net.onnx", r"is a graph \(ONNX, ncnn\), not a checkpoint"),
         ("text.pth", "no checkpoint: neither a PyTorch file"),
@@ -68,6 +72,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
         with pytest.raises(SparsrError, match=reason) as caught:
             load_model(tmp_path / name)
         assert caught.value.hint
+        assert name != "run" or caught.value.hint == f"give {tmp_path / 'run' / 'best.safetensors'}"
 
 
 def _edsr():

@@ -15,6 +15,8 @@ from sparsr.train.run import checkpoint
 from sparsr.train.run.checkpoint import CARD, Card
 
 _BUNDLE_CARD = "card.json"
+_RESULTS = ("pruned.safetensors", "best.safetensors")
+"""What a training leaves, the best first."""
 _GRAPHS = (".onnx", ".param")
 _PYTORCH_STARTS = (b"PK", b"\x80")  # a zip file, a pickle
 
@@ -43,6 +45,8 @@ def _is_foreign(path: Path) -> bool:
     if path.is_dir():
         if (path / _BUNDLE_CARD).exists():
             raise SparsrError(f"{path} is a bundle, not a checkpoint", "give the checkpoint it was exported from")
+        if result := next((path / name for name in _RESULTS if (path / name).exists()), None):
+            raise SparsrError(f"{path} is the folder of a training, not a checkpoint", f"give {result}")
         return True
     if not path.is_file():
         raise SparsrError(
