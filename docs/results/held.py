@@ -45,12 +45,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--patch", type=int, default=32, help="side of a patch in input pixels")
+    parser.add_argument("--precision", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--seed", type=int, default=1, help="another gives other patches")
     parser.add_argument("--hr", type=float, default=0.0, help="share of the loss against the pictures themselves")
     options = parser.parse_args()
     torch.set_num_threads(1)
     order = Order(0.5, "nm", options.data, hr_share=options.hr, steps=options.steps, patch=options.patch,
-                  precision="bfloat16", seed=options.seed)  # fmt: skip
+                  precision=options.precision, seed=options.seed)  # fmt: skip
     recipe = recipe_of(options.pruned, order, options.lr)
     with prepare(recipe, options.out, (options.out / "state.pt").exists(), "cpu") as run:
         teacher = as_teacher(checkpoint.load(options.dense)[0])
