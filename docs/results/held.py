@@ -1,6 +1,6 @@
 """Train a pruned network on with its pattern as it is, towards its dense network: `python docs/results/held.py --help`.
 
-For networks pruned by `sparsr prune` before it held patterns in the second half of the fine-tuning.
+For networks pruned before `sparsr prune` held patterns itself, and to see what more steps give.
 """
 
 from __future__ import annotations
